@@ -1,0 +1,196 @@
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import * as fs from 'node:fs/promises';
+import type { Server } from 'node:net';
+import { dirname } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { execa } from 'execa';
+import { CommandError, type CommandOptions, type CommandResult, type Host, type Pipe } from './host.js';
+import { listenInNamespace } from './namespace-socket.js';
+
+/** The machine that the agent runs on. */
+export class RealHost implements Host {
+  readonly simulated = false;
+
+  read(command: string, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+    return execute(command, args, options);
+  }
+
+  run(command: string, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+    return execute(command, args, options);
+  }
+
+  async spawnDetached(
+    command: string,
+    args: readonly string[],
+    options: { readonly netns?: string; readonly logFile?: string } = {},
+  ): Promise<number> {
+    const [file, all] = inNamespace(command, args, options.netns);
+    const output = options.logFile ? { file: options.logFile, append: true as const } : ('ignore' as const);
+    const child = execa(file, all, { detached: true, cleanup: false, stdin: 'ignore', stdout: output, stderr: output, reject: false });
+    child.unref();
+    if (child.pid === undefined) throw new CommandError([file, ...all].join(' '), null, '', 'could not be started');
+    return child.pid;
+  }
+
+  openPipe(command: string, args: readonly string[]): Pipe {
+    const child = execa(command, [...args], { buffer: false, reject: false, stdin: 'pipe' });
+    const lines = createInterface({ input: child.stdout });
+    const errors = createInterface({ input: child.stderr });
+    // a child that has gone makes writes fail: onExit tells, the error itself adds nothing
+    child.stdin.on('error', () => {});
+    return {
+      pid: child.pid,
+      write: (line) => child.stdin.write(`${line}\n`),
+      onLine: (listener) => lines.on('line', listener),
+      onStderr: (listener) => errors.on('line', listener),
+      onExit: (listener) => void child.then((result) => listener(result.exitCode ?? null)),
+      close: () => child.kill(),
+    };
+  }
+
+  listenInNamespace(netns: string, address: string, port: number): Promise<Server> {
+    return listenInNamespace(netns, address, port);
+  }
+
+  readFile(path: string): Promise<string> {
+    return fs.readFile(path, 'utf8');
+  }
+
+  async readFileIfExists(path: string): Promise<string | null> {
+    return await absentIsNull(fs.readFile(path, 'utf8'));
+  }
+
+  async writeFile(path: string, content: string | Uint8Array, mode: number): Promise<void> {
+    const temporary = `${path}.${process.pid}.${++temporaryCounter}.tmp`;
+    const file = await fs.open(temporary, 'w', mode);
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await fs.rename(temporary, path);
+    await syncDirectory(dirname(path));
+  }
+
+  async removeFile(path: string): Promise<void> {
+    await fs.rm(path, { force: true });
+  }
+
+  async removeTree(path: string): Promise<void> {
+    await fs.rm(path, { force: true, recursive: true });
+  }
+
+  async makeDirectory(path: string, mode: number): Promise<void> {
+    await fs.mkdir(path, { recursive: true, mode });
+  }
+
+  async listDirectory(path: string): Promise<readonly string[]> {
+    return (await absentIsNull(fs.readdir(path))) ?? [];
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await fs.rename(from, to);
+    await syncDirectory(dirname(to));
+  }
+
+  async chmod(path: string, mode: number): Promise<void> {
+    await fs.chmod(path, mode);
+  }
+
+  async stat(path: string) {
+    const found = await absentIsNull(fs.stat(path));
+    return found && { size: found.size, mtimeMs: found.mtimeMs, isDirectory: found.isDirectory(), ino: found.ino };
+  }
+
+  async writeStream(path: string, source: NodeJS.ReadableStream, mode: number) {
+    const hash = createHash('sha512');
+    let size = 0;
+    const meter = new Transform({
+      transform(chunk: Buffer, _encoding, done) {
+        hash.update(chunk);
+        size += chunk.length;
+        done(null, chunk);
+      },
+    });
+    await pipeline(source, meter, createWriteStream(path, { mode, flush: true }));
+    return { size, sha512: hash.digest('hex') };
+  }
+
+  async readTail(path: string, maxBytes: number): Promise<string> {
+    const file = await absentIsNull(fs.open(path, 'r'));
+    if (!file) return '';
+    try {
+      const { size } = await file.stat();
+      const length = Math.min(size, maxBytes);
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length);
+      return buffer.subarray(0, bytesRead).toString('utf8');
+    } finally {
+      await file.close();
+    }
+  }
+
+  kill(pid: number, signal: NodeJS.Signals | 0): boolean {
+    try {
+      return process.kill(pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+      throw error;
+    }
+  }
+
+  now(): Date {
+    return new Date();
+  }
+}
+
+let temporaryCounter = 0;
+
+async function execute(command: string, args: readonly string[], options: CommandOptions): Promise<CommandResult> {
+  const [file, all] = inNamespace(command, args, options.netns);
+  const timeout = options.timeoutMs ?? 30_000;
+  const result = await execa(file, all, {
+    ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
+    ...(options.env ? { env: { ...options.env } } : {}),
+    timeout,
+    forceKillAfterDelay: 2_000,
+    reject: false,
+    stripFinalNewline: false,
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  const stderr = result.stderr ?? '';
+  const shown = [file, ...all].join(' ');
+  if (result.timedOut) throw new CommandError(shown, null, stderr, `still running after ${timeout} ms, killed`);
+  if (result.exitCode === undefined) {
+    throw new CommandError(shown, null, stderr, result.originalMessage ?? `ended by ${result.signal ?? 'an unknown cause'}`);
+  }
+  if (!(options.okCodes ?? [0]).includes(result.exitCode)) {
+    throw new CommandError(shown, result.exitCode, stderr, `exit code ${result.exitCode}`);
+  }
+  return { stdout: result.stdout ?? '', stderr, exitCode: result.exitCode };
+}
+
+function inNamespace(command: string, args: readonly string[], netns: string | undefined): [string, string[]] {
+  return netns === undefined ? [command, [...args]] : ['ip', ['netns', 'exec', netns, command, ...args]];
+}
+
+async function absentIsNull<T>(promise: Promise<T>): Promise<T | null> {
+  try {
+    return await promise;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await fs.open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}

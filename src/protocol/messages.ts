@@ -1,0 +1,112 @@
+import type { ObjectKey, Spec, SpecObject } from './objects.js';
+
+/** Raised on incompatible changes; both sides accept the version before as well. */
+export const PROTOCOL_VERSION = 1;
+
+/**
+ * POST /v1/spec, controller → agent. `base` is the digest of the spec the change was computed against: an agent that
+ * holds another one answers 409 and gets a full spec (base null).
+ */
+export interface SpecPush {
+  readonly protocol: number;
+  /** Changes when the controller's database was restored from a backup: agents then only observe. */
+  readonly incarnation: string;
+  /** Rises with every push to this host; an agent ignores what is older than what it holds. */
+  readonly sequence: number;
+  readonly base: string | null;
+  readonly changed: Spec;
+  readonly removed: readonly ObjectKey[];
+  /** Request ids that led to this push, for the log. */
+  readonly request_ids: readonly string[];
+}
+
+/** Reply to a push: the digest of what the agent now holds on disk. */
+export interface SpecAck {
+  readonly sequence: number;
+  readonly digest: string;
+}
+
+/** What went wrong with one object, in the words an operator needs. */
+export interface ObjectError {
+  readonly message: string;
+  readonly command?: string;
+  readonly exit_code?: number | null;
+  readonly stderr?: string;
+  readonly hint?: string;
+}
+
+/** What the agent sees of a server. */
+export interface ObservedServer {
+  /** libvirt's domain state in Nova's words. */
+  readonly power_state: 'running' | 'paused' | 'shutdown' | 'crashed' | 'suspended' | 'nostate';
+  readonly launched_at: string | null;
+}
+
+/** State of one object on the host. */
+export interface ObjectReport {
+  readonly key: ObjectKey;
+  /** Revision that was applied or that failed; null for a tombstone whose object is gone. */
+  readonly revision: string | null;
+  readonly state: 'applied' | 'error' | 'gone';
+  readonly error?: ObjectError;
+  readonly observed?: ObservedServer;
+}
+
+/** Hardware and software of a host; sent at start and when it changes. */
+export interface HostFacts {
+  readonly hostname: string;
+  readonly agent_version: string;
+  readonly kernel: string;
+  readonly cpu_model: string;
+  readonly vcpus: number;
+  readonly memory_mb: number;
+  /** Size and free bytes of the file system that holds disks. */
+  readonly disk_gb: number;
+  readonly libvirt_version: string;
+  readonly qemu_version: string;
+  readonly virt_type: 'kvm' | 'qemu' | 'fake';
+  /** Why virt_type is what it is, e.g. `KVM probe guest did not run within 3 s`. */
+  readonly virt_type_reason: string;
+  readonly physical_networks: readonly string[];
+  readonly underlay_ip: string;
+  /** Set for `maru agent --simulate`: nothing on it is real. */
+  readonly simulated: boolean;
+  readonly warnings: readonly string[];
+}
+
+/** POST /agent/v1/heartbeat, agent → controller. */
+export interface Heartbeat {
+  readonly protocol: number;
+  readonly boot_id: string;
+  readonly agent_url: string;
+  readonly incarnation: string | null;
+  readonly sequence: number;
+  readonly digest: string;
+  /** Sent with the first heartbeat of an agent process and when they change. */
+  readonly facts?: HostFacts;
+  /** Reports since the last acknowledged heartbeat; the first heartbeat of a process carries all objects. */
+  readonly reports: readonly ObjectReport[];
+  /** Things on the host that no object names; kept and listed, never removed by themselves. */
+  readonly orphans: readonly { readonly kind: string; readonly name: string; readonly detail: string }[];
+  readonly usage: { readonly memory_used_mb: number; readonly disk_used_gb: number; readonly running_guests: number };
+}
+
+export interface HeartbeatReply {
+  /** True: the controller does not know this state; send everything again. */
+  readonly resync: boolean;
+}
+
+/** One line of `maru plan HOST`: a command or change that apply would carry out now. */
+export interface PlanStep {
+  readonly object: ObjectKey;
+  readonly action: string;
+  readonly detail: string;
+}
+
+/** GET /v1/plan, controller → agent: empty on a healthy host. */
+export interface Plan {
+  readonly host: string;
+  readonly steps: readonly PlanStep[];
+}
+
+export type ChangedObject = SpecObject;

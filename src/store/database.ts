@@ -1,0 +1,20 @@
+import type { ComputeTables } from './tables/compute.js';
+import type { HostTables } from './tables/host.js';
+import type { IdentityTables } from './tables/identity.js';
+import type { ImageTables } from './tables/image.js';
+import type { NetworkTables } from './tables/network.js';
+import type { SharedTables } from './tables/shared.js';
+import type { VolumeTables } from './tables/volume.js';
+
+/**
+ * All tables. Conventions, the same on SQLite and PostgreSQL: ids are text; times are text in ISO 8601 with milliseconds
+ * and `Z`, so they sort as text; booleans are integers 0 and 1; JSON is text; names follow the API's.
+ */
+export interface Database
+  extends SharedTables,
+    HostTables,
+    IdentityTables,
+    NetworkTables,
+    ImageTables,
+    ComputeTables,
+    VolumeTables {}

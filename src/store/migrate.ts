@@ -1,0 +1,33 @@
+import { type Kysely, type Migration, Migrator } from 'kysely';
+import { createComputeTables } from './migrations/compute.js';
+import { createHostTables } from './migrations/host.js';
+import { createIdentityTables } from './migrations/identity.js';
+import { createImageTables } from './migrations/image.js';
+import { createNetworkTables } from './migrations/network.js';
+import { createSharedTables } from './migrations/shared.js';
+import { createVolumeTables } from './migrations/volume.js';
+
+/** Every migration, in order; what has been released is never edited, only followed by another. */
+function migrations(dialect: 'sqlite' | 'postgres'): Record<string, Migration> {
+  return {
+    '001-shared': { up: (db) => createSharedTables(db, dialect) },
+    '002-host': { up: createHostTables },
+    '003-identity': { up: createIdentityTables },
+    '004-network': { up: createNetworkTables },
+    '005-image': { up: createImageTables },
+    '006-compute': { up: createComputeTables },
+    '007-volume': { up: createVolumeTables },
+  };
+}
+
+/** Brings the schema up to this release's; a no-op when it is. Throws with the failing migration's name. */
+export async function migrate<T>(db: Kysely<T>, dialect: 'sqlite' | 'postgres'): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations(dialect) } });
+  const { error, results } = await migrator.migrateToLatest();
+  if (error) {
+    const failed = results?.find((r) => r.status === 'Error')?.migrationName ?? 'the migration table';
+    throw new Error(`database migration failed at ${failed}: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,119 @@
+import SqliteDatabase from 'better-sqlite3';
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  Kysely,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+  type QueryResult,
+} from 'kysely';
+import type { Database } from './database.js';
+
+/**
+ * A kysely database on one better-sqlite3 connection. Transactions begin IMMEDIATE: the write lock is taken at the
+ * start, so a transaction never fails at its first write after having read (https://sqlite.org/lang_transaction.html).
+ */
+export function openSqlite(file: string, options: { readonly: boolean }): Kysely<Database> {
+  const dialect: Dialect = {
+    createAdapter: () => new SqliteAdapter(),
+    createDriver: () => new ImmediateDriver(file, options.readonly),
+    createIntrospector: (db) => new SqliteIntrospector(db),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+  };
+  return new Kysely<Database>({ dialect });
+}
+
+class ImmediateDriver implements Driver {
+  readonly #file: string;
+  readonly #readonly: boolean;
+  #connection: SqliteConnection | undefined;
+  /** Resolves when the one connection is free; users queue up behind it. */
+  #free: Promise<void> = Promise.resolve();
+  #release: (() => void) | undefined;
+
+  constructor(file: string, readonly: boolean) {
+    this.#file = file;
+    this.#readonly = readonly;
+  }
+
+  async init(): Promise<void> {
+    const raw = new SqliteDatabase(this.#file, { readonly: this.#readonly });
+    raw.pragma('busy_timeout = 5000');
+    if (!this.#readonly) {
+      raw.pragma('journal_mode = WAL');
+      raw.pragma('synchronous = FULL');
+      raw.pragma('foreign_keys = ON');
+    }
+    this.#connection = new SqliteConnection(raw);
+  }
+
+  async acquireConnection(): Promise<DatabaseConnection> {
+    const before = this.#free;
+    let release: () => void = () => {};
+    this.#free = new Promise((resolve) => {
+      release = resolve;
+    });
+    await before;
+    this.#release = release;
+    return this.#connection!;
+  }
+
+  async releaseConnection(): Promise<void> {
+    this.#release?.();
+  }
+
+  async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw(this.#readonly ? 'begin' : 'begin immediate'));
+  }
+
+  async commitTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw('commit'));
+  }
+
+  async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw('rollback'));
+  }
+
+  async destroy(): Promise<void> {
+    this.#connection?.close();
+  }
+}
+
+/** Runs compiled queries; prepared statements are kept, since most requests run the same few. */
+class SqliteConnection implements DatabaseConnection {
+  readonly #db: SqliteDatabase.Database;
+  readonly #statements = new Map<string, SqliteDatabase.Statement>();
+
+  constructor(db: SqliteDatabase.Database) {
+    this.#db = db;
+  }
+
+  async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
+    const statement = this.#prepare(sql);
+    if (statement.reader) return { rows: statement.all(parameters as unknown[]) as R[] };
+    const { changes, lastInsertRowid } = statement.run(parameters as unknown[]);
+    return { numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid), rows: [] };
+  }
+
+  // biome-ignore lint/correctness/useYield: better-sqlite3 iterators would block the only connection
+  async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
+    throw new Error('streaming queries are not used: lists are paged');
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #prepare(sql: string): SqliteDatabase.Statement {
+    let statement = this.#statements.get(sql);
+    if (!statement) {
+      statement = this.#db.prepare(sql);
+      if (this.#statements.size >= 500) this.#statements.clear();
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+}

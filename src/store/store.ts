@@ -1,0 +1,138 @@
+import { EventEmitter } from 'node:events';
+import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely';
+import pg from 'pg';
+import type { Database } from './database.js';
+import { migrate } from './migrate.js';
+import { openSqlite } from './sqlite.js';
+
+declare const inTransaction: unique symbol;
+
+/** An open transaction: what writers take. Branded, so the outer connection cannot be passed by mistake. */
+export type Tx = Transaction<Database> & { readonly [inTransaction]: true };
+
+/** What readers take: the read connection or an open transaction. */
+export type Reader = Kysely<Database> | Tx;
+
+/** SQLSTATEs after which PostgreSQL wants the whole transaction repeated: serialization failure, deadlock. */
+const RETRIED_STATES = new Set(['40001', '40P01']);
+
+/**
+ * The database. `read` is for queries outside transactions (on SQLite a second, read-only connection); `tx` runs a body in
+ * one write transaction. Bodies have no side effects but the database's, since they may be repeated.
+ */
+export class Store {
+  readonly dialect: 'sqlite' | 'postgres';
+  readonly read: Kysely<Database>;
+  readonly #write: Kysely<Database>;
+  /** Emits `commit` with the kinds that changed, after each transaction that recorded changes. */
+  readonly events = new EventEmitter();
+  /** Rises with every write transaction of this process; caches compare it. */
+  commits = 0;
+
+  private constructor(dialect: 'sqlite' | 'postgres', write: Kysely<Database>, read: Kysely<Database>) {
+    this.dialect = dialect;
+    this.#write = write;
+    this.read = read;
+    this.events.setMaxListeners(100);
+  }
+
+  /**
+   * Opens and migrates. The url is `sqlite:/path/file.db` or `postgres://user@host/database`.
+   * Throws when the database cannot be reached or a migration fails.
+   */
+  static async open(url: string): Promise<Store> {
+    if (url.startsWith('sqlite:')) {
+      const file = url.slice('sqlite:'.length);
+      const write = openSqlite(file, { readonly: false });
+      await migrate(write, 'sqlite');
+      return new Store('sqlite', write, openSqlite(file, { readonly: true }));
+    }
+    if (!/^postgres(ql)?:/.test(url)) {
+      throw new Error(`database url ${url.split(':')[0]}:… is neither sqlite:FILE nor postgres://…`);
+    }
+    // count() and bigserial are int8, which pg gives as text; ours stay far below 2^53
+    const types = new pg.TypeOverrides();
+    types.setTypeParser(20, Number);
+    types.setTypeParser(1700, Number);
+    const pool = new pg.Pool({ connectionString: url, max: 20, types });
+    // an idle connection that breaks must not end the process: the next query reconnects
+    pool.on('error', () => {});
+    const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+    await migrate(db, 'postgres');
+    return new Store('postgres', db, db);
+  }
+
+  /** Runs the body in one transaction; commits when it resolves, rolls back when it throws. */
+  async tx<T>(body: (tx: Tx) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      let changed = false;
+      try {
+        const result = await this.#write.transaction().execute(async (trx) => {
+          const tx = trx as unknown as Tx;
+          pendingChanges.set(tx, () => {
+            changed = true;
+          });
+          return await body(tx);
+        });
+        this.commits++;
+        if (changed) this.events.emit('change');
+        return result;
+      } catch (error) {
+        const state = (error as { code?: unknown }).code;
+        if (attempt >= 8 || typeof state !== 'string' || !RETRIED_STATES.has(state)) throw error;
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * attempt));
+      }
+    }
+  }
+
+  /**
+   * Serialises claims of one project in one resource family (`compute`, `network` …): on PostgreSQL by a transaction-level
+   * advisory lock, on SQLite by the write lock that the transaction already holds. Call it before counting a quota.
+   */
+  async lockFamily(tx: Tx, projectId: string, family: string): Promise<void> {
+    if (this.dialect === 'sqlite') return;
+    await sql`select pg_advisory_xact_lock(hashtextextended(${`${family}/${projectId}`}, 0))`.execute(tx);
+  }
+
+  async close(): Promise<void> {
+    await this.#write.destroy();
+    if (this.read !== this.#write) await this.read.destroy();
+  }
+}
+
+const pendingChanges = new WeakMap<Tx, () => void>();
+
+/** Rows that hosts may depend on. Each writer records them; `hosts` maps them to hosts, core never names hosts. */
+export type ChangeKind =
+  | 'network'
+  | 'subnet'
+  | 'port'
+  | 'router'
+  | 'floating-ip'
+  | 'security-group'
+  | 'server'
+  | 'volume'
+  | 'image'
+  | 'host';
+
+/** Records, in the transaction that changes a row, that hosts may have to change because of it. */
+export async function recordChange(
+  tx: Tx,
+  kind: ChangeKind,
+  id: string,
+  requestId: string | null = null,
+): Promise<void> {
+  await tx.insertInto('change').values({ kind, id, request_id: requestId }).execute();
+  pendingChanges.get(tx)?.();
+}
+
+/** True for a violated unique constraint or index, on either database. */
+export function isUniqueViolation(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  return code === '23505' || code === 'SQLITE_CONSTRAINT_UNIQUE' || code === 'SQLITE_CONSTRAINT_PRIMARYKEY';
+}
+
+/** The current time as stored: ISO 8601 with milliseconds, UTC. */
+export function nowText(): string {
+  return new Date().toISOString();
+}

@@ -1,0 +1,2 @@
+/** Tables of the compute service. */
+export type ComputeTables = {};

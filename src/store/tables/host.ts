@@ -1,0 +1,75 @@
+/** A machine that runs guests, from the moment it joined. */
+export interface HostTable {
+  id: string;
+  name: string;
+  /** 0: the scheduler leaves it out; what runs on it goes on. */
+  enabled: number;
+  disabled_reason: string | null;
+  agent_url: string;
+  underlay_ip: string;
+  boot_id: string | null;
+  /** JSON of protocol HostFacts. */
+  facts: string | null;
+  /** JSON of the last heartbeat's usage. */
+  usage: string | null;
+  /** JSON of the last heartbeat's orphans. */
+  orphans: string | null;
+  simulated: number;
+  /** Sequence number of the last spec pushed. */
+  sequence: number;
+  /** SHA-256 fingerprint of the certificate in use. */
+  certificate_fingerprint: string | null;
+  certificate_expires_at: string | null;
+  last_seen_at: string | null;
+  created_at: string;
+}
+
+/** One-time permission to join, stored as a hash. */
+export interface JoinTokenTable {
+  hash: string;
+  /** When set, only a host of this name may use it. */
+  host_name: string | null;
+  created_at: string;
+  expires_at: string;
+  used_at: string | null;
+}
+
+/** What a host last reported about one object. */
+export interface ObjectReportTable {
+  host_id: string;
+  object_key: string;
+  revision: string | null;
+  state: string;
+  /** JSON of ObjectError. */
+  error: string | null;
+  /** JSON of what was observed. */
+  observed: string | null;
+  reported_at: string;
+}
+
+/**
+ * A physical-network alias that a host offers, such as `extnet` on `br-ex`; derived from the host's facts so that the
+ * scheduler can join on it.
+ */
+export interface HostPhysicalNetworkTable {
+  host_id: string;
+  physical_network: string;
+}
+
+/** Objects that were deleted in the API and whose data the host has yet to destroy. */
+export interface TombstoneTable {
+  host_id: string;
+  object_key: string;
+  /** JSON of the last body, so that the host knows what belonged to it. */
+  body: string;
+  request_id: string | null;
+  created_at: string;
+}
+
+export interface HostTables {
+  host: HostTable;
+  join_token: JoinTokenTable;
+  object_report: ObjectReportTable;
+  host_physical_network: HostPhysicalNetworkTable;
+  tombstone: TombstoneTable;
+}

@@ -1,0 +1,2 @@
+/** Tables of the volume service. */
+export type VolumeTables = {};
