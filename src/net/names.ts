@@ -1,0 +1,44 @@
+/**
+ * Names of devices and namespaces. They follow Neutron's: a prefix and the first characters of an id, because the kernel
+ * allows 15 characters in a device name.
+ */
+
+/** Host side of a guest's or DHCP server's port: `tap` and 11 characters of the port id. */
+export function tapName(portId: string): string {
+  return `tap${portId.slice(0, 11)}`;
+}
+
+/** Bridge of a tenant network: `brq` and 11 characters of the network id. */
+export function bridgeName(networkId: string): string {
+  return `brq${networkId.slice(0, 11)}`;
+}
+
+/** Tunnel device of a VXLAN network. */
+export function vxlanName(vni: number): string {
+  return `vxlan-${vni}`;
+}
+
+/** Network namespace of a router. */
+export function routerNamespace(routerId: string): string {
+  return `qrouter-${routerId}`;
+}
+
+/** Network namespace of a network's DHCP server. */
+export function dhcpNamespace(networkId: string): string {
+  return `qdhcp-${networkId}`;
+}
+
+/** A router's device in a tenant network. */
+export function routerInterfaceName(portId: string): string {
+  return `qr-${portId.slice(0, 11)}`;
+}
+
+/** A router's device in its external network. */
+export function routerGatewayName(portId: string): string {
+  return `qg-${portId.slice(0, 11)}`;
+}
+
+/** The DHCP server's device inside its namespace. */
+export function dhcpDeviceName(portId: string): string {
+  return `ns-${portId.slice(0, 11)}`;
+}
