@@ -1,0 +1,50 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { type Postgres, startPostgres } from './postgres.js';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Unix socket of the run's resources; see shared.ts. */
+    resources: string;
+  }
+}
+
+/**
+ * Keeps what is expensive and shared by test files, one PostgreSQL server per run, and starts it when a test first asks: test
+ * files run in processes of their own, so they ask over a unix socket.
+ */
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const directory = mkdtempSync(join(tmpdir(), 'maru-test-'));
+  const socket = join(directory, 'resources');
+  let postgres: Promise<Postgres> | undefined;
+  const resources: Readonly<Record<string, () => Promise<string>>> = {
+    '/postgres-database': async () => {
+      postgres ??= startPostgres();
+      return await (await postgres).createDatabase();
+    },
+  };
+
+  const server = createServer((request, response) => {
+    const get = resources[request.url ?? ''];
+    if (!get) {
+      response.writeHead(404).end(`no resource ${request.url}`);
+      return;
+    }
+    get().then(
+      (value) => response.writeHead(200).end(value),
+      (error) => response.writeHead(500).end(String(error)),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(socket, resolve));
+  project.provide('resources', socket);
+
+  return async () => {
+    server.close();
+    server.closeAllConnections();
+    if (postgres) await (await postgres).stop();
+    rmSync(directory, { recursive: true, force: true });
+  };
+}
