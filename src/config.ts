@@ -124,12 +124,18 @@ function section(file: string, name: string): Record<string, unknown> {
   const unknown = Object.keys(all as object).filter((k) => k !== 'controller' && k !== 'agent');
   if (unknown.length) throw new Error(`${file}: unknown section '${unknown[0]}' (known: controller, agent)`);
   const found = (all as Record<string, unknown>)[name] ?? {};
-  if (typeof found !== 'object' || Array.isArray(found)) throw new Error(`${file}: '${name}' must be a mapping`);
+  if (typeof found !== 'object' || Array.isArray(found))
+    throw new Error(`${file}: '${name}' must be a mapping`);
   return found as Record<string, unknown>;
 }
 
 /** Takes what is given where its type is that of the default; unknown keys and other types are errors. */
-function complete<T extends object>(file: string, name: string, given: Record<string, unknown>, defaults: T): T {
+function complete<T extends object>(
+  file: string,
+  name: string,
+  given: Record<string, unknown>,
+  defaults: T,
+): T {
   for (const [key, value] of Object.entries(given)) {
     if (!(key in defaults)) {
       const known = Object.keys(defaults).join(', ');
@@ -137,14 +143,22 @@ function complete<T extends object>(file: string, name: string, given: Record<st
     }
     const expected = (defaults as Record<string, unknown>)[key];
     if (expected !== null && typeOf(value) !== typeOf(expected)) {
-      throw new Error(`${file}: '${name}.${key}' must be a ${typeOf(expected)}, not ${JSON.stringify(value)}`);
+      throw new Error(
+        `${file}: '${name}.${key}' must be a ${typeOf(expected)}, not ${JSON.stringify(value)}`,
+      );
     }
   }
   return { ...defaults, ...given } as T;
 }
 
 function typeOf(value: unknown): string {
-  return Array.isArray(value) ? 'list' : value === null ? 'null' : typeof value === 'object' ? 'mapping' : typeof value;
+  return Array.isArray(value)
+    ? 'list'
+    : value === null
+      ? 'null'
+      : typeof value === 'object'
+        ? 'mapping'
+        : typeof value;
 }
 
 function text(value: unknown, fallback: string): string {

@@ -20,7 +20,9 @@ export function createLogger(
   const least = LEVELS.indexOf(level);
   const at = (l: LogLevel) => (msg: string, more?: Record<string, unknown>) => {
     if (LEVELS.indexOf(l) < least) return;
-    write(`${JSON.stringify({ time: new Date().toISOString(), level: l, msg, ...fields, ...flatten(more) })}\n`);
+    write(
+      `${JSON.stringify({ time: new Date().toISOString(), level: l, msg, ...fields, ...flatten(more) })}\n`,
+    );
   };
   return {
     debug: at('debug'),

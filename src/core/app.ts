@@ -1,13 +1,19 @@
+import type { Config } from '../config.js';
 import type { Logger } from '../log.js';
 import type { Store } from '../store/store.js';
-import type { Config } from '../config.js';
+import type { Authenticator, PolicyEngine } from './auth.js';
 import type { HostGateway } from './gateway.js';
 
-/** What core functions and API handlers work with; built once in src/controller.ts. */
+/**
+ * What core functions and API handlers work with; built once in src/controller.ts. A service that needs more
+ * (identity's token keys, the image store) adds a field here.
+ */
 export interface App {
   readonly config: Config;
   readonly store: Store;
   readonly log: Logger;
+  readonly auth: Authenticator;
+  readonly policy: PolicyEngine;
   /** Reads and jobs on hosts that are not desired state: console logs, plans. */
   readonly hosts: HostGateway;
 }

@@ -37,7 +37,11 @@ export class MaruError extends Error {
   /** Set where a service wants another status than STATUS_OF[code]. */
   readonly status: number;
 
-  constructor(code: ErrorCode, message: string, options: { type?: string; status?: number; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { type?: string; status?: number; cause?: unknown } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'MaruError';
     this.code = code;

@@ -88,7 +88,11 @@ export interface Heartbeat {
   readonly reports: readonly ObjectReport[];
   /** Things on the host that no object names; kept and listed, never removed by themselves. */
   readonly orphans: readonly { readonly kind: string; readonly name: string; readonly detail: string }[];
-  readonly usage: { readonly memory_used_mb: number; readonly disk_used_gb: number; readonly running_guests: number };
+  readonly usage: {
+    readonly memory_used_mb: number;
+    readonly disk_used_gb: number;
+    readonly running_guests: number;
+  };
 }
 
 export interface HeartbeatReply {

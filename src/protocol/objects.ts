@@ -198,7 +198,12 @@ export interface ServerObject {
   /** Raised by each reboot; a domain reboots once per value that it has not yet seen. */
   readonly reboot: { readonly soft: number; readonly hard: number };
   readonly disks: readonly DiskBody[];
-  readonly nics: readonly { readonly port_id: string; readonly mac: string; readonly mtu: number; readonly model: 'virtio' | 'e1000' }[];
+  readonly nics: readonly {
+    readonly port_id: string;
+    readonly mac: string;
+    readonly mtu: number;
+    readonly model: 'virtio' | 'e1000';
+  }[];
   readonly config_drive: boolean;
   readonly metadata: GuestMetadata;
   /** Hardware choices from image properties and flavor extra specs (`hw:…`, `hw_…`), already validated. */

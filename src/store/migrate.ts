@@ -26,8 +26,11 @@ export async function migrate<T>(db: Kysely<T>, dialect: 'sqlite' | 'postgres'):
   const { error, results } = await migrator.migrateToLatest();
   if (error) {
     const failed = results?.find((r) => r.status === 'Error')?.migrationName ?? 'the migration table';
-    throw new Error(`database migration failed at ${failed}: ${error instanceof Error ? error.message : error}`, {
-      cause: error,
-    });
+    throw new Error(
+      `database migration failed at ${failed}: ${error instanceof Error ? error.message : error}`,
+      {
+        cause: error,
+      },
+    );
   }
 }

@@ -5,10 +5,10 @@ import {
   type Dialect,
   type Driver,
   Kysely,
+  type QueryResult,
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
-  type QueryResult,
 } from 'kysely';
 import type { Database } from './database.js';
 

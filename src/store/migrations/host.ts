@@ -40,11 +40,7 @@ export async function createHostTables(db: Kysely<unknown>): Promise<void> {
     .addColumn('reported_at', 'text', (c) => c.notNull())
     .addPrimaryKeyConstraint('object_report_pk', ['host_id', 'object_key'])
     .execute();
-  await db.schema
-    .createIndex('object_report_key')
-    .on('object_report')
-    .column('object_key')
-    .execute();
+  await db.schema.createIndex('object_report_key').on('object_report').column('object_key').execute();
   await db.schema
     .createTable('host_physical_network')
     .addColumn('host_id', 'text', (c) => c.notNull())

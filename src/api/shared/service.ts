@@ -1,0 +1,231 @@
+import { randomUUID } from 'node:crypto';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { App } from '../../core/app.js';
+import type { Context } from '../../core/context.js';
+import { badRequest, MaruError } from '../../core/errors.js';
+import { readBody } from './body.js';
+import { ANONYMOUS, createContext } from './context.js';
+import { atLeast, compareVersions, type MicroversionRange, negotiate, parseVersion } from './microversion.js';
+import { type Microversion, type Operation, OpReply, type OpRequest, type ServiceName } from './operation.js';
+import { type Problem, type ProblemFormat, toProblem } from './problem.js';
+import { validate } from './validate.js';
+
+/** One OpenStack service: its operations and the ways in which it differs from the others. */
+export interface Service {
+  readonly name: ServiceName;
+  /** Mount point, such as `/compute`. */
+  readonly prefix: string;
+  readonly operations: readonly Operation[];
+  readonly microversions?: MicroversionRange;
+  readonly format: ProblemFormat;
+  /** Headers of every reply besides `x-openstack-request-id`. */
+  readonly headers?: (requestId: string, version: Microversion) => Record<string, string>;
+  /** Other paths under which an operation answers too (`/v3/volumes` besides `/v3/:project_id/volumes`). */
+  readonly aliases?: (path: string) => readonly string[];
+  /** True: a known path with another verb is 405 with Allow; false: 404. */
+  readonly methodNotAllowed?: boolean;
+  /** Runs after authentication, before the policy check; may refuse. */
+  readonly check?: (request: OpRequest) => void;
+}
+
+interface RequestState {
+  requestId: string;
+  version: Microversion;
+  ctx: Context;
+  started: bigint;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set by the service's onRequest hook. */
+    maru: RequestState;
+  }
+  interface FastifyContextConfig {
+    operation?: Operation;
+  }
+}
+
+/** Mounts a service: one encapsulated fastify plugin with its own error format. */
+export async function mountService(root: FastifyInstance, app: App, service: Service): Promise<void> {
+  for (const operation of service.operations) {
+    if (operation.policy) app.policy.register(operation.policy.name, operation.policy.rule);
+  }
+  await root.register(
+    async (fastify) => {
+      fastify.removeAllContentTypeParsers();
+      fastify.addContentTypeParser('*', readBody);
+      fastify.addHook('onRequest', async (request, reply) => await begin(app, service, request, reply));
+      fastify.setErrorHandler((error, request, reply) => {
+        const problem = toProblem(error, request.maru?.requestId ?? '');
+        if (problem.status === 500) {
+          app.log.error('request failed', { request_id: request.maru?.requestId, url: request.url, error });
+        }
+        return sendProblem(service, request, reply, problem);
+      });
+      fastify.setNotFoundHandler((request, reply) =>
+        sendProblem(service, request, reply, noRoute(service, request)),
+      );
+      for (const operation of service.operations) {
+        for (const path of [operation.path, ...(service.aliases?.(operation.path) ?? [])]) {
+          fastify.route({
+            method: operation.method,
+            url: path,
+            config: { operation },
+            handler: (request, reply) => handle(app, service, operation, request, reply),
+          });
+        }
+      }
+    },
+    { prefix: service.prefix },
+  );
+}
+
+/** Request id, microversion and token: everything that can be refused before the body is read. */
+async function begin(
+  app: App,
+  service: Service,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<void> {
+  const given = request.headers['x-openstack-request-id'];
+  const requestId =
+    typeof given === 'string' && /^req-[0-9a-f-]{36}$/.test(given) ? given : `req-${randomUUID()}`;
+  const state: RequestState = {
+    requestId,
+    version: { major: 0, minor: 0 },
+    ctx: createContext(app, ANONYMOUS, requestId),
+    started: process.hrtime.bigint(),
+  };
+  request.maru = state;
+  reply.header('x-openstack-request-id', requestId);
+  if (service.microversions) state.version = negotiate(service.microversions, request.headers);
+  for (const [name, value] of Object.entries(service.headers?.(requestId, state.version) ?? {}))
+    reply.header(name, value);
+  const operation = request.routeOptions.config.operation;
+  if (!operation) return;
+  if (!exists(operation, state.version)) throw new MaruError('not-found', 'The resource could not be found.');
+  const token = request.headers['x-auth-token'];
+  if (typeof token === 'string' && token !== '') {
+    const info = await app.auth.authenticate(token);
+    if (info) state.ctx = createContext(app, info, requestId);
+    else if (operation.policy) throw unauthorized();
+  } else if (operation.policy) {
+    throw unauthorized();
+  }
+}
+
+async function handle(
+  app: App,
+  service: Service,
+  operation: Operation,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
+  const { ctx, version } = request.maru;
+  const opRequest: OpRequest = {
+    app,
+    ctx,
+    params: request.params as Record<string, string>,
+    query: request.query as Record<string, string | string[]>,
+    body: request.body,
+    version,
+    baseUrl: app.config.public_url + service.prefix,
+    raw: request,
+    reply,
+  };
+  service.check?.(opRequest);
+  if (operation.policy) {
+    const target = operation.target ? await operation.target(opRequest) : undefined;
+    ctx.authorize(operation.policy.name, target);
+  }
+  if (operation.query) validate(operation.query, request.query);
+  const schema = operation.body && bodySchema(operation.body, version);
+  if (schema) {
+    if (request.body === undefined) throw badRequest('Malformed request body');
+    validate(schema, request.body);
+  }
+  return send(operation, reply, await operation.handler(opRequest));
+}
+
+function send(operation: Operation, reply: FastifyReply, result: unknown): unknown {
+  if (reply.sent) return reply;
+  if (result instanceof OpReply) {
+    reply.code(result.status);
+    for (const [name, value] of Object.entries(result.headers)) reply.header(name, value);
+    return sendBody(reply, result.body);
+  }
+  reply.code(operation.status);
+  return sendBody(reply, result);
+}
+
+function sendBody(reply: FastifyReply, body: unknown): unknown {
+  if (body === undefined || body === null) {
+    if (!reply.hasHeader('content-type')) reply.header('content-type', 'application/json');
+    return reply.send();
+  }
+  if (typeof body === 'string' || body instanceof Uint8Array || isStream(body)) {
+    if (!reply.hasHeader('content-type')) reply.header('content-type', 'application/json');
+    return reply.send(body);
+  }
+  return reply.header('content-type', 'application/json').send(JSON.stringify(body));
+}
+
+function isStream(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && 'pipe' in body;
+}
+
+function exists(operation: Operation, version: Microversion): boolean {
+  if (operation.since && !atLeast(version, operation.since)) return false;
+  return !operation.until || compareVersions(version, parseVersion(operation.until)) <= 0;
+}
+
+function bodySchema(body: NonNullable<Operation['body']>, version: Microversion) {
+  if (!Array.isArray(body)) return body as Record<string, unknown>;
+  const versions = body as readonly (readonly [string, Record<string, unknown>])[];
+  return versions.findLast(([since]) => atLeast(version, since))?.[1];
+}
+
+function unauthorized(): MaruError {
+  return new MaruError('unauthorized', 'The request you have made requires authentication.');
+}
+
+function noRoute(service: Service, request: FastifyRequest): Problem {
+  const path = request.url.split('?')[0]!.slice(service.prefix.length) || '/';
+  const allowed = service.methodNotAllowed ? allowedMethods(service, path) : [];
+  const none = { type: 'HTTPNotFound', message: 'The resource could not be found.' };
+  if (allowed.length === 0) return { status: 404, code: 'no-route', headers: {}, ...none };
+  return {
+    status: 405,
+    code: 'method-not-allowed',
+    message: `The method ${request.method} is not allowed for this resource.`,
+    type: undefined,
+    headers: { allow: allowed.join(', ') },
+  };
+}
+
+function allowedMethods(service: Service, path: string): string[] {
+  const methods = new Set<string>();
+  for (const operation of service.operations) {
+    const pattern = operation.path
+      .replace(/[.+]/g, '\\$&')
+      .replace(/:[A-Za-z_]+/g, '[^/]+')
+      .replace(/\*/g, '.*');
+    if (new RegExp(`^${pattern}$`).test(path)) methods.add(operation.method);
+  }
+  return [...methods].sort();
+}
+
+function sendProblem(
+  service: Service,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  problem: Problem,
+): FastifyReply {
+  const formatted = service.format(problem, request);
+  if (!reply.hasHeader('x-openstack-request-id'))
+    reply.header('x-openstack-request-id', request.maru?.requestId ?? '');
+  for (const [name, value] of Object.entries({ ...problem.headers, ...formatted.headers }))
+    reply.header(name, value);
+  reply.code(formatted.status ?? problem.status).header('content-type', formatted.contentType);
+  return reply.send(typeof formatted.body === 'string' ? formatted.body : JSON.stringify(formatted.body));
+}

@@ -1,0 +1,72 @@
+import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import ajvFormats from 'ajv-formats';
+import { badRequest } from '../../core/errors.js';
+import type { Schema } from './operation.js';
+
+const ajv = new Ajv2020({ strict: false, allErrors: false, verbose: true, allowUnionTypes: true });
+ajvFormats.default(ajv);
+
+const compiled = new WeakMap<Schema, ValidateFunction>();
+
+/**
+ * Checks a value against a schema; throws a 400 whose message names the attribute, its value and what is wrong, in the
+ * wording of the services' own validator (`Invalid input for field/attribute name. Value: 1. 1 is not of type 'string'`).
+ */
+export function validate(schema: Schema, value: unknown): void {
+  let check = compiled.get(schema);
+  if (!check) {
+    check = ajv.compile(schema);
+    compiled.set(schema, check);
+  }
+  if (check(value)) return;
+  throw badRequest(describe(check.errors?.[0]));
+}
+
+function describe(error: ErrorObject | undefined): string {
+  if (!error) return 'Invalid request body';
+  const value = show(error.data);
+  const field = error.instancePath.split('/').filter(Boolean).map(decodePointer).join('.') || 'body';
+  return `Invalid input for field/attribute ${field.split('.').at(-1)}. Value: ${value}. ${reason(error, value)}`;
+}
+
+function reason(error: ErrorObject, value: string): string {
+  const params = error.params as Record<string, unknown>;
+  switch (error.keyword) {
+    case 'required':
+      return `'${params.missingProperty}' is a required property`;
+    case 'additionalProperties':
+      return `Additional properties are not allowed ('${params.additionalProperty}' was unexpected)`;
+    case 'type':
+      return `${value} is not of type ${[params.type]
+        .flat()
+        .map((t) => `'${t}'`)
+        .join(', ')}`;
+    case 'enum':
+      return `${value} is not one of ${JSON.stringify(params.allowedValues)}`;
+    case 'minLength':
+      return `${value} is too short`;
+    case 'maxLength':
+      return `${value} is too long`;
+    case 'pattern':
+      return `${value} does not match '${params.pattern}'`;
+    case 'minimum':
+      return `${value} is less than the minimum of ${params.limit}`;
+    case 'maximum':
+      return `${value} is greater than the maximum of ${params.limit}`;
+    case 'format':
+      return `${value} is not a '${params.format}'`;
+    default:
+      return `${value} ${error.message}`;
+  }
+}
+
+/** Secrets must not come back in messages; long values are cut. */
+function show(value: unknown): string {
+  const text =
+    JSON.stringify(value, (key, v) => (/pass|secret|token|private/i.test(key) ? '***' : v)) ?? 'undefined';
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+}
+
+function decodePointer(part: string): string {
+  return part.replaceAll('~1', '/').replaceAll('~0', '~');
+}
