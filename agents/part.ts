@@ -4,20 +4,36 @@ import type { ObjectKey, Spec } from '../src/protocol/objects.js';
 /** What to bring about: the whole spec, and which of its keys changed since the last apply. */
 export interface ReconcileRequest {
   readonly spec: Spec;
-  /** Keys that were changed or removed; null: everything, with a full observation of the host. */
+  /** Keys to bring in line, also those that are no longer in the spec; null: everything, with a full observation of the host. */
   readonly changed: ReadonlySet<ObjectKey> | null;
+}
+
+/** Something on the host that no object names. */
+export interface Orphan {
+  readonly kind: string;
+  readonly name: string;
+  readonly detail: string;
 }
 
 /**
  * One part of the agent (network, storage, compute, metadata). `apply` observes, diffs and applies what concerns the changed keys;
  * it never rejects because of one object: that object's report says `error`, with CommandError's details, and the others go on.
  * `plan` is the same diff without applying: empty on a host that matches its spec.
+ *
+ * How the loop calls them: network and metadata get one call at a time, with all keys that came up meanwhile (null at the start
+ * and at each full sync). Storage, then compute, are called per server or volume (`changed` holds that one key), for different
+ * objects at the same time, so a slow download holds up only its own guest; they must observe that object anew each time. At the
+ * start and at each full sync they get every key so, followed by one call of `housekeeping`.
  */
 export interface Part {
   readonly name: string;
   apply(request: ReconcileRequest): Promise<readonly ObjectReport[]>;
   plan(spec: Spec): Promise<readonly PlanStep[]>;
   /** Things of this part's kinds on the host that the spec does not name, and that are kept. */
-  orphans?(spec: Spec): Promise<readonly { readonly kind: string; readonly name: string; readonly detail: string }[]>;
+  orphans?(spec: Spec): Promise<readonly Orphan[]>;
+  /** Begins to watch the host; calls back with objects that may no longer match their spec, or that have news to report. */
+  watch?(changed: (keys: readonly ObjectKey[]) => void): void;
+  /** What is due now and then (pruning caches, refreshing what is only read), at the end of each full sync. */
+  housekeeping?(spec: Spec): Promise<void>;
   close?(): Promise<void>;
 }

@@ -1,0 +1,41 @@
+/** A JSON-lines logger: `{"time","level","msg",…fields}`; fields carry request_id, project_id, host, resource. */
+export interface Logger {
+  debug(msg: string, fields?: Record<string, unknown>): void;
+  info(msg: string, fields?: Record<string, unknown>): void;
+  warn(msg: string, fields?: Record<string, unknown>): void;
+  error(msg: string, fields?: Record<string, unknown>): void;
+  /** A logger that adds the given fields to every line. */
+  with(fields: Record<string, unknown>): Logger;
+}
+
+const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LEVELS)[number];
+
+/** Logs to the stream (stdout, which systemd keeps in the journal), from `level` upwards. */
+export function createLogger(
+  level: LogLevel,
+  fields: Record<string, unknown> = {},
+  write: (line: string) => void = (line) => process.stdout.write(line),
+): Logger {
+  const least = LEVELS.indexOf(level);
+  const at = (l: LogLevel) => (msg: string, more?: Record<string, unknown>) => {
+    if (LEVELS.indexOf(l) < least) return;
+    write(
+      `${JSON.stringify({ time: new Date().toISOString(), level: l, msg, ...fields, ...flatten(more) })}\n`,
+    );
+  };
+  return {
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    with: (more) => createLogger(level, { ...fields, ...more }, write),
+  };
+}
+
+/** Errors do not survive JSON.stringify: keep message and stack. */
+function flatten(fields: Record<string, unknown> | undefined): Record<string, unknown> | undefined {
+  if (!fields || !(fields.error instanceof Error)) return fields;
+  const { message, stack } = fields.error;
+  return { ...fields, error: message, stack };
+}
