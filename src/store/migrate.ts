@@ -15,7 +15,7 @@ function migrations(dialect: 'sqlite' | 'postgres'): Record<string, Migration> {
     '003-identity': { up: createIdentityTables },
     '004-network': { up: createNetworkTables },
     '005-image': { up: createImageTables },
-    '006-compute': { up: createComputeTables },
+    '006-compute': { up: (db) => createComputeTables(db, dialect) },
     '007-volume': { up: createVolumeTables },
   };
 }
