@@ -18,6 +18,20 @@ export interface SpecPush {
   readonly removed: readonly ObjectKey[];
   /** Request ids that led to this push, for the log. */
   readonly request_ids: readonly string[];
+  /** An operator agreed that this push destroys many guests. */
+  readonly confirmed?: true;
+}
+
+/** Reply 409 or 422 to a push that was not taken. */
+export interface SpecRefusal {
+  /**
+   * base: the agent holds another spec, send a full one; stale: it holds a newer one; removal: the push would destroy more
+   * guests than `max_removal_share` allows and does not carry `confirmed`.
+   */
+  readonly reason: 'base' | 'stale' | 'removal';
+  readonly message: string;
+  readonly sequence: number;
+  readonly digest: string;
 }
 
 /** Reply to a push: the digest of what the agent now holds on disk. */
@@ -98,6 +112,43 @@ export interface Heartbeat {
 export interface HeartbeatReply {
   /** True: the controller does not know this state; send everything again. */
   readonly resync: boolean;
+}
+
+/** POST /agent/v1/reports, agent → controller: what changed since the last acknowledged report. */
+export interface ReportPush {
+  readonly protocol: number;
+  readonly reports: readonly ObjectReport[];
+}
+
+/** POST /agent/v1/join, without a client certificate. Repeating it with the same key and token is safe. */
+export interface JoinRequest {
+  readonly protocol: number;
+  readonly secret: string;
+  readonly name: string;
+  /** PKCS #10 request in PEM. */
+  readonly csr: string;
+  /** Addresses that the certificate shall name besides the host's name. */
+  readonly addresses: readonly string[];
+  readonly agent_url: string;
+  readonly underlay_ip: string;
+}
+
+/** POST /agent/v1/certificate: renewal, under the certificate in use. */
+export interface CertificateRequest {
+  readonly csr: string;
+  readonly addresses: readonly string[];
+}
+
+export interface CertificateReply {
+  readonly host_id: string;
+  readonly certificate: string;
+  /** Certificates of the authority, PEM, one after another. */
+  readonly ca: string;
+}
+
+/** GET /v1/console/:server_id?length=N, controller → agent. */
+export interface ConsoleReply {
+  readonly output: string;
 }
 
 /** One line of `maru plan HOST`: a command or change that apply would carry out now. */

@@ -17,6 +17,7 @@ export async function createHostTables(db: Kysely<unknown>): Promise<void> {
     .addColumn('simulated', 'integer', (c) => c.notNull().defaultTo(0))
     .addColumn('sequence', 'integer', (c) => c.notNull().defaultTo(0))
     .addColumn('certificate_fingerprint', 'text')
+    .addColumn('next_certificate_fingerprint', 'text')
     .addColumn('certificate_expires_at', 'text')
     .addColumn('last_seen_at', 'text')
     .addColumn('created_at', 'text', (c) => c.notNull())
@@ -28,6 +29,7 @@ export async function createHostTables(db: Kysely<unknown>): Promise<void> {
     .addColumn('created_at', 'text', (c) => c.notNull())
     .addColumn('expires_at', 'text', (c) => c.notNull())
     .addColumn('used_at', 'text')
+    .addColumn('used_by_key', 'text')
     .execute();
   await db.schema
     .createTable('object_report')

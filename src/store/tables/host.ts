@@ -15,10 +15,12 @@ export interface HostTable {
   /** JSON of the last heartbeat's orphans. */
   orphans: string | null;
   simulated: number;
-  /** Sequence number of the last spec pushed. */
+  /** No spec pushed so far has a higher sequence number; reserved in blocks. */
   sequence: number;
   /** SHA-256 fingerprint of the certificate in use. */
   certificate_fingerprint: string | null;
+  /** Of a renewed certificate that the host has not used yet; the one in use stays valid until it does. */
+  next_certificate_fingerprint: string | null;
   certificate_expires_at: string | null;
   last_seen_at: string | null;
   created_at: string;
@@ -32,6 +34,8 @@ export interface JoinTokenTable {
   created_at: string;
   expires_at: string;
   used_at: string | null;
+  /** SHA-256 of the public key that was certified: the same key may ask again when the answer was lost. */
+  used_by_key: string | null;
 }
 
 /** What a host last reported about one object. */

@@ -1,0 +1,115 @@
+import { specDigest } from '../src/protocol/keys.js';
+import type { SpecPush, SpecRefusal } from '../src/protocol/messages.js';
+import type { ObjectKey, Spec, SpecObject } from '../src/protocol/objects.js';
+import type { Host } from './host/host.js';
+
+/** The part of a host that keeps the agent's own files. */
+export type StateFiles = Pick<Host, 'readFileIfExists' | 'writeFile' | 'makeDirectory' | 'removeFile'>;
+
+/** A spec and where it stands in the controller's order. */
+export interface HeldSpec {
+  readonly incarnation: string | null;
+  readonly sequence: number;
+  readonly digest: string;
+  readonly spec: Spec;
+}
+
+export type PushOutcome =
+  | { readonly taken: true; readonly keys: ReadonlySet<ObjectKey> }
+  | { readonly taken: false; readonly refusal: SpecRefusal };
+
+/** At or below this many at once, guests may be destroyed whatever their share is: on a small host each one is a large share. */
+const ALWAYS_REMOVABLE = 10;
+
+/** The last spec, kept on disk (0600) before it is acknowledged: what a host brings back after a reboot. */
+export class SpecStore {
+  readonly #files: StateFiles;
+  readonly #path: string;
+  readonly #maxRemovalShare: number;
+  #held: HeldSpec = { incarnation: null, sequence: 0, digest: specDigest({}), spec: {} };
+  #writing: Promise<unknown> = Promise.resolve();
+
+  constructor(files: StateFiles, stateDir: string, maxRemovalShare: number) {
+    this.#files = files;
+    this.#path = `${stateDir}/spec.json`;
+    this.#maxRemovalShare = maxRemovalShare;
+  }
+
+  get held(): HeldSpec {
+    return this.#held;
+  }
+
+  /**
+   * Reads what was kept; gives the reason when the file is damaged. Nothing is reconciled while no spec is held, and the
+   * controller sends everything at the first heartbeat, so a lost file costs time and nothing else.
+   */
+  async load(): Promise<string | null> {
+    const text = await this.#files.readFileIfExists(this.#path);
+    if (text === null) return null;
+    try {
+      const { incarnation, sequence, spec } = JSON.parse(text) as HeldSpec;
+      this.#held = { incarnation, sequence, spec, digest: specDigest(spec) };
+      return null;
+    } catch (error) {
+      return `${this.#path}: ${(error as Error).message}`;
+    }
+  }
+
+  /** Takes a push: on disk first, then in memory. Pushes are taken one after another. */
+  take(push: SpecPush): Promise<PushOutcome> {
+    const result = this.#writing.then(() => this.#take(push));
+    this.#writing = result.catch(() => {});
+    return result;
+  }
+
+  async #take(push: SpecPush): Promise<PushOutcome> {
+    const held = this.#held;
+    const refuse = (reason: SpecRefusal['reason'], message: string): PushOutcome => ({
+      taken: false,
+      refusal: { reason, message, sequence: held.sequence, digest: held.digest },
+    });
+    const sameIncarnation = push.incarnation === held.incarnation;
+    if (sameIncarnation && push.sequence <= held.sequence) {
+      return refuse('stale', `push ${push.sequence} is not newer than ${held.sequence}`);
+    }
+    if (push.base !== null && (!sameIncarnation || push.base !== held.digest)) {
+      return refuse('base', `holding ${held.digest} of incarnation ${held.incarnation}, not ${push.base}`);
+    }
+    const next = merge(push.base === null ? {} : held.spec, push);
+    if (!push.confirmed) {
+      const message = this.#tooManyRemovals(held.spec, next);
+      if (message) return refuse('removal', message);
+    }
+    const record: HeldSpec = {
+      incarnation: push.incarnation,
+      sequence: push.sequence,
+      digest: specDigest(next),
+      spec: next,
+    };
+    await this.#files.writeFile(this.#path, JSON.stringify(record), 0o600);
+    this.#held = record;
+    return { taken: true, keys: differentKeys(held.spec, next) };
+  }
+
+  #tooManyRemovals(before: Spec, after: Spec): string | null {
+    const guests = Object.entries(before).filter(([key, o]) => key.startsWith('server/') && !o.tombstone);
+    const removed = guests.filter(([key]) => after[key as ObjectKey]?.tombstone).length;
+    if (removed <= ALWAYS_REMOVABLE || removed <= guests.length * this.#maxRemovalShare) return null;
+    return `would destroy ${removed} of ${guests.length} guests, more than max_removal_share (${this.#maxRemovalShare}) allows; confirm it if it is meant`;
+  }
+}
+
+function merge(base: Spec, push: SpecPush): Spec {
+  const next: Record<ObjectKey, SpecObject> = { ...base, ...push.changed };
+  for (const key of push.removed) delete next[key];
+  return next;
+}
+
+function differentKeys(before: Spec, after: Spec): ReadonlySet<ObjectKey> {
+  const keys = new Set<ObjectKey>();
+  for (const key of Object.keys(after) as ObjectKey[]) {
+    if (before[key]?.revision !== after[key]?.revision) keys.add(key);
+  }
+  for (const key of Object.keys(before) as ObjectKey[]) if (!(key in after)) keys.add(key);
+  return keys;
+}

@@ -1,0 +1,188 @@
+import { createHash, generateKeyPairSync, webcrypto, X509Certificate } from 'node:crypto';
+import { connect, type DetailedPeerCertificate } from 'node:tls';
+import { decodeJoinToken } from '../../src/protocol/join-token.js';
+import {
+  type CertificateReply,
+  type CertificateRequest,
+  type JoinRequest,
+  PROTOCOL_VERSION,
+} from '../../src/protocol/messages.js';
+import { PeerClient, type PeerReply } from '../../src/protocol/peer-client.js';
+import type { StateFiles } from '../spec-store.js';
+
+/** Who this host is: kept in the state directory (0600), made once by joining. */
+export interface Identity {
+  readonly host_id: string;
+  readonly name: string;
+  readonly controller: string;
+  readonly key: string;
+  readonly certificate: string;
+  readonly ca: string;
+}
+
+/** What the agent says about itself when it asks for a certificate. */
+export interface IdentityRequest {
+  readonly name: string;
+  /** URL of the controller; empty: the token names it. */
+  readonly controller: string;
+  readonly agentUrl: string;
+  readonly addresses: readonly string[];
+  readonly underlayIp: string;
+}
+
+const DEFAULT_CONTROLLER = 'https://localhost:5443';
+
+/** The identity from an earlier join, or null. A configured controller URL overrides the one of the token. */
+export async function loadIdentity(
+  files: StateFiles,
+  stateDir: string,
+  controller: string,
+): Promise<Identity | null> {
+  const text = await files.readFileIfExists(identityPath(stateDir));
+  if (text === null) return null;
+  const identity = JSON.parse(text) as Identity;
+  return controller ? { ...identity, controller } : identity;
+}
+
+/**
+ * Joins with a one-time token: recognises the controller by the fingerprint in the token, makes a key, has it certified.
+ * The key is kept before the request is sent, so a join whose answer was lost can be repeated with the same token.
+ */
+export async function join(
+  files: StateFiles,
+  stateDir: string,
+  tokenText: string,
+  request: IdentityRequest,
+): Promise<Identity> {
+  const token = decodeJoinToken(tokenText);
+  const controller = request.controller || token.url || DEFAULT_CONTROLLER;
+  const ca = await fetchAuthority(controller, token.ca_sha256);
+  const keyPath = `${stateDir}/join-key.pem`;
+  const key = (await files.readFileIfExists(keyPath)) ?? newKey();
+  await files.makeDirectory(stateDir, 0o700);
+  await files.writeFile(keyPath, key, 0o600);
+  const client = new PeerClient(controller, 'controller', { ca });
+  const body: JoinRequest = {
+    protocol: PROTOCOL_VERSION,
+    secret: token.secret,
+    name: request.name,
+    csr: await signingRequest(request.name, key),
+    addresses: request.addresses,
+    agent_url: request.agentUrl,
+    underlay_ip: request.underlayIp,
+  };
+  const reply = await client
+    .request<CertificateReply>('POST', '/agent/v1/join', body)
+    .finally(() => client.close());
+  const identity = accepted(reply, request.name, controller, key);
+  await files.writeFile(identityPath(stateDir), JSON.stringify(identity, null, 1), 0o600);
+  await files.removeFile(keyPath);
+  return identity;
+}
+
+/** Renews the certificate under the one in use; the new identity is kept before it is returned. */
+export async function renew(
+  files: StateFiles,
+  stateDir: string,
+  identity: Identity,
+  client: PeerClient,
+  addresses: readonly string[],
+): Promise<Identity> {
+  const key = newKey();
+  const body: CertificateRequest = { csr: await signingRequest(identity.name, key), addresses };
+  const reply = await client.request<CertificateReply>('POST', '/agent/v1/certificate', body);
+  const renewed = accepted(reply, identity.name, identity.controller, key);
+  await files.writeFile(identityPath(stateDir), JSON.stringify(renewed, null, 1), 0o600);
+  return renewed;
+}
+
+/** True in the last third of a certificate's life. */
+export function isRenewalDue(certificate: string, now: Date): boolean {
+  const { validFrom, validTo } = new X509Certificate(certificate);
+  const from = Date.parse(validFrom);
+  const to = Date.parse(validTo);
+  return now.getTime() > to - (to - from) / 3;
+}
+
+function accepted(
+  reply: PeerReply<CertificateReply>,
+  name: string,
+  controller: string,
+  key: string,
+): Identity {
+  if (reply.status !== 200) {
+    const reason = (reply.body as unknown as { message?: string } | null)?.message ?? 'no reason given';
+    throw new Error(`the controller at ${controller} does not let '${name}' in (${reply.status}): ${reason}`);
+  }
+  const { host_id, certificate, ca } = reply.body;
+  return { host_id, name, controller, key, certificate, ca };
+}
+
+function identityPath(stateDir: string): string {
+  return `${stateDir}/identity.json`;
+}
+
+/** The authority's certificate as the controller presents it, if its fingerprint is the expected one. */
+async function fetchAuthority(controller: string, fingerprint: string): Promise<string> {
+  const url = new URL(controller);
+  const port = Number(url.port || 443);
+  const chain = await new Promise<DetailedPeerCertificate>((resolve, reject) => {
+    const socket = connect({ host: url.hostname, port, rejectUnauthorized: false, timeout: 10_000 }, () => {
+      resolve(socket.getPeerCertificate(true));
+      socket.end();
+    });
+    socket.on('timeout', () => socket.destroy(new Error('no answer within 10 s')));
+    socket.on('error', (error) =>
+      reject(new Error(`cannot reach the controller at ${controller}: ${error.message}`)),
+    );
+  });
+  for (let one = chain, depth = 0; one?.raw && depth < 5; one = one.issuerCertificate, depth++) {
+    if (createHash('sha256').update(one.raw).digest('hex') === fingerprint)
+      return new X509Certificate(one.raw).toString();
+    if (one.issuerCertificate === one) break;
+  }
+  throw new Error(
+    `${controller} is not the controller that made this token: no certificate with the token's fingerprint in its chain`,
+  );
+}
+
+function newKey(): string {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+}
+
+/** Loaded only when a certificate is needed: the library takes memory that an agent rarely uses. */
+async function signingRequest(name: string, keyPem: string): Promise<string> {
+  await import('reflect-metadata');
+  const x509 = await import('@peculiar/x509');
+  const keys = await importKeys(keyPem);
+  const csr = await x509.Pkcs10CertificateRequestGenerator.create({
+    name: [{ CN: [name] }],
+    keys,
+    signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
+  });
+  return csr.toString('pem');
+}
+
+async function importKeys(keyPem: string): Promise<webcrypto.CryptoKeyPair> {
+  const { createPrivateKey, createPublicKey } = await import('node:crypto');
+  const privateKey = createPrivateKey(keyPem);
+  const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
+  const { subtle } = webcrypto;
+  return {
+    privateKey: await subtle.importKey(
+      'pkcs8',
+      privateKey.export({ type: 'pkcs8', format: 'der' }),
+      algorithm,
+      true,
+      ['sign'],
+    ),
+    publicKey: await subtle.importKey(
+      'spki',
+      createPublicKey(keyPem).export({ type: 'spki', format: 'der' }),
+      algorithm,
+      true,
+      ['verify'],
+    ),
+  };
+}

@@ -1,0 +1,140 @@
+import type { Insertable, Selectable, Updateable } from 'kysely';
+import type { ObjectBodies, ObjectKey, ObjectKind } from '../protocol/objects.js';
+import { nowText, type Reader, recordChange, type Tx } from './store.js';
+import type { HostTable, JoinTokenTable } from './tables/host.js';
+
+export type HostRow = Selectable<HostTable>;
+
+export async function findHost(db: Reader, id: string): Promise<HostRow | undefined> {
+  return await db.selectFrom('host').selectAll().where('id', '=', id).executeTakeFirst();
+}
+
+export async function findHostByName(db: Reader, name: string): Promise<HostRow | undefined> {
+  return await db.selectFrom('host').selectAll().where('name', '=', name).executeTakeFirst();
+}
+
+export async function listHosts(db: Reader): Promise<HostRow[]> {
+  return await db.selectFrom('host').selectAll().orderBy('name').execute();
+}
+
+export async function insertHost(tx: Tx, host: Insertable<HostTable>): Promise<void> {
+  await tx.insertInto('host').values(host).execute();
+  await recordChange(tx, 'host', host.id);
+}
+
+export async function updateHost(tx: Tx, id: string, values: Updateable<HostTable>): Promise<void> {
+  await tx.updateTable('host').set(values).where('id', '=', id).execute();
+}
+
+/** Reserves a block of sequence numbers, so that a push needs no write; gives the number before the block's first. */
+export async function reserveSequences(
+  tx: Tx,
+  hostId: string,
+  atLeast: number,
+  count: number,
+): Promise<number> {
+  const row = await tx.selectFrom('host').select('sequence').where('id', '=', hostId).executeTakeFirst();
+  const from = Math.max(row?.sequence ?? 0, atLeast);
+  await updateHost(tx, hostId, { sequence: from + count });
+  return from;
+}
+
+/** Aliases of the provider networks that a host is attached to, as its facts say. */
+export async function setPhysicalNetworks(tx: Tx, hostId: string, names: readonly string[]): Promise<void> {
+  await tx.deleteFrom('host_physical_network').where('host_id', '=', hostId).execute();
+  if (names.length === 0) return;
+  await tx
+    .insertInto('host_physical_network')
+    .values([...new Set(names)].map((physical_network) => ({ host_id: hostId, physical_network })))
+    .execute();
+}
+
+export async function insertJoinToken(tx: Tx, token: Insertable<JoinTokenTable>): Promise<void> {
+  await tx.deleteFrom('join_token').where('expires_at', '<', nowText()).execute();
+  await tx.insertInto('join_token').values(token).execute();
+}
+
+export async function findJoinToken(
+  db: Reader,
+  hash: string,
+): Promise<Selectable<JoinTokenTable> | undefined> {
+  return await db.selectFrom('join_token').selectAll().where('hash', '=', hash).executeTakeFirst();
+}
+
+/** Marks a token as used by this key; false when another request was faster. */
+export async function useJoinToken(tx: Tx, hash: string, key: string): Promise<boolean> {
+  const { numUpdatedRows } = await tx
+    .updateTable('join_token')
+    .set({ used_at: nowText(), used_by_key: key })
+    .where('hash', '=', hash)
+    .where('used_at', 'is', null)
+    .executeTakeFirst();
+  return numUpdatedRows === 1n;
+}
+
+/** What names this installation's state; a restored backup gets another. */
+export async function readIncarnation(db: Reader): Promise<string> {
+  const row = await db
+    .selectFrom('setting')
+    .select('value')
+    .where('name', '=', 'incarnation')
+    .executeTakeFirstOrThrow();
+  return row.value;
+}
+
+/**
+ * Asks a host to destroy a deleted server's or volume's data: in the host's spec until the host reports it gone. Call it in the
+ * transaction that deletes the row or gives the host up.
+ */
+export async function addTombstone<K extends ObjectKind>(
+  tx: Tx,
+  hostId: string,
+  kind: K,
+  id: string,
+  body: ObjectBodies[K],
+  requestId: string | null,
+): Promise<void> {
+  const object_key: ObjectKey = `${kind}/${id}`;
+  const values = {
+    host_id: hostId,
+    object_key,
+    body: JSON.stringify(body),
+    request_id: requestId,
+    created_at: nowText(),
+  };
+  await tx
+    .insertInto('tombstone')
+    .values(values)
+    .onConflict((conflict) => conflict.columns(['host_id', 'object_key']).doNothing())
+    .execute();
+  await recordChange(tx, 'host', hostId, requestId);
+}
+
+export interface TombstoneRow {
+  readonly object_key: ObjectKey;
+  readonly body: string;
+}
+
+export async function listTombstones(db: Reader, hostId: string): Promise<TombstoneRow[]> {
+  const rows = await db
+    .selectFrom('tombstone')
+    .select(['object_key', 'body'])
+    .where('host_id', '=', hostId)
+    .orderBy('object_key')
+    .execute();
+  return rows as TombstoneRow[];
+}
+
+export async function deleteTombstones(
+  tx: Tx,
+  hostId: string,
+  keys: readonly ObjectKey[],
+): Promise<ObjectKey[]> {
+  const rows = await tx
+    .deleteFrom('tombstone')
+    .where('host_id', '=', hostId)
+    .where('object_key', 'in', keys)
+    .returning('object_key')
+    .execute();
+  return rows.map((row) => row.object_key as ObjectKey);
+}

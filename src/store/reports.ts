@@ -1,0 +1,104 @@
+import type { ObjectError, ObjectReport } from '../protocol/messages.js';
+import type { ObjectKey } from '../protocol/objects.js';
+import { nowText, type Reader, type Tx } from './store.js';
+
+/** What a host last reported about an object. */
+export interface StoredReport extends ObjectReport {
+  readonly host_id: string;
+  readonly reported_at: string;
+}
+
+/** The last reports of these objects of a host. */
+export async function findReports(
+  db: Reader,
+  hostId: string,
+  keys: readonly ObjectKey[],
+): Promise<StoredReport[]> {
+  const found: StoredReport[] = [];
+  for (let at = 0; at < keys.length; at += 500) {
+    const rows = await db
+      .selectFrom('object_report')
+      .selectAll()
+      .where('host_id', '=', hostId)
+      .where('object_key', 'in', keys.slice(at, at + 500))
+      .execute();
+    found.push(...rows.map(toReport));
+  }
+  return found;
+}
+
+/** Every host's last report of one object. */
+export async function findReportsOf(db: Reader, key: ObjectKey): Promise<StoredReport[]> {
+  const rows = await db.selectFrom('object_report').selectAll().where('object_key', '=', key).execute();
+  return rows.map(toReport);
+}
+
+/** Objects of a host that are in error. */
+export async function findFaults(db: Reader, hostId: string): Promise<StoredReport[]> {
+  const rows = await db
+    .selectFrom('object_report')
+    .selectAll()
+    .where('host_id', '=', hostId)
+    .where('state', '=', 'error')
+    .orderBy('object_key')
+    .execute();
+  return rows.map(toReport);
+}
+
+/** Stores reports; `gone` objects have no row. */
+export async function storeReports(tx: Tx, hostId: string, reports: readonly ObjectReport[]): Promise<void> {
+  const reported_at = nowText();
+  const kept = reports.filter((r) => r.state !== 'gone');
+  const gone = reports.filter((r) => r.state === 'gone').map((r) => r.key);
+  for (let at = 0; at < kept.length; at += 100) {
+    const values = kept.slice(at, at + 100).map((r) => ({
+      host_id: hostId,
+      object_key: r.key as string,
+      revision: r.revision,
+      state: r.state as string,
+      error: r.error ? JSON.stringify(r.error) : null,
+      observed: r.observed ? JSON.stringify(r.observed) : null,
+      reported_at,
+    }));
+    await tx
+      .insertInto('object_report')
+      .values(values)
+      .onConflict((conflict) =>
+        conflict.columns(['host_id', 'object_key']).doUpdateSet((eb) => ({
+          revision: eb.ref('excluded.revision'),
+          state: eb.ref('excluded.state'),
+          error: eb.ref('excluded.error'),
+          observed: eb.ref('excluded.observed'),
+          reported_at: eb.ref('excluded.reported_at'),
+        })),
+      )
+      .execute();
+  }
+  for (let at = 0; at < gone.length; at += 500) {
+    await tx
+      .deleteFrom('object_report')
+      .where('host_id', '=', hostId)
+      .where('object_key', 'in', gone.slice(at, at + 500))
+      .execute();
+  }
+}
+
+function toReport(row: {
+  host_id: string;
+  object_key: string;
+  revision: string | null;
+  state: string;
+  error: string | null;
+  observed: string | null;
+  reported_at: string;
+}): StoredReport {
+  return {
+    host_id: row.host_id,
+    reported_at: row.reported_at,
+    key: row.object_key as ObjectKey,
+    revision: row.revision,
+    state: row.state as ObjectReport['state'],
+    ...(row.error ? { error: JSON.parse(row.error) as ObjectError } : {}),
+    ...(row.observed ? { observed: JSON.parse(row.observed) as ObjectReport['observed'] } : {}),
+  };
+}
