@@ -41,6 +41,9 @@ export interface Config {
   readonly token_lifetime_seconds: number;
   /** Policy overrides in oslo.policy's file format (YAML); optional. */
   readonly policy_file: string | null;
+  /** Largest upload, and largest disk inside an image, in GiB. */
+  readonly max_image_size_gb: number;
+  readonly max_virtual_size_gb: number;
 }
 
 /** Reads and checks the controller section of a file. Throws with the file, the key and what is wrong with it. */
@@ -70,6 +73,8 @@ export function loadConfig(file: string): Config {
       reserved_host_memory_mb: 512,
       token_lifetime_seconds: 3600,
       policy_file: null,
+      max_image_size_gb: 256,
+      max_virtual_size_gb: 2048,
     };
   });
 }

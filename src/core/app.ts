@@ -3,6 +3,7 @@ import type { Logger } from '../log.js';
 import type { Store } from '../store/store.js';
 import type { Authenticator, PolicyEngine } from './auth.js';
 import type { HostGateway } from './gateway.js';
+import type { ImageFiles } from './image/files.js';
 
 /**
  * What core functions and API handlers work with; built once in src/controller.ts. A service that needs more
@@ -16,4 +17,6 @@ export interface App {
   readonly policy: PolicyEngine;
   /** Reads and jobs on hosts that are not desired state: console logs, plans. */
   readonly hosts: HostGateway;
+  /** The bytes of images. */
+  readonly images: ImageFiles;
 }

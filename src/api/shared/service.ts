@@ -22,6 +22,8 @@ export interface Service {
   readonly headers?: (requestId: string, version: Microversion) => Record<string, string>;
   /** Other paths under which an operation answers too (`/v3/volumes` besides `/v3/:project_id/volumes`). */
   readonly aliases?: (path: string) => readonly string[];
+  /** Further policy names that handlers check themselves, with their default rules. */
+  readonly rules?: Readonly<Record<string, string>>;
   /** True: a known path with another verb is 405 with Allow; false: 404. */
   readonly methodNotAllowed?: boolean;
   /** Runs after authentication, before the policy check; may refuse. */
@@ -50,6 +52,7 @@ export async function mountService(root: FastifyInstance, app: App, service: Ser
   for (const operation of service.operations) {
     if (operation.policy) app.policy.register(operation.policy.name, operation.policy.rule);
   }
+  for (const [name, rule] of Object.entries(service.rules ?? {})) app.policy.register(name, rule);
   await root.register(
     async (fastify) => {
       fastify.removeAllContentTypeParsers();

@@ -1,0 +1,21 @@
+import { findImage, markImageDeleted } from '../../store/image.js';
+import { nowText, recordChange } from '../../store/store.js';
+import type { App } from '../app.js';
+import type { Context } from '../context.js';
+import { forbidden, notFound } from '../errors.js';
+import { ownImage } from './visibility.js';
+
+/**
+ * Deletes an image. Hosts that have servers based on it keep their verified copies, so the controller's can go at once.
+ */
+export async function deleteImage(app: App, ctx: Context, id: string): Promise<void> {
+  const found = await findImage(app.store.read, id);
+  if (!found) throw notFound(`Failed to find image ${id} to delete`);
+  const image = await ownImage(app.store.read, ctx, id);
+  if (image.protected) throw forbidden(`Image ${id} is protected and cannot be deleted.`);
+  await app.store.tx(async (tx) => {
+    await markImageDeleted(tx, id, nowText());
+    await recordChange(tx, 'image', id, ctx.requestId);
+  });
+  await app.images.remove(id);
+}

@@ -1,0 +1,29 @@
+import { type FullImage, findImage, isImageMember } from '../../store/image.js';
+import type { Reader } from '../../store/store.js';
+import type { Context } from '../context.js';
+import { forbidden, type MaruError, notFound } from '../errors.js';
+
+/** An image that the caller may see; 404 for others', as if they did not exist. */
+export async function visibleImage(db: Reader, ctx: Context, id: string): Promise<FullImage> {
+  const image = await findImage(db, id);
+  if (!image || !(await canSee(db, ctx, image))) throw imageNotFound(id);
+  return image;
+}
+
+/** An image that the caller may change: its owner's project or an administrator. */
+export async function ownImage(db: Reader, ctx: Context, id: string): Promise<FullImage> {
+  const image = await visibleImage(db, ctx, id);
+  if (!ctx.isAdmin && image.owner !== ctx.projectId)
+    throw forbidden(`You are not permitted to modify this image ${id}.`);
+  return image;
+}
+
+export function imageNotFound(id: string): MaruError {
+  return notFound(`No image found with ID ${id}`);
+}
+
+async function canSee(db: Reader, ctx: Context, image: FullImage): Promise<boolean> {
+  if (ctx.isAdmin || image.owner === ctx.projectId) return true;
+  if (image.visibility === 'public' || image.visibility === 'community') return true;
+  return image.visibility === 'shared' && (await isImageMember(db, image.id, ctx.projectId));
+}
