@@ -1,11 +1,33 @@
 import type { Plan } from '../protocol/messages.js';
 
-/** What core asks of a host directly. Implemented by src/hosts; each rejects with MaruError `unavailable` when the host does not answer. */
+export interface JoinTokenRequest {
+  /** Only a host of this name may use the token; required to let a known host join again. */
+  readonly hostName?: string;
+  /** Seconds that the token can be used; an hour unless given. */
+  readonly ttl?: number;
+  /** URL of the agent listener to put into the token. */
+  readonly url?: string;
+}
+
+/**
+ * What core asks of and about hosts directly. Implemented by src/hosts; questions to a host reject with MaruError `unavailable`
+ * when it does not answer.
+ */
 export interface HostGateway {
-  /** False when the host counts as down: no heartbeat for `host_down_after` seconds. Never waits. */
-  isUp(hostId: string): boolean;
   /** The last `length` lines of a server's serial console (all when null). */
   consoleOutput(hostId: string, serverId: string, length: number | null): Promise<string>;
   /** What apply would do on the host now. */
   plan(hostId: string): Promise<Plan>;
+  /** True when the host was heard of within `host_down_after`. */
+  isUp(hostId: string): boolean;
+  /** True when the host was silent for `host_down_after`; not the opposite of isUp right after a start. */
+  isDown(hostId: string): boolean;
+  /** Why the host's spec could not be delivered at the last attempt; null when it was. */
+  deliveryFault(hostId: string): string | null;
+  /** Lets the next push destroy more guests than the agent's max_removal_share allows. */
+  confirmRemoval(hostId: string): void;
+  /** A one-time token with which a host joins. */
+  createJoinToken(request: JoinTokenRequest): Promise<{ readonly token: string; readonly expires_at: string }>;
+  /** Forgets a host and ends its right to connect. The caller makes sure that nothing runs on it. */
+  removeHost(hostId: string): Promise<void>;
 }

@@ -1,0 +1,19 @@
+import type { FormattedProblem, Problem } from '../shared/problem.js';
+import type { Service } from '../shared/service.js';
+import { hostOperations } from './hosts.js';
+import { statusOperations } from './status.js';
+
+/** What operators need beyond OpenStack's APIs, mounted under `/maru`; used by the `maru` command. */
+export function adminService(): Service {
+  return {
+    name: 'admin',
+    prefix: '/maru',
+    operations: [...hostOperations, ...statusOperations],
+    format: formatAdminProblem,
+    methodNotAllowed: true,
+  };
+}
+
+function formatAdminProblem({ status, code, message }: Problem): FormattedProblem {
+  return { body: { error: { code: status, title: code, message } }, contentType: 'application/json' };
+}

@@ -1,0 +1,70 @@
+import type { App } from '../../core/app.js';
+import { explainServer } from '../../core/server/explain.js';
+import { listHosts } from '../../store/hosts.js';
+import { hostLoads, resourceCounts, troubledServers } from '../../store/overview.js';
+import { nowText } from '../../store/store.js';
+import type { Operation } from '../shared/operation.js';
+import { type CloudStatus, hostSummary } from './views.js';
+
+const ADMIN = 'rule:context_is_admin';
+const MOST_SHOWN = 20;
+
+export const statusOperations: readonly Operation[] = [
+  {
+    method: 'GET',
+    path: '/v1/status',
+    policy: { name: 'maru:status', rule: ADMIN },
+    summary: 'Show what is wrong, and what there is',
+    status: 200,
+    handler: async ({ app }) => ({ status: await cloudStatus(app) }),
+  },
+  {
+    method: 'GET',
+    path: '/v1/servers/:server/explain',
+    policy: { name: 'maru:servers:explain', rule: ADMIN },
+    summary: 'Explain where a server is and why',
+    status: 200,
+    handler: async ({ app, params }) => ({ explanation: await explainServer(app, params.server!) }),
+  },
+];
+
+async function cloudStatus(app: App): Promise<CloudStatus> {
+  const db = app.store.read;
+  const loads = await hostLoads(db);
+  const hosts = (await listHosts(db)).map((h) => hostSummary(h, loads.get(h.id), app.hosts.isUp(h.id)));
+  const problems: { what: string; advice: string }[] = [];
+  if (hosts.length === 0) {
+    problems.push({
+      what: 'No host has joined',
+      advice: 'maru host token, then on the host: maru agent --join TOKEN',
+    });
+  }
+  for (const host of hosts) {
+    if (host.state === 'down') {
+      problems.push({
+        what: `Host ${host.name} is down (last seen ${host.last_seen_at ?? 'never'})`,
+        advice: `on ${host.name}: systemctl status maru-agent; is the network between it and the controller up?`,
+      });
+    } else if (host.faults > 0) {
+      problems.push({
+        what: `Host ${host.name} could not bring about ${host.faults} object(s)`,
+        advice: `maru host show ${host.name}`,
+      });
+    }
+  }
+  for (const server of await troubledServers(db, nowText(), MOST_SHOWN)) {
+    const fault = server.fault
+      ? (JSON.parse(server.fault) as { message: string }).message
+      : `in task ${server.task_state}`;
+    problems.push({
+      what: `Server ${server.name} is ${server.status}: ${fault}`,
+      advice: `maru server explain ${server.id}`,
+    });
+  }
+  const warnings = hosts.flatMap((h) => [
+    ...(h.simulated ? [`${h.name}: simulated, nothing on it is real`] : []),
+    ...(h.enabled ? [] : [`${h.name}: disabled, gets no new servers`]),
+    ...h.warnings.map((w) => `${h.name}: ${w}`),
+  ]);
+  return { problems, warnings, counts: await resourceCounts(db) };
+}

@@ -1,0 +1,104 @@
+import type { HostFacts, ObjectError } from '../../protocol/messages.js';
+import type { HostRow } from '../../store/hosts.js';
+import type { StoredReport } from '../../store/reports.js';
+
+/** A host in a list. */
+export interface HostSummary {
+  readonly id: string;
+  readonly name: string;
+  readonly state: 'up' | 'down';
+  readonly enabled: boolean;
+  readonly simulated: boolean;
+  readonly virt_type: string;
+  readonly vcpus: number;
+  readonly vcpus_used: number;
+  readonly memory_mb: number;
+  readonly memory_mb_used: number;
+  readonly guests: number;
+  /** Objects that the host could not bring about. */
+  readonly faults: number;
+  readonly warnings: readonly string[];
+  readonly last_seen_at: string | null;
+}
+
+/** Everything about one host. */
+export interface HostDetail extends HostSummary {
+  readonly disabled_reason: string | null;
+  readonly virt_type_reason: string;
+  readonly cpu_model: string;
+  readonly disk_gb: number;
+  readonly kernel: string;
+  readonly libvirt_version: string;
+  readonly qemu_version: string;
+  readonly agent_version: string;
+  readonly agent_url: string;
+  readonly underlay_ip: string;
+  readonly physical_networks: readonly string[];
+  readonly certificate_expires_at: string | null;
+  readonly fault_list: readonly (ObjectError & { readonly object: string })[];
+  readonly orphans: readonly { readonly kind: string; readonly name: string; readonly detail: string }[];
+}
+
+/** The page of `maru status`. */
+export interface CloudStatus {
+  readonly problems: readonly { readonly what: string; readonly advice: string }[];
+  readonly warnings: readonly string[];
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+export interface HostLoad {
+  readonly vcpus: number;
+  readonly memory_mb: number;
+  readonly guests: number;
+  readonly faults: number;
+}
+
+export function hostSummary(host: HostRow, load: HostLoad | undefined, up: boolean): HostSummary {
+  const facts = factsOf(host);
+  return {
+    id: host.id,
+    name: host.name,
+    state: up ? 'up' : 'down',
+    enabled: host.enabled === 1,
+    simulated: host.simulated === 1,
+    virt_type: facts?.virt_type ?? 'unknown',
+    vcpus: facts?.vcpus ?? 0,
+    vcpus_used: load?.vcpus ?? 0,
+    memory_mb: facts?.memory_mb ?? 0,
+    memory_mb_used: load?.memory_mb ?? 0,
+    guests: load?.guests ?? 0,
+    faults: load?.faults ?? 0,
+    warnings: facts?.warnings ?? [],
+    last_seen_at: host.last_seen_at,
+  };
+}
+
+export function hostDetail(
+  host: HostRow,
+  load: HostLoad | undefined,
+  up: boolean,
+  faults: readonly StoredReport[],
+): HostDetail {
+  const facts = factsOf(host);
+  return {
+    ...hostSummary(host, load, up),
+    disabled_reason: host.disabled_reason,
+    virt_type_reason: facts?.virt_type_reason ?? 'the agent has not reported yet',
+    cpu_model: facts?.cpu_model ?? 'unknown',
+    disk_gb: facts?.disk_gb ?? 0,
+    kernel: facts?.kernel ?? 'unknown',
+    libvirt_version: facts?.libvirt_version ?? 'unknown',
+    qemu_version: facts?.qemu_version ?? 'unknown',
+    agent_version: facts?.agent_version ?? 'unknown',
+    agent_url: host.agent_url,
+    underlay_ip: host.underlay_ip,
+    physical_networks: facts?.physical_networks ?? [],
+    certificate_expires_at: host.certificate_expires_at,
+    fault_list: faults.map((f) => ({ object: f.key, ...(f.error ?? { message: 'unknown error' }) })),
+    orphans: host.orphans ? JSON.parse(host.orphans) : [],
+  };
+}
+
+function factsOf(host: HostRow): HostFacts | null {
+  return host.facts ? (JSON.parse(host.facts) as HostFacts) : null;
+}

@@ -1,0 +1,75 @@
+import { type Credentials, findCredentials } from './credentials.js';
+import { CliError } from './error.js';
+
+/** Talks to the controller with a token of its own. Failures become CliErrors that say what to do. */
+export class Client {
+  readonly #root: string;
+  readonly #credentials: Credentials;
+  #token: string | undefined;
+
+  constructor(credentials: Credentials = findCredentials()) {
+    this.#credentials = credentials;
+    this.#root = credentials.authUrl.replace(/\/identity(\/v3)?\/?$/, '');
+  }
+
+  async get<T>(path: string): Promise<T> {
+    return await this.request<T>('GET', path);
+  }
+
+  /** Sends a request below the API's root, such as `/maru/v1/hosts`; gives the decoded reply. */
+  async request<T>(method: string, path: string, body?: unknown): Promise<T> {
+    this.#token ??= await this.#authenticate();
+    const response = await this.#fetch(method, path, body, { 'x-auth-token': this.#token });
+    return await decode<T>(response, `${method} ${path}`);
+  }
+
+  async #authenticate(): Promise<string> {
+    const { username, password, projectName, userDomain, projectDomain } = this.#credentials;
+    const user = { name: username, password, domain: { name: userDomain } };
+    const scope = { project: { name: projectName, domain: { name: projectDomain } } };
+    const body = { auth: { identity: { methods: ['password'], password: { user } }, scope } };
+    const response = await this.#fetch('POST', '/identity/v3/auth/tokens?nocatalog', body, {});
+    if (response.status === 401)
+      throw new CliError(`the controller refuses user ${username}: wrong name or password`);
+    await decode(response, 'authentication');
+    return response.headers.get('x-subject-token')!;
+  }
+
+  async #fetch(
+    method: string,
+    path: string,
+    body: unknown,
+    headers: Record<string, string>,
+  ): Promise<Response> {
+    try {
+      return await fetch(this.#root + path, {
+        method,
+        headers: {
+          ...headers,
+          accept: 'application/json',
+          ...(body ? { 'content-type': 'application/json' } : {}),
+        },
+        ...(body ? { body: JSON.stringify(body) } : {}),
+      });
+    } catch (error) {
+      const cause = (error as { cause?: { message?: string } }).cause?.message ?? String(error);
+      throw new CliError(`no answer from the controller at ${this.#root} (${cause}); is it running?`);
+    }
+  }
+}
+
+async function decode<T>(response: Response, what: string): Promise<T> {
+  const text = await response.text();
+  if (!response.ok) throw new CliError(`${what}: ${response.status} ${messageOf(text)}`);
+  return (text ? JSON.parse(text) : undefined) as T;
+}
+
+/** The message inside any service's error body. */
+function messageOf(text: string): string {
+  try {
+    const inner = Object.values(JSON.parse(text) as Record<string, unknown>)[0];
+    return (inner as { message?: string }).message ?? text;
+  } catch {
+    return text.slice(0, 300);
+  }
+}

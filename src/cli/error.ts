@@ -1,0 +1,10 @@
+/** A failure that needs no stack trace: its message says what is wrong and what to do. */
+export class CliError extends Error {
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode = 1) {
+    super(message);
+    this.name = 'CliError';
+    this.exitCode = exitCode;
+  }
+}

@@ -1,0 +1,38 @@
+import { Command } from 'commander';
+import { addAgentCommand } from './agent.js';
+import { addControllerCommand } from './controller.js';
+import { addHostCommands } from './host.js';
+import { addLabCommands } from './lab.js';
+import { addPlanCommand } from './plan.js';
+import { addServerCommands } from './server.js';
+import { addStatusCommand } from './status.js';
+
+/** The `maru` command with all its subcommands. */
+export function createProgram(): Command {
+  const program = new Command('maru')
+    .description(
+      'Runs and looks after a Maru cloud. Tenants use the openstack command; this is for its operators.',
+    )
+    .version('0.1.0')
+    .showHelpAfterError('(maru --help shows the commands)')
+    .addHelpText(
+      'after',
+      `
+Commands that ask the controller take its address and the administrator's credentials from clouds.yaml
+(OS_CLOUD, OS_CLIENT_CONFIG_FILE) or from OS_AUTH_URL, OS_USERNAME, OS_PASSWORD …, like the openstack command.
+
+Examples:
+  maru status                      what is wrong, first
+  maru host list
+  maru plan host1                  what the host's agent would change now
+  maru server explain web1         where a server is, why there, and what holds it up`,
+    );
+  addControllerCommand(program);
+  addAgentCommand(program);
+  addStatusCommand(program);
+  addHostCommands(program);
+  addServerCommands(program);
+  addPlanCommand(program);
+  addLabCommands(program);
+  return program;
+}
