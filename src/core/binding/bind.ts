@@ -1,0 +1,40 @@
+import { hostName } from '../../store/network/network.js';
+import { groupsOfPorts, setBinding } from '../../store/network/port.js';
+import { findRow, updateRow } from '../../store/network/rows.js';
+import { recordChange, type Tx } from '../../store/store.js';
+import type { NetworkTables } from '../../store/tables/network.js';
+import { portNotFound } from '../network/problems.js';
+import { ensureDhcpPort } from '../port/dhcp-port.js';
+
+/**
+ * Binds a port to a host: from then on the host has its tap device, and its network, DHCP and security groups. The port
+ * is DOWN until the host has reported it. Binding it again to the same host changes nothing.
+ */
+export async function bindPort(tx: Tx, portId: string, hostId: string): Promise<void> {
+  const port = await findRow(tx, 'port', portId);
+  if (!port) throw portNotFound(portId);
+  const binding_host = (await hostName(tx, hostId)) ?? hostId;
+  await setBinding(tx, portId, hostId);
+  await updateRow(tx, 'port', portId, { binding_host, status: 'DOWN' });
+  const network = await findRow(tx, 'network', port.network_id);
+  if (network) await ensureDhcpPort(tx, network);
+  await recordPortChange(tx, port);
+}
+
+/** Takes a port off its host. */
+export async function unbindPort(tx: Tx, portId: string): Promise<void> {
+  const port = await findRow(tx, 'port', portId);
+  if (!port) return;
+  await setBinding(tx, portId, null);
+  await updateRow(tx, 'port', portId, { binding_host: '', status: 'DOWN' });
+  await recordPortChange(tx, port);
+}
+
+/** Records everything that hosts may see differently when a port changes: itself, its neighbours, its groups' members. */
+export async function recordPortChange(tx: Tx, port: NetworkTables['port']): Promise<void> {
+  await recordChange(tx, 'port', port.id);
+  await recordChange(tx, 'network', port.network_id);
+  for (const group of await groupsOfPorts(tx, [port.id])) {
+    await recordChange(tx, 'security-group', group.security_group_id);
+  }
+}

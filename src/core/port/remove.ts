@@ -1,0 +1,26 @@
+import { setBinding } from '../../store/network/port.js';
+import { floatingIpsOfPort } from '../../store/network/router.js';
+import { deleteRow, updateRow } from '../../store/network/rows.js';
+import { deleteTags } from '../../store/network/tag.js';
+import { recordChange, type Tx } from '../../store/store.js';
+import type { NetworkTables } from '../../store/tables/network.js';
+import { giveBackAddresses } from '../address/give-back.js';
+import { recordPortChange } from '../binding/bind.js';
+
+/** Removes a port with all that hangs on it; floating IPs stay with their project, unassociated. */
+export async function removePort(tx: Tx, port: NetworkTables['port']): Promise<void> {
+  await recordPortChange(tx, port);
+  for (const floating of await floatingIpsOfPort(tx, port.id)) {
+    await updateRow(tx, 'floating_ip', floating.id, {
+      fixed_port_id: null,
+      fixed_ip_address: null,
+      router_id: null,
+    });
+    await recordChange(tx, 'floating-ip', floating.id);
+    if (floating.router_id) await recordChange(tx, 'router', floating.router_id);
+  }
+  await giveBackAddresses(tx, port);
+  await setBinding(tx, port.id, null);
+  await deleteTags(tx, [port.id]);
+  await deleteRow(tx, 'port', port.id);
+}
