@@ -1,16 +1,15 @@
 import type { Plan } from '../protocol/messages.js';
 
 export interface JoinTokenRequest {
-  /** Only a host of this name may use the token; required to let a known host join again. */
-  readonly hostName?: string;
-  /** Seconds that the token can be used; an hour unless given. */
-  readonly ttl?: number;
-  /** URL of the agent listener to put into the token. */
+  /** Only a host of this name may use the token; needed to let a known host join again. null: any new host. */
+  readonly hostName: string | null;
+  readonly ttlSeconds: number;
+  /** URL of the agent listener to put into the token; without it the agent's configuration has to say. */
   readonly url?: string;
 }
 
 /**
- * What core asks of and about hosts directly. Implemented by src/hosts; questions to a host reject with MaruError `unavailable`
+ * What core and the admin API ask of and about hosts directly. Implemented by src/hosts; questions to a host reject with MaruError `unavailable`
  * when it does not answer.
  */
 export interface HostGateway {
@@ -27,7 +26,9 @@ export interface HostGateway {
   /** Lets the next push destroy more guests than the agent's max_removal_share allows. */
   confirmRemoval(hostId: string): void;
   /** A one-time token with which a host joins. */
-  createJoinToken(request: JoinTokenRequest): Promise<{ readonly token: string; readonly expires_at: string }>;
+  createJoinToken(
+    request: JoinTokenRequest,
+  ): Promise<{ readonly token: string; readonly expires_at: string }>;
   /** Forgets a host and ends its right to connect. The caller makes sure that nothing runs on it. */
   removeHost(hostId: string): Promise<void>;
 }

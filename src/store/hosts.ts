@@ -26,6 +26,14 @@ export async function updateHost(tx: Tx, id: string, values: Updateable<HostTabl
   await tx.updateTable('host').set(values).where('id', '=', id).execute();
 }
 
+/** Removes a host and all that is known of it. Its certificate is worth nothing from now on. */
+export async function deleteHost(tx: Tx, id: string): Promise<void> {
+  await tx.deleteFrom('object_report').where('host_id', '=', id).execute();
+  await tx.deleteFrom('tombstone').where('host_id', '=', id).execute();
+  await tx.deleteFrom('host_physical_network').where('host_id', '=', id).execute();
+  await tx.deleteFrom('host').where('id', '=', id).execute();
+}
+
 /** Reserves a block of sequence numbers, so that a push needs no write; gives the number before the block's first. */
 export async function reserveSequences(
   tx: Tx,

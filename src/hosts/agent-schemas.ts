@@ -1,0 +1,133 @@
+/** What agents send, as JSON Schema: malformed messages of a damaged or hostile agent stop here. */
+
+const text = { type: 'string', maxLength: 65_536 };
+const line = { type: 'string', maxLength: 1024 };
+const addresses = { type: 'array', maxItems: 64, items: { type: 'string', maxLength: 64 } };
+const key = {
+  type: 'string',
+  maxLength: 300,
+  pattern: '^(network|dhcp|port|security-group|group-members|router|server|volume)/.+$',
+};
+
+const report = {
+  type: 'object',
+  required: ['key', 'revision', 'state'],
+  properties: {
+    key,
+    revision: { type: ['string', 'null'], maxLength: 64 },
+    state: { enum: ['applied', 'error', 'gone'] },
+    error: {
+      type: 'object',
+      required: ['message'],
+      properties: {
+        message: text,
+        command: text,
+        exit_code: { type: ['integer', 'null'] },
+        stderr: text,
+        hint: text,
+      },
+    },
+    observed: {
+      type: 'object',
+      required: ['power_state'],
+      properties: {
+        power_state: { enum: ['running', 'paused', 'shutdown', 'crashed', 'suspended', 'nostate'] },
+        launched_at: { type: ['string', 'null'], maxLength: 64 },
+      },
+    },
+  },
+} as const;
+const reports = { type: 'array', maxItems: 200_000, items: report };
+
+const facts = {
+  type: 'object',
+  required: [
+    'hostname',
+    'vcpus',
+    'memory_mb',
+    'disk_gb',
+    'virt_type',
+    'physical_networks',
+    'underlay_ip',
+    'simulated',
+  ],
+  properties: {
+    hostname: line,
+    vcpus: { type: 'integer', minimum: 0 },
+    memory_mb: { type: 'integer', minimum: 0 },
+    disk_gb: { type: 'number', minimum: 0 },
+    virt_type: { enum: ['kvm', 'qemu', 'fake'] },
+    physical_networks: { type: 'array', maxItems: 256, items: line },
+    underlay_ip: { type: 'string', maxLength: 64 },
+    simulated: { type: 'boolean' },
+  },
+} as const;
+
+export const joinSchema = {
+  type: 'object',
+  required: ['protocol', 'secret', 'name', 'csr', 'addresses', 'agent_url', 'underlay_ip'],
+  properties: {
+    protocol: { type: 'integer' },
+    secret: line,
+    name: line,
+    csr: text,
+    addresses,
+    agent_url: { type: 'string', maxLength: 512, pattern: '^https://' },
+    underlay_ip: { type: 'string', maxLength: 64 },
+  },
+} as const;
+
+export const certificateSchema = {
+  type: 'object',
+  required: ['csr', 'addresses'],
+  properties: { csr: text, addresses },
+} as const;
+
+export const reportsSchema = {
+  type: 'object',
+  required: ['protocol', 'reports'],
+  properties: { protocol: { type: 'integer' }, reports },
+} as const;
+
+export const heartbeatSchema = {
+  type: 'object',
+  required: [
+    'protocol',
+    'boot_id',
+    'agent_url',
+    'incarnation',
+    'sequence',
+    'digest',
+    'reports',
+    'orphans',
+    'usage',
+  ],
+  properties: {
+    protocol: { type: 'integer' },
+    boot_id: line,
+    agent_url: { type: 'string', maxLength: 512, pattern: '^https://' },
+    incarnation: { type: ['string', 'null'], maxLength: 64 },
+    sequence: { type: 'integer', minimum: 0 },
+    digest: { type: 'string', maxLength: 64 },
+    facts,
+    reports,
+    orphans: {
+      type: 'array',
+      maxItems: 100_000,
+      items: {
+        type: 'object',
+        required: ['kind', 'name', 'detail'],
+        properties: { kind: line, name: line, detail: text },
+      },
+    },
+    usage: {
+      type: 'object',
+      required: ['memory_used_mb', 'disk_used_gb', 'running_guests'],
+      properties: {
+        memory_used_mb: { type: 'number' },
+        disk_used_gb: { type: 'number' },
+        running_guests: { type: 'integer' },
+      },
+    },
+  },
+} as const;

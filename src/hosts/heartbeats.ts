@@ -1,0 +1,74 @@
+import type { Heartbeat, HeartbeatReply, HostFacts } from '../protocol/messages.js';
+import { type HostRow, setPhysicalNetworks, updateHost } from '../store/hosts.js';
+import { nowText, recordChange, type Store, type Tx } from '../store/store.js';
+import type { Delivery } from './delivery.js';
+import type { Liveness } from './liveness.js';
+import type { Reports } from './reports.js';
+
+/** Called in the transaction that stores new facts of a host. */
+export type FactsListener = (tx: Tx, hostId: string, facts: HostFacts) => Promise<void>;
+
+const PERSIST_MS = 60_000;
+
+/** Takes heartbeats. An idle one writes nothing: liveness and usage stay in memory and are stored once a minute. */
+export class Heartbeats {
+  readonly factsListeners: FactsListener[] = [];
+  readonly #store: Store;
+  readonly #delivery: Delivery;
+  readonly #reports: Reports;
+  readonly #liveness: Liveness;
+  /** Hosts that this process has heard everything from, and when their row was last written. */
+  readonly #known = new Map<string, { persistedAt: number; orphans: string }>();
+
+  constructor(store: Store, delivery: Delivery, reports: Reports, liveness: Liveness) {
+    this.#store = store;
+    this.#delivery = delivery;
+    this.#reports = reports;
+    this.#liveness = liveness;
+  }
+
+  async take(host: HostRow, beat: Heartbeat): Promise<HeartbeatReply> {
+    this.#liveness.contact(host.id);
+    const resync = !this.#known.has(host.id) && beat.facts === undefined;
+    await this.#persist(host, beat);
+    await this.#reports.take(host.id, beat.reports);
+    this.#delivery.of(host.id).heartbeat(beat.incarnation, beat.digest);
+    return { resync };
+  }
+
+  forget(hostId: string): void {
+    this.#known.delete(hostId);
+  }
+
+  async #persist(host: HostRow, beat: Heartbeat): Promise<void> {
+    const known = this.#known.get(host.id);
+    const orphans = JSON.stringify(beat.orphans);
+    const facts = beat.facts && JSON.stringify(beat.facts);
+    const moved = beat.agent_url !== host.agent_url || beat.boot_id !== host.boot_id;
+    const newFacts = facts !== undefined && facts !== host.facts;
+    const now = performance.now();
+    const due = !known || now - known.persistedAt > PERSIST_MS;
+    if (due || moved || newFacts || known.orphans !== orphans) {
+      await this.#store.tx(async (tx) => {
+        await updateHost(tx, host.id, {
+          agent_url: beat.agent_url,
+          boot_id: beat.boot_id,
+          usage: JSON.stringify(beat.usage),
+          orphans,
+          last_seen_at: nowText(),
+          ...(newFacts ? { facts } : {}),
+        });
+        if (newFacts && beat.facts) await this.#storeFacts(tx, host, beat.facts);
+      });
+      if (known || beat.facts) this.#known.set(host.id, { persistedAt: now, orphans });
+    }
+  }
+
+  async #storeFacts(tx: Tx, host: HostRow, facts: HostFacts): Promise<void> {
+    await updateHost(tx, host.id, { underlay_ip: facts.underlay_ip, simulated: facts.simulated ? 1 : 0 });
+    await setPhysicalNetworks(tx, host.id, facts.physical_networks);
+    for (const listener of this.factsListeners) await listener(tx, host.id, facts);
+    // other hosts' tunnels may lead here
+    await recordChange(tx, 'host', host.id);
+  }
+}

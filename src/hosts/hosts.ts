@@ -1,0 +1,182 @@
+import type { AddressInfo } from 'node:net';
+import type { Server as TlsServer } from 'node:tls';
+import type { FastifyInstance } from 'fastify';
+import type { Config } from '../config.js';
+import { MaruError, notFound } from '../core/errors.js';
+import type { HostGateway, JoinTokenRequest } from '../core/gateway.js';
+import type { AnyHostKind } from '../desired/kind.js';
+import type { Logger } from '../log.js';
+import type { ConsoleReply, Plan } from '../protocol/messages.js';
+import { PeerUnreachable } from '../protocol/peer-client.js';
+import { deleteHost, findHost, readIncarnation } from '../store/hosts.js';
+import type { Store } from '../store/store.js';
+import { AgentClients, type ControllerCredentials, controllerCredentials } from './agent-clients.js';
+import { buildAgentListener, type OpenImage } from './agent-listener.js';
+import { CertificateAuthority } from './certificates.js';
+import { Delivery } from './delivery.js';
+import { type FactsListener, Heartbeats } from './heartbeats.js';
+import { createJoinToken } from './join.js';
+import { splitAddress } from './listen.js';
+import { Liveness } from './liveness.js';
+import { type GoneListener, type ReportListener, Reports } from './reports.js';
+
+export interface HostsOptions {
+  readonly config: Pick<Config, 'state_dir' | 'agent_listen' | 'agent_names' | 'host_down_after'>;
+  readonly store: Store;
+  readonly log: Logger;
+  readonly kinds: readonly AnyHostKind[];
+  readonly openImage: OpenImage;
+}
+
+/** The controller's certificate is replaced this often; it is valid for thirty times as long. */
+const CREDENTIALS_MS = 24 * 3600 * 1000;
+const PLAN_TIMEOUT_MS = 60_000;
+
+/**
+ * Everything between the controller and its hosts: joining, delivery of specs, reports, liveness, and the questions that core
+ * asks hosts directly. Register the listeners, then `start`.
+ */
+export class Hosts implements HostGateway {
+  readonly #options: HostsOptions;
+  readonly #authority: CertificateAuthority;
+  readonly #clients: AgentClients;
+  readonly #delivery: Delivery;
+  readonly #reports: Reports;
+  readonly #heartbeats: Heartbeats;
+  readonly #liveness: Liveness;
+  readonly #server: FastifyInstance;
+  #renewal: NodeJS.Timeout | null = null;
+
+  private constructor(
+    options: HostsOptions,
+    authority: CertificateAuthority,
+    credentials: ControllerCredentials,
+    incarnation: string,
+  ) {
+    const { store, log, kinds, openImage } = options;
+    this.#options = options;
+    this.#authority = authority;
+    this.#clients = new AgentClients(credentials);
+    this.#liveness = new Liveness(options.config.host_down_after * 1000);
+    const onContact = (hostId: string) => this.#liveness.contact(hostId);
+    this.#delivery = new Delivery({ store, kinds, clients: this.#clients, log, incarnation, onContact });
+    this.#reports = new Reports(store, (hostId) => this.#delivery.of(hostId).mark());
+    this.#heartbeats = new Heartbeats(store, this.#delivery, this.#reports, this.#liveness);
+    this.#server = buildAgentListener(credentials, {
+      store,
+      log,
+      authority,
+      delivery: this.#delivery,
+      heartbeats: this.#heartbeats,
+      reports: this.#reports,
+      liveness: this.#liveness,
+      openImage,
+    });
+  }
+
+  /** Opens (or makes) the certificate authority in the state directory; nothing listens yet. */
+  static async open(options: HostsOptions): Promise<Hosts> {
+    const authority = await CertificateAuthority.open(options.config.state_dir);
+    const credentials = await controllerCredentials(authority, options.config.agent_names);
+    return new Hosts(options, authority, credentials, await readIncarnation(options.store.read));
+  }
+
+  /** Listens for agents and begins to deliver. Resolves with the port. */
+  async start(): Promise<number> {
+    const { host, port } = splitAddress(this.#options.config.agent_listen);
+    await this.#server.listen({ host, port });
+    this.#renewal = setInterval(() => {
+      this.#renewCredentials().catch((error) =>
+        this.#options.log.error('the controller’s own certificate could not be renewed', { error }),
+      );
+    }, CREDENTIALS_MS);
+    this.#renewal.unref();
+    await this.#delivery.start();
+    return (this.#server.server.address() as AddressInfo).port;
+  }
+
+  async close(): Promise<void> {
+    if (this.#renewal) clearInterval(this.#renewal);
+    await this.#server.close();
+    await this.#delivery.close();
+    this.#clients.close();
+  }
+
+  onReport(listener: ReportListener): void {
+    this.#reports.reportListeners.push(listener);
+  }
+
+  /** A host has destroyed what a tombstone named. */
+  onGone(listener: GoneListener): void {
+    this.#reports.goneListeners.push(listener);
+  }
+
+  /** A host told its hardware, or that it changed. */
+  onFacts(listener: FactsListener): void {
+    this.#heartbeats.factsListeners.push(listener);
+  }
+
+  isUp(hostId: string): boolean {
+    return this.#liveness.isUp(hostId);
+  }
+
+  isDown(hostId: string): boolean {
+    return this.#liveness.isDown(hostId);
+  }
+
+  deliveryFault(hostId: string): string | null {
+    return this.#delivery.of(hostId).fault;
+  }
+
+  confirmRemoval(hostId: string): void {
+    this.#delivery.of(hostId).confirmRemoval();
+  }
+
+  async createJoinToken(
+    request: JoinTokenRequest,
+  ): Promise<{ readonly token: string; readonly expires_at: string }> {
+    return await createJoinToken(this.#options.store, this.#authority, request);
+  }
+
+  /** Forgets a host: its row, its reports, its right to connect. Core makes sure first that nothing runs on it. */
+  async removeHost(hostId: string): Promise<void> {
+    await this.#options.store.tx((tx) => deleteHost(tx, hostId));
+    await this.#delivery.forget(hostId);
+    this.#heartbeats.forget(hostId);
+    this.#liveness.forget(hostId);
+    this.#clients.forget(hostId);
+  }
+
+  async consoleOutput(hostId: string, serverId: string, length: number | null): Promise<string> {
+    const query = length === null ? '' : `?length=${length}`;
+    return (await this.#ask<ConsoleReply>(hostId, `/v1/console/${encodeURIComponent(serverId)}${query}`))
+      .output;
+  }
+
+  async plan(hostId: string): Promise<Plan> {
+    return await this.#ask<Plan>(hostId, '/v1/plan', PLAN_TIMEOUT_MS);
+  }
+
+  async #ask<T>(hostId: string, path: string, timeoutMs?: number): Promise<T> {
+    const host = await findHost(this.#options.store.read, hostId);
+    if (!host) throw notFound(`Host ${hostId} could not be found.`);
+    try {
+      const { status, body } = await this.#clients.for(host).request<T>('GET', path, undefined, timeoutMs);
+      this.#liveness.contact(hostId);
+      if (status === 200) return body;
+      const reason = (body as { message?: string } | null)?.message ?? `status ${status}`;
+      throw new MaruError('unavailable', `Host ${host.name}: ${reason}`);
+    } catch (error) {
+      if (!(error instanceof PeerUnreachable)) throw error;
+      throw new MaruError('unavailable', `Host ${host.name} does not answer: ${error.message}`, {
+        cause: error,
+      });
+    }
+  }
+
+  async #renewCredentials(): Promise<void> {
+    const credentials = await controllerCredentials(this.#authority, this.#options.config.agent_names);
+    (this.#server.server as unknown as TlsServer).setSecureContext(credentials);
+    this.#clients.use(credentials);
+  }
+}

@@ -1,0 +1,151 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { isIP } from 'node:net';
+import * as x509 from '@peculiar/x509';
+import { badRequest, forbidden, MaruError } from '../core/errors.js';
+import type { JoinTokenRequest } from '../core/gateway.js';
+import { encodeJoinToken } from '../protocol/join-token.js';
+import type { CertificateReply, CertificateRequest, JoinRequest } from '../protocol/messages.js';
+import {
+  findHostByName,
+  findJoinToken,
+  type HostRow,
+  insertHost,
+  insertJoinToken,
+  updateHost,
+  useJoinToken,
+} from '../store/hosts.js';
+import { nowText, type Store, type Tx } from '../store/store.js';
+import type { CertificateAuthority, IssuedCertificate } from './certificates.js';
+
+/** Makes a one-time token; only its hash is stored, so the text is shown once. */
+export async function createJoinToken(
+  store: Store,
+  authority: CertificateAuthority,
+  options: JoinTokenRequest,
+): Promise<{ readonly token: string; readonly expires_at: string }> {
+  if (options.hostName !== null) checkHostName(options.hostName);
+  const secret = randomBytes(32).toString('base64url');
+  const expires_at = new Date(Date.now() + options.ttlSeconds * 1000).toISOString();
+  await store.tx((tx) =>
+    insertJoinToken(tx, {
+      hash: hashOf(secret),
+      host_name: options.hostName,
+      created_at: nowText(),
+      expires_at,
+      used_at: null,
+      used_by_key: null,
+    }),
+  );
+  const url = options.url === undefined ? {} : { url: options.url };
+  return { token: encodeJoinToken({ ...url, secret, ca_sha256: authority.fingerprint }), expires_at };
+}
+
+/**
+ * Lets a host in: checks the token, certifies the host's key, registers it. The same key may repeat its request, since the
+ * answer can get lost; anybody else's second use is refused.
+ */
+export async function joinHost(
+  store: Store,
+  authority: CertificateAuthority,
+  request: JoinRequest,
+): Promise<CertificateReply> {
+  checkHostName(request.name);
+  const issued = await certify(authority, request.csr, request.name, request.addresses);
+  const key = keyOf(request.csr);
+  const hostId = await store.tx(async (tx) => {
+    await spendToken(tx, request, key);
+    return await register(tx, request, issued);
+  });
+  return { host_id: hostId, certificate: issued.pem, ca: authority.pem };
+}
+
+/** Renews the certificate of a host that has shown a valid one. The old one stays good until the new one is used. */
+export async function renewCertificate(
+  store: Store,
+  authority: CertificateAuthority,
+  host: HostRow,
+  request: CertificateRequest,
+): Promise<CertificateReply> {
+  const issued = await certify(authority, request.csr, host.name, request.addresses);
+  await store.tx((tx) => updateHost(tx, host.id, { next_certificate_fingerprint: issued.fingerprint }));
+  return { host_id: host.id, certificate: issued.pem, ca: authority.pem };
+}
+
+async function spendToken(tx: Tx, request: JoinRequest, key: string): Promise<void> {
+  const hash = hashOf(request.secret);
+  const token = await findJoinToken(tx, hash);
+  const refused = () =>
+    forbidden('The join token is unknown, used or expired; make a new one with `maru host token`.');
+  if (!token || token.expires_at < nowText()) throw refused();
+  if (token.host_name !== null && token.host_name !== request.name) {
+    throw forbidden(`The join token is for a host named '${token.host_name}'.`);
+  }
+  if (token.used_by_key === key) return;
+  if (token.used_at !== null || !(await useJoinToken(tx, hash, key))) throw refused();
+  if (token.host_name === null && (await findHostByName(tx, request.name))) {
+    throw new MaruError(
+      'conflict',
+      `A host named '${request.name}' is known already. To let it join again, make a token for that name, or remove the host first.`,
+    );
+  }
+}
+
+async function register(tx: Tx, request: JoinRequest, issued: IssuedCertificate): Promise<string> {
+  const values = {
+    agent_url: request.agent_url,
+    underlay_ip: request.underlay_ip,
+    certificate_fingerprint: issued.fingerprint,
+    next_certificate_fingerprint: null,
+    certificate_expires_at: issued.expiresAt,
+  };
+  const known = await findHostByName(tx, request.name);
+  if (known) {
+    await updateHost(tx, known.id, values);
+    return known.id;
+  }
+  const id = randomUUID();
+  await insertHost(tx, {
+    id,
+    name: request.name,
+    simulated: 0,
+    enabled: 1,
+    sequence: 0,
+    created_at: nowText(),
+    ...values,
+  });
+  return id;
+}
+
+async function certify(
+  authority: CertificateAuthority,
+  csr: string,
+  name: string,
+  addresses: readonly string[],
+): Promise<IssuedCertificate> {
+  for (const address of addresses) {
+    if (!isIP(address)) throw badRequest(`'${address}' is not an IP address.`);
+  }
+  try {
+    return await authority.issueFor(csr, name, addresses);
+  } catch (error) {
+    throw badRequest(`The signing request cannot be used: ${(error as Error).message}`);
+  }
+}
+
+function checkHostName(name: string): void {
+  if (!/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/i.test(name) || name.toLowerCase() === 'controller') {
+    throw badRequest(
+      `'${name}' cannot be a host's name: letters, digits, dots and hyphens, and not 'controller'.`,
+    );
+  }
+}
+
+function hashOf(secret: string): string {
+  return createHash('sha256').update(secret).digest('hex');
+}
+
+function keyOf(csr: string): string {
+  return createHash('sha256')
+    .update(Buffer.from(new x509.Pkcs10CertificateRequest(csr).publicKey.rawData))
+    .digest('hex');
+}

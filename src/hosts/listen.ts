@@ -1,0 +1,70 @@
+import { Server as NetServer } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+
+/** Host and port of `host:port`, `[v6]:port` or `:port` (every address). */
+export function splitAddress(address: string): { readonly host: string; readonly port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(address);
+  const port = Number(match?.[3]);
+  if (!match || port > 65_535)
+    throw new Error(`'${address}' is not an address like 127.0.0.1:5000 or [::1]:5000`);
+  return { host: match[1] ?? (match[2] || '::'), port };
+}
+
+/**
+ * Makes the API listen: on a socket inherited from whoever started the process, so that it can listen where the process itself
+ * could not (another network namespace, a privileged port), or else on `config.listen`. Resolves with what it listens on.
+ *
+ * - `MARU_LISTEN=ipc`: the parent sends `{type: 'listen'}` with a server handle over Node's IPC.
+ * - `LISTEN_FDS`, `LISTEN_PID`: systemd's socket activation, the first descriptor.
+ */
+export async function listenApi(
+  fastify: FastifyInstance,
+  config: { readonly listen: string },
+): Promise<string> {
+  await fastify.ready();
+  const { env } = process;
+  if (env.MARU_LISTEN === 'ipc' && process.send) {
+    const handle = await handleFromParent();
+    await listenOn(fastify, handle);
+    return 'a socket of the parent process';
+  }
+  if (Number(env.LISTEN_FDS) >= 1 && Number(env.LISTEN_PID) === process.pid) {
+    await listenOn(fastify, { fd: 3 });
+    return 'a socket of systemd';
+  }
+  const { host, port } = splitAddress(config.listen);
+  return await fastify.listen({ host, port });
+}
+
+const HANDLE_TIMEOUT_MS = 10_000;
+
+/** Asks the parent for its socket; the answer may also come unasked. */
+function handleFromParent(): Promise<NetServer> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      process.off('message', take);
+      reject(
+        new Error(`MARU_LISTEN=ipc: the parent process sent no socket within ${HANDLE_TIMEOUT_MS / 1000} s`),
+      );
+    }, HANDLE_TIMEOUT_MS);
+    const take = (_message: unknown, handle: unknown) => {
+      if (!(handle instanceof NetServer)) return;
+      clearTimeout(timer);
+      process.off('message', take);
+      resolve(handle);
+    };
+    process.on('message', take);
+    process.send?.({ type: 'listen' });
+  });
+}
+
+/** Fastify's own `listen` opens its sockets itself: hand its HTTP server the one there is. */
+function listenOn(fastify: FastifyInstance, handle: NetServer | { readonly fd: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fastify.server.once('error', reject);
+    fastify.server.listen(handle, () => {
+      fastify.server.off('error', reject);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,84 @@
+import type { ObjectReport } from '../protocol/messages.js';
+import type { ObjectKey } from '../protocol/objects.js';
+import { deleteTombstones, listTombstones } from '../store/hosts.js';
+import { findReports, storeReports } from '../store/reports.js';
+import type { Store, Tx } from '../store/store.js';
+
+/**
+ * Called in the transaction that stores reports, with those that differ from what was known. A host may report about any key:
+ * check that it owns the object before believing it. Like every transaction body, it may be run again.
+ */
+export type ReportListener = (tx: Tx, hostId: string, reports: readonly ObjectReport[]) => Promise<void>;
+
+/** Called in the transaction in which a host reports that what it was asked to destroy is gone. */
+export type GoneListener = (tx: Tx, hostId: string, key: ObjectKey) => Promise<void>;
+
+/** Takes what hosts report; writes only what changed. */
+export class Reports {
+  readonly #store: Store;
+  readonly #onTombstoneGone: (hostId: string) => void;
+  readonly reportListeners: ReportListener[] = [];
+  readonly goneListeners: GoneListener[] = [];
+  /** Reports of one host are stored in the order they came. */
+  readonly #tails = new Map<string, Promise<void>>();
+
+  constructor(store: Store, onTombstoneGone: (hostId: string) => void) {
+    this.#store = store;
+    this.#onTombstoneGone = onTombstoneGone;
+  }
+
+  /** Resolves when they are stored. */
+  take(hostId: string, reports: readonly ObjectReport[]): Promise<void> {
+    if (reports.length === 0) return Promise.resolve();
+    const before = this.#tails.get(hostId) ?? Promise.resolve();
+    const result = before.then(() => this.#record(hostId, latestPerKey(reports)));
+    const tail = result.catch(() => {});
+    this.#tails.set(hostId, tail);
+    void tail.then(() => {
+      if (this.#tails.get(hostId) === tail) this.#tails.delete(hostId);
+    });
+    return result;
+  }
+
+  async #record(hostId: string, reports: readonly ObjectReport[]): Promise<void> {
+    const news = await this.#news(hostId, reports);
+    if (news.length === 0) return;
+    const destroyed = await this.#store.tx(async (tx) => {
+      await storeReports(tx, hostId, news);
+      const gone = news.filter((r) => r.state === 'gone').map((r) => r.key);
+      const keys = gone.length ? await deleteTombstones(tx, hostId, gone) : [];
+      for (const listener of this.reportListeners) await listener(tx, hostId, news);
+      for (const key of keys) for (const listener of this.goneListeners) await listener(tx, hostId, key);
+      return keys.length;
+    });
+    if (destroyed) this.#onTombstoneGone(hostId);
+  }
+
+  async #news(hostId: string, reports: readonly ObjectReport[]): Promise<ObjectReport[]> {
+    const db = this.#store.read;
+    const known = new Map(
+      (
+        await findReports(
+          db,
+          hostId,
+          reports.map((r) => r.key),
+        )
+      ).map((r) => [r.key, r]),
+    );
+    const gone = reports.some((r) => r.state === 'gone' && !known.has(r.key));
+    const awaited = new Set(gone ? (await listTombstones(db, hostId)).map((t) => t.object_key) : []);
+    return reports.filter((report) => {
+      const before = known.get(report.key);
+      if (report.state === 'gone') return before !== undefined || awaited.has(report.key);
+      return !before || sameText(before) !== sameText(report);
+    });
+  }
+}
+
+function latestPerKey(reports: readonly ObjectReport[]): readonly ObjectReport[] {
+  return [...new Map(reports.map((report) => [report.key, report])).values()];
+}
+
+function sameText({ revision, state, error, observed }: ObjectReport): string {
+  return JSON.stringify([revision, state, error ?? null, observed ?? null]);
+}
