@@ -43,6 +43,7 @@ export interface Host {
   removeTree(path: string): Promise<void>;
   makeDirectory(path: string, mode: number): Promise<void>;
   listDirectory(path: string): Promise<readonly string[]>;
+  /** Renames; a file's content is synced before. */
   rename(from: string, to: string): Promise<void>;
   chmod(path: string, mode: number): Promise<void>;
   stat(path: string): Promise<{ readonly size: number; readonly mtimeMs: number; readonly isDirectory: boolean; readonly ino: number } | null>;

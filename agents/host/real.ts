@@ -93,6 +93,8 @@ export class RealHost implements Host {
   }
 
   async rename(from: string, to: string): Promise<void> {
+    // on the disk before it has its name: else a power cut may leave the name of an empty file
+    if ((await fs.stat(from)).isFile()) await syncFile(from);
     await fs.rename(from, to);
     await syncDirectory(dirname(to));
   }
@@ -183,6 +185,15 @@ async function absentIsNull<T>(promise: Promise<T>): Promise<T | null> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
+  }
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await fs.open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
   }
 }
 

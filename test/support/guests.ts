@@ -1,0 +1,85 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { objectKey, specObject } from '../../src/protocol/keys.js';
+import { createLogger, type Logger } from '../../src/protocol/log.js';
+import type { ImageRef, ServerObject, Spec } from '../../src/protocol/objects.js';
+
+/** A server with a root disk and nothing else; what a test is about is given. */
+export function serverObject(given: Partial<ServerObject> = {}): ServerObject {
+  const id = given.id ?? randomUUID();
+  const name = given.name ?? 'test';
+  return {
+    id,
+    instance_name: `instance-${id.slice(0, 8)}`,
+    name,
+    project_id: 'b3c1d5a0000000000000000000000001',
+    user_id: 'b3c1d5a0000000000000000000000002',
+    run_epoch: 1,
+    vcpus: 1,
+    memory_mb: 128,
+    power: 'running',
+    reboot: { soft: 0, hard: 0 },
+    disks: [
+      {
+        role: 'root',
+        device: 'vda',
+        bus: 'virtio',
+        size_bytes: 64 << 20,
+        image: null,
+        volume_id: null,
+        boot_index: 1,
+      },
+    ],
+    nics: [],
+    config_drive: false,
+    hardware: {},
+    metadata: {
+      uuid: id,
+      name,
+      hostname: `${name}.novalocal`,
+      project_id: 'b3c1d5a0000000000000000000000001',
+      availability_zone: 'nova',
+      launch_index: 0,
+      meta: {},
+      keys: [],
+      user_data: null,
+      admin_pass: null,
+      instance_type: 'm1.tiny',
+      image_id: null,
+      security_groups: ['default'],
+      networks: [],
+    },
+    ...given,
+  };
+}
+
+/** A spec with these servers. */
+export function specOf(...servers: readonly ServerObject[]): Spec {
+  return Object.fromEntries(
+    servers.map((server) => [objectKey('server', server.id), specObject<'server'>(server)]),
+  );
+}
+
+/** A reference to an image file, and the function that opens it. */
+export async function imageOf(file: string, disk_format: ImageRef['disk_format']) {
+  const id = randomUUID();
+  const image: ImageRef = {
+    id,
+    disk_format,
+    size: (await stat(file)).size,
+    sha512: createHash('sha512')
+      .update(await readFile(file))
+      .digest('hex'),
+  };
+  return { image, open: () => createReadStream(file) };
+}
+
+/** A logger that keeps its lines. */
+export function memoryLog(): Logger & { readonly lines: string[] } {
+  const lines: string[] = [];
+  return Object.assign(
+    createLogger('debug', {}, (line) => lines.push(line)),
+    { lines },
+  );
+}
