@@ -3,6 +3,7 @@ import type { Logger } from '../log.js';
 import type { Store } from '../store/store.js';
 import type { Authenticator, PolicyEngine } from './auth.js';
 import type { HostGateway } from './gateway.js';
+import type { Identity } from './identity/identity.js';
 import type { ImageFiles } from './image/files.js';
 
 /**
@@ -15,6 +16,8 @@ export interface App {
   readonly log: Logger;
   readonly auth: Authenticator;
   readonly policy: PolicyEngine;
+  /** Tokens, and writes to what tokens depend on. */
+  readonly identity: Identity;
   /** Reads and jobs on hosts that are not desired state: console logs, plans. */
   readonly hosts: HostGateway;
   /** The bytes of images. */

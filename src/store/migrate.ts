@@ -12,7 +12,7 @@ function migrations(dialect: 'sqlite' | 'postgres'): Record<string, Migration> {
   return {
     '001-shared': { up: (db) => createSharedTables(db, dialect) },
     '002-host': { up: createHostTables },
-    '003-identity': { up: createIdentityTables },
+    '003-identity': { up: (db) => createIdentityTables(db, dialect) },
     '004-network': { up: createNetworkTables },
     '005-image': { up: createImageTables },
     '006-compute': { up: (db) => createComputeTables(db, dialect) },

@@ -1,2 +1,152 @@
-/** Tables of the identity service. */
-export type IdentityTables = {};
+import type { Generated } from 'kysely';
+
+/** A project, or a domain, which is a project that contains others (`is_domain`). */
+export interface ProjectTable {
+  id: string;
+  name: string;
+  /** Owning domain; empty for a domain itself, so that domain names are unique among domains. */
+  domain_id: string;
+  parent_id: string | null;
+  is_domain: number;
+  enabled: number;
+  description: string;
+  /** JSON of options such as `immutable`. */
+  options: string;
+  /** JSON of attributes that clients made up; answered as they were given. */
+  extra: string;
+}
+
+export interface ProjectTagTable {
+  project_id: string;
+  name: string;
+}
+
+export interface UserTable {
+  id: string;
+  name: string;
+  domain_id: string;
+  enabled: number;
+  default_project_id: string | null;
+  options: string;
+  extra: string;
+  /** Argon2 hash; null: the user cannot authenticate with a password. */
+  password_hash: string | null;
+  password_changed_at: string | null;
+  password_expires_at: string | null;
+}
+
+export interface GroupTable {
+  id: string;
+  name: string;
+  domain_id: string;
+  description: string;
+  extra: string;
+}
+
+export interface GroupMemberTable {
+  group_id: string;
+  user_id: string;
+}
+
+export interface RoleTable {
+  id: string;
+  name: string;
+  /** Empty for roles of the whole cloud. */
+  domain_id: string;
+  description: string | null;
+  options: string;
+  extra: string;
+}
+
+/** Who has the prior role has the implied one too. */
+export interface ImpliedRoleTable {
+  prior_role_id: string;
+  implied_role_id: string;
+}
+
+export type ActorType = 'user' | 'group';
+export type TargetType = 'project' | 'domain' | 'system';
+
+/** A grant. The target of a system grant is `all`; an inherited grant holds for the projects below its target. */
+export interface RoleAssignmentTable {
+  actor_type: ActorType;
+  actor_id: string;
+  target_type: TargetType;
+  target_id: string;
+  role_id: string;
+  inherited: number;
+}
+
+export interface RegionTable {
+  id: string;
+  description: string;
+  parent_region_id: string | null;
+  extra: string;
+}
+
+export interface ServiceTable {
+  id: string;
+  type: string;
+  name: string | null;
+  description: string | null;
+  enabled: number;
+  extra: string;
+}
+
+export interface EndpointTable {
+  id: string;
+  service_id: string;
+  region_id: string | null;
+  interface: string;
+  /** May hold `%(project_id)s` or `$(project_id)s`. */
+  url: string;
+  enabled: number;
+  extra: string;
+}
+
+/** Tokens that are refused although they have not expired: those of the subject issued until the given time. */
+export interface RevocationTable {
+  seq: Generated<number>;
+  kind: 'token' | 'user' | 'project' | 'domain';
+  subject: string;
+  issued_until: string;
+  /** When the last such token has expired and the row can go. */
+  expires_at: string;
+}
+
+/** One row: a counter that rises with every change that tokens depend on. */
+export interface IdentityEpochTable {
+  id: number;
+  value: number;
+}
+
+export interface ApplicationCredentialTable {
+  id: string;
+  user_id: string;
+  project_id: string;
+  name: string;
+  description: string | null;
+  secret_hash: string;
+  /** JSON list of role ids. */
+  roles: string;
+  unrestricted: number;
+  expires_at: string | null;
+  created_at: string;
+}
+
+export interface IdentityTables {
+  project: ProjectTable;
+  project_tag: ProjectTagTable;
+  user: UserTable;
+  group: GroupTable;
+  group_member: GroupMemberTable;
+  role: RoleTable;
+  implied_role: ImpliedRoleTable;
+  role_assignment: RoleAssignmentTable;
+  region: RegionTable;
+  service: ServiceTable;
+  endpoint: EndpointTable;
+  revocation: RevocationTable;
+  identity_epoch: IdentityEpochTable;
+  application_credential: ApplicationCredentialTable;
+}

@@ -1,0 +1,67 @@
+import { endpoints, services } from '../../store/identity/catalog.js';
+import type { Reader } from '../../store/store.js';
+
+/** An entry of a token's catalogue, as clients read it. */
+export interface CatalogEntry {
+  readonly id: string;
+  readonly type: string;
+  readonly name: string;
+  readonly endpoints: readonly {
+    readonly id: string;
+    readonly interface: string;
+    readonly region_id: string | null;
+    readonly region: string | null;
+    readonly url: string;
+  }[];
+}
+
+/**
+ * The catalogue for a token of the given project and user: enabled services with their enabled endpoints. Endpoints whose
+ * URL names the project are left out of tokens without one.
+ */
+export async function renderCatalog(
+  db: Reader,
+  values: { readonly projectId: string | null; readonly userId: string },
+): Promise<CatalogEntry[]> {
+  const serviceRows = await services.list(db, { enabled: 1 });
+  const endpointRows = await endpoints.list(db, { enabled: 1 });
+  return serviceRows.map((service) => ({
+    id: service.id,
+    type: service.type,
+    name: service.name ?? '',
+    endpoints: endpointRows
+      .filter((endpoint) => endpoint.service_id === service.id)
+      .flatMap((endpoint) => {
+        const url = fill(endpoint.url, values);
+        if (url === null) return [];
+        const { id, region_id } = endpoint;
+        return [{ id, interface: endpoint.interface, region_id, region: region_id, url }];
+      }),
+  }));
+}
+
+/** Puts ids into `%(name)s` and `$(name)s`; null when a name has no value here. */
+function fill(
+  url: string,
+  values: { readonly projectId: string | null; readonly userId: string },
+): string | null {
+  let complete = true;
+  const text = url.replace(/[%$]\(([a-z_]+)\)s/g, (_, name: string) => {
+    const value =
+      name === 'project_id' || name === 'tenant_id'
+        ? values.projectId
+        : name === 'user_id'
+          ? values.userId
+          : null;
+    if (value === null) complete = false;
+    return value ?? '';
+  });
+  return complete ? text : null;
+}
+
+/** True when the URL uses only names that `renderCatalog` knows. */
+export function isValidUrlTemplate(url: string): boolean {
+  const names = [...url.matchAll(/[%$]\(([^)]*)\)s/g)].map((match) => match[1]!);
+  const rest = url.replace(/[%$]\([^)]*\)s/g, '');
+  return names.every((name) => ['project_id', 'tenant_id', 'user_id'].includes(name)) && !/[%$]\(/.test(rest);
+}

@@ -1,0 +1,170 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { endpoints, regions, services } from '../../store/identity/catalog.js';
+import { findProject, projects } from '../../store/identity/projects.js';
+import { addAssignment, addImplication, findRole, roles } from '../../store/identity/roles.js';
+import { readSetting, writeSetting } from '../../store/identity/tokens.js';
+import { findUser, users } from '../../store/identity/users.js';
+import { nowText, type Tx } from '../../store/store.js';
+import type { App } from '../app.js';
+import { hashPassword } from './passwords.js';
+
+/** Services by mount point, with the entries that each has in the catalogue. */
+const CATALOG: Readonly<Record<string, readonly { type: string; name: string; path: string }[]>> = {
+  identity: [{ type: 'identity', name: 'keystone', path: '/identity/v3' }],
+  compute: [{ type: 'compute', name: 'nova', path: '/compute/v2.1' }],
+  network: [{ type: 'network', name: 'neutron', path: '/network' }],
+  image: [{ type: 'image', name: 'glance', path: '/image' }],
+  volume: [
+    { type: 'volumev3', name: 'cinderv3', path: '/volume/v3/%(project_id)s' },
+    { type: 'block-storage', name: 'cinder', path: '/volume/v3/%(project_id)s' },
+  ],
+  placement: [{ type: 'placement', name: 'placement', path: '/placement' }],
+};
+
+/** Each implies the next. */
+const ROLE_CHAIN = ['admin', 'manager', 'member', 'reader'] as const;
+const FIRST_START = 'identity.bootstrapped';
+const KNOWN_SERVICES = 'identity.catalog_services';
+const PUBLIC_URL = 'identity.public_url';
+
+/**
+ * Makes what a cloud begins with: domain `default`, project, user and role `admin`, the other roles, and the catalogue of the
+ * mounted services. Later starts only add services mounted since, and move endpoints when `public_url` was changed; what an
+ * administrator edited or removed stays so.
+ */
+export async function bootstrapIdentity(app: App, mounted: readonly string[]): Promise<void> {
+  const first = (await readSetting(app.store.read, FIRST_START)) === undefined;
+  const passwordHash = first ? await hashPassword(adminPassword(app.config.admin_password_file)) : null;
+  await app.identity.write(async (tx) => {
+    if (passwordHash !== null && (await readSetting(tx, FIRST_START)) === undefined) {
+      await createFirstRows(tx, passwordHash);
+      await writeSetting(tx, FIRST_START, nowText());
+    }
+    await moveEndpoints(tx, app.config.public_url);
+    await addServices(tx, app, mounted);
+  });
+}
+
+async function createFirstRows(tx: Tx, passwordHash: string): Promise<void> {
+  const empty = { enabled: 1, description: '', options: '{}', extra: '{}' };
+  if (!(await projects.get(tx, 'default'))) {
+    await projects.insert(tx, {
+      ...empty,
+      id: 'default',
+      name: 'Default',
+      description: 'The default domain',
+      domain_id: '',
+      parent_id: null,
+      is_domain: 1,
+    });
+  }
+  const projectId = (await findProject(tx, 'default', 'admin'))?.id ?? newId();
+  if (!(await projects.get(tx, projectId))) {
+    await projects.insert(tx, {
+      ...empty,
+      id: projectId,
+      name: 'admin',
+      description: 'The administrators’ project',
+      domain_id: 'default',
+      parent_id: 'default',
+      is_domain: 0,
+    });
+  }
+  const userId = (await findUser(tx, 'default', 'admin'))?.id ?? newId();
+  if (!(await users.get(tx, userId))) {
+    await users.insert(tx, {
+      id: userId,
+      name: 'admin',
+      domain_id: 'default',
+      enabled: 1,
+      default_project_id: null,
+      options: '{}',
+      extra: '{}',
+      password_hash: passwordHash,
+      password_changed_at: nowText(),
+      password_expires_at: null,
+    });
+  }
+  const roleIds = new Map<string, string>();
+  for (const name of [...ROLE_CHAIN, 'service']) roleIds.set(name, await ensureRole(tx, name));
+  for (const [i, prior] of ROLE_CHAIN.slice(0, -1).entries()) {
+    await addImplication(tx, roleIds.get(prior)!, roleIds.get(ROLE_CHAIN[i + 1]!)!);
+  }
+  const grant = {
+    actor_type: 'user',
+    actor_id: userId,
+    role_id: roleIds.get('admin')!,
+    inherited: 0,
+  } as const;
+  await addAssignment(tx, { ...grant, target_type: 'project', target_id: projectId });
+  await addAssignment(tx, { ...grant, target_type: 'system', target_id: 'all' });
+}
+
+async function ensureRole(tx: Tx, name: string): Promise<string> {
+  const found = await findRole(tx, name);
+  if (found) return found.id;
+  const id = newId();
+  await roles.insert(tx, { id, name, domain_id: '', description: null, options: '{}', extra: '{}' });
+  return id;
+}
+
+/** Endpoints made for another public URL follow it; those that an administrator pointed elsewhere do not. */
+async function moveEndpoints(tx: Tx, publicUrl: string): Promise<void> {
+  const before = await readSetting(tx, PUBLIC_URL);
+  if (before === publicUrl) return;
+  if (before !== undefined) {
+    for (const endpoint of await endpoints.list(tx)) {
+      if (!endpoint.url.startsWith(`${before}/`)) continue;
+      await endpoints.update(tx, endpoint.id, { url: publicUrl + endpoint.url.slice(before.length) });
+    }
+  }
+  await writeSetting(tx, PUBLIC_URL, publicUrl);
+}
+
+async function addServices(tx: Tx, app: App, mounted: readonly string[]): Promise<void> {
+  const known = new Set(JSON.parse((await readSetting(tx, KNOWN_SERVICES)) ?? '[]') as string[]);
+  const added = mounted.filter((name) => CATALOG[name] && !known.has(name));
+  if (added.length === 0) return;
+  const { region, public_url } = app.config;
+  if (!(await regions.get(tx, region))) {
+    await regions.insert(tx, { id: region, description: '', parent_region_id: null, extra: '{}' });
+  }
+  for (const { type, name, path } of added.flatMap((service) => CATALOG[service]!)) {
+    const serviceId = newId();
+    await services.insert(tx, { id: serviceId, type, name, description: '', enabled: 1, extra: '{}' });
+    for (const side of ['public', 'internal', 'admin']) {
+      await endpoints.insert(tx, {
+        id: newId(),
+        service_id: serviceId,
+        region_id: region,
+        interface: side,
+        url: public_url + path,
+        enabled: 1,
+        extra: '{}',
+      });
+    }
+  }
+  await writeSetting(tx, KNOWN_SERVICES, JSON.stringify([...known, ...added]));
+}
+
+/** The administrator's first password: the file's text, which is made (0600) when there is none. */
+function adminPassword(file: string): string {
+  try {
+    const text = readFileSync(file, 'utf8').trim();
+    if (text === '') throw new Error(`${file} holds no password: write one into it, or remove it`);
+    return text;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  const password = randomBytes(15).toString('base64url');
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `${password}\n`, { mode: 0o600, flag: 'wx' });
+  return password;
+}
+
+/** An id as Keystone makes them: a UUID without dashes. */
+function newId(): string {
+  return randomUUID().replaceAll('-', '');
+}

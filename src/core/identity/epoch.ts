@@ -1,0 +1,53 @@
+import { raiseEpoch, readEpoch } from '../../store/identity/tokens.js';
+import type { Store, Tx } from '../../store/store.js';
+
+/**
+ * A number that rises with every write that tokens depend on (users, projects, roles, grants, catalogue, revocations):
+ * what was derived from those rows is good for as long as the number has not changed.
+ *
+ * On SQLite there is one controller, and the number lives in its memory. On PostgreSQL it is a row, raised in the writing
+ * transaction, and each use waits for a read that began after the use did; concurrent uses share one read. So a revocation
+ * holds from the next request on, at every controller.
+ */
+export class IdentityEpoch {
+  readonly #store: Store;
+  #value = 1;
+  #reading: Promise<number> | undefined;
+  #next: Promise<number> | undefined;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** The number now. Synchronous where it can be, since every request asks. */
+  current(): number | Promise<number> {
+    if (this.#store.dialect === 'sqlite') return this.#value;
+    if (!this.#reading) return this.#read();
+    // the read under way may have begun before a write that this caller must see: wait for the next one
+    this.#next ??= this.#reading.then(
+      () => this.#read(),
+      () => this.#read(),
+    );
+    return this.#next;
+  }
+
+  /** Runs a write transaction whose rows tokens depend on. */
+  async write<T>(body: (tx: Tx) => Promise<T>): Promise<T> {
+    const result = await this.#store.tx(async (tx) => {
+      const value = await body(tx);
+      if (this.#store.dialect === 'postgres') await raiseEpoch(tx);
+      return value;
+    });
+    this.#value++;
+    return result;
+  }
+
+  #read(): Promise<number> {
+    this.#next = undefined;
+    const reading = readEpoch(this.#store.read).finally(() => {
+      if (this.#reading === reading) this.#reading = undefined;
+    });
+    this.#reading = reading;
+    return reading;
+  }
+}

@@ -1,0 +1,109 @@
+import type { PolicyTarget } from '../context.js';
+import type { Credentials } from './credentials.js';
+import { lookUp } from './credentials.js';
+import type { RuleNode } from './parse.js';
+
+/** A compiled rule. */
+export type RuleCheck = (credentials: Credentials, target: PolicyTarget) => boolean;
+
+/**
+ * Compiles a parsed rule to closures. `rule:` references and `is_admin` are looked up by name when they are evaluated, so
+ * rules may be defined in any order and replaced.
+ */
+export function compileRule(node: RuleNode, resolve: (name: string) => RuleCheck): RuleCheck {
+  switch (node.kind) {
+    case 'true':
+      return () => true;
+    case 'false':
+      return () => false;
+    case 'not': {
+      const inner = compileRule(node.node, resolve);
+      return (credentials, target) => !inner(credentials, target);
+    }
+    case 'and': {
+      const parts = node.nodes.map((n) => compileRule(n, resolve));
+      return (credentials, target) => parts.every((part) => part(credentials, target));
+    }
+    case 'or': {
+      const parts = node.nodes.map((n) => compileRule(n, resolve));
+      return (credentials, target) => parts.some((part) => part(credentials, target));
+    }
+    case 'check':
+      return compileCheck(node.left, node.right, resolve);
+  }
+}
+
+/** Names of the rules that a rule refers to. */
+export function references(node: RuleNode): string[] {
+  switch (node.kind) {
+    case 'not':
+      return references(node.node);
+    case 'and':
+    case 'or':
+      return node.nodes.flatMap(references);
+    case 'check':
+      if (node.left === 'rule') return [node.right];
+      return node.left === 'is_admin' ? ['context_is_admin'] : [];
+    default:
+      return [];
+  }
+}
+
+function compileCheck(left: string, right: string, resolve: (name: string) => RuleCheck): RuleCheck {
+  if (left === 'rule') return (credentials, target) => resolve(right)(credentials, target);
+  if (left === 'is_admin') {
+    const wanted = right.toLowerCase() === 'true' || right === '1';
+    return (credentials, target) => resolve('context_is_admin')(credentials, target) === wanted;
+  }
+  const match = template(right);
+  if (left === 'role') {
+    return (credentials, target) => {
+      const role = match(target);
+      return role !== undefined && credentials.roles.has(role.toLowerCase());
+    };
+  }
+  const literal = literalText(left);
+  if (literal !== undefined) return (_credentials, target) => match(target) === literal;
+  return (credentials, target) => {
+    const wanted = match(target);
+    if (wanted === undefined) return false;
+    const has = lookUp(credentials.attributes, left);
+    return Array.isArray(has) ? has.some((v) => asText(v) === wanted) : asText(has) === wanted;
+  };
+}
+
+/** Fills `%(name)s` from the target; undefined when the target lacks a name, which fails the check. */
+function template(text: string): (target: PolicyTarget) => string | undefined {
+  const parts = text.split(/%\(([^)]*)\)s/);
+  if (parts.length === 1) {
+    const constant = literalText(text) ?? text;
+    return () => constant;
+  }
+  return (target) => {
+    let result = '';
+    for (const [i, part] of parts.entries()) {
+      if (i % 2 === 0) {
+        result += part;
+        continue;
+      }
+      const value = lookUp(target, part);
+      if (value === undefined) return undefined;
+      result += asText(value) ?? 'None';
+    }
+    return result;
+  };
+}
+
+/** The text of a quoted literal, a number or Python's constants; undefined for a name. */
+function literalText(text: string): string | undefined {
+  const quoted = /^(['"])(.*)\1$/.exec(text);
+  if (quoted) return quoted[2];
+  return /^(True|False|None|-?\d+(\.\d+)?)$/.test(text) ? text : undefined;
+}
+
+/** As Python prints it. An absent or empty credential matches nothing. */
+function asText(value: unknown): string | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === 'boolean') return value ? 'True' : 'False';
+  return String(value);
+}

@@ -1,0 +1,144 @@
+/** One rule as a tree, before it becomes a function. */
+export type RuleNode =
+  | { readonly kind: 'true' }
+  | { readonly kind: 'false' }
+  | { readonly kind: 'not'; readonly node: RuleNode }
+  | { readonly kind: 'and' | 'or'; readonly nodes: readonly RuleNode[] }
+  /** `left:right`, where right may hold `%(name)s`. */
+  | { readonly kind: 'check'; readonly left: string; readonly right: string };
+
+const TRUE: RuleNode = { kind: 'true' };
+const FALSE: RuleNode = { kind: 'false' };
+
+/**
+ * Parses a rule of oslo.policy: text such as `role:admin or (role:member and project_id:%(project_id)s)`, or the older
+ * list form (outer list: or, inner lists: and). `not` binds tightest, then `and`, then `or`. Throws with what is wrong where.
+ */
+export function parseRule(rule: unknown): RuleNode {
+  if (typeof rule === 'string') return rule.trim() === '' ? TRUE : new Parser(rule).parse();
+  if (Array.isArray(rule)) return parseList(rule);
+  throw new Error(`a rule must be text or a list, not ${JSON.stringify(rule)}`);
+}
+
+function parseList(rule: readonly unknown[]): RuleNode {
+  if (rule.length === 0) return TRUE;
+  return any(
+    rule.map((inner) => {
+      const checks = Array.isArray(inner) ? inner : [inner];
+      return all(
+        checks.map((check) => {
+          if (typeof check !== 'string')
+            throw new Error(`a check must be text, not ${JSON.stringify(check)}`);
+          return parseCheck(check);
+        }),
+      );
+    }),
+  );
+}
+
+function any(nodes: readonly RuleNode[]): RuleNode {
+  return nodes.length === 1 ? nodes[0]! : { kind: 'or', nodes };
+}
+
+function all(nodes: readonly RuleNode[]): RuleNode {
+  if (nodes.length === 0) return TRUE;
+  return nodes.length === 1 ? nodes[0]! : { kind: 'and', nodes };
+}
+
+class Parser {
+  readonly #text: string;
+  readonly #tokens: string[];
+  #at = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+    this.#tokens = tokenize(text);
+  }
+
+  parse(): RuleNode {
+    const node = this.#or();
+    if (this.#at < this.#tokens.length) this.#fail(`unexpected '${this.#tokens[this.#at]}'`);
+    return node;
+  }
+
+  #or(): RuleNode {
+    const nodes = [this.#and()];
+    while (this.#take('or')) nodes.push(this.#and());
+    return any(nodes);
+  }
+
+  #and(): RuleNode {
+    const nodes = [this.#unary()];
+    while (this.#take('and')) nodes.push(this.#unary());
+    return all(nodes);
+  }
+
+  #unary(): RuleNode {
+    if (this.#take('not')) return { kind: 'not', node: this.#unary() };
+    if (this.#take('(')) {
+      const node = this.#or();
+      if (!this.#take(')')) this.#fail("')' is missing");
+      return node;
+    }
+    const token = this.#tokens[this.#at];
+    if (token === undefined || token === ')' || isWord(token, 'and') || isWord(token, 'or')) {
+      this.#fail(
+        token === undefined ? 'a check is missing at the end' : `a check is missing before '${token}'`,
+      );
+    }
+    this.#at++;
+    return parseCheck(token);
+  }
+
+  #take(word: string): boolean {
+    const token = this.#tokens[this.#at];
+    if (token === undefined || !isWord(token, word)) return false;
+    this.#at++;
+    return true;
+  }
+
+  #fail(reason: string): never {
+    throw new Error(`policy rule '${this.#text}': ${reason}`);
+  }
+}
+
+function isWord(token: string, word: string): boolean {
+  return token.toLowerCase() === word;
+}
+
+/**
+ * Words and parentheses. A closing parenthesis ends a word unless it belongs to a `%(name)s`; quoted parts may hold blanks
+ * and parentheses.
+ */
+function tokenize(text: string): string[] {
+  const tokens: string[] = [];
+  const pattern = /\s+|\(|\)|(?:%\([^)]*\)s|'[^']*'|"[^"]*"|[^\s()'"])+|['"]/gy;
+  while (pattern.lastIndex < text.length) {
+    const match = pattern.exec(text);
+    if (!match) throw new Error(`policy rule '${text}' cannot be read`);
+    const token = match[0];
+    if (token === "'" || token === '"') throw new Error(`policy rule '${text}': unbalanced ${token}`);
+    if (token.trim() !== '') tokens.push(token);
+  }
+  return tokens;
+}
+
+function parseCheck(text: string): RuleNode {
+  const check = text.trim();
+  if (check === '@') return TRUE;
+  if (check === '!') return FALSE;
+  const colon = splitAt(check);
+  if (colon <= 0) throw new Error(`policy check '${check}' is not of the form kind:match`);
+  const left = check.slice(0, colon);
+  if (left === 'http' || left === 'https') {
+    throw new Error(`policy check '${check}': asking a remote server is not supported`);
+  }
+  return { kind: 'check', left, right: check.slice(colon + 1) };
+}
+
+/** The colon between kind and match: the first one outside quotes. */
+function splitAt(check: string): number {
+  const quote = check[0];
+  if (quote === "'" || quote === '"') return check.indexOf(':', check.indexOf(quote, 1));
+  return check.indexOf(':');
+}

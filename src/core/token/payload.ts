@@ -1,0 +1,116 @@
+/** What a token's text carries; everything else is looked up when the token is used. */
+export interface TokenPayload {
+  readonly methods: readonly AuthMethod[];
+  readonly userId: string;
+  readonly scope: TokenScope;
+  /** Milliseconds since 1970. */
+  readonly issuedAt: number;
+  /** Whole seconds since 1970. */
+  readonly expiresAt: number;
+  /** The token's own audit id, then that of the first of its chain of rescoped tokens. */
+  readonly auditIds: readonly [string] | readonly [string, string];
+  readonly applicationCredentialId: string | null;
+}
+
+export type TokenScope =
+  | { readonly kind: 'unscoped' }
+  | { readonly kind: 'project'; readonly id: string }
+  | { readonly kind: 'domain'; readonly id: string }
+  | { readonly kind: 'system' };
+
+const METHODS = ['password', 'token', 'application_credential'] as const;
+export type AuthMethod = (typeof METHODS)[number];
+
+const SCOPES = ['unscoped', 'project', 'domain', 'system'] as const;
+const FORMAT = 1;
+const HAS_PARENT = 0x10;
+const HAS_APPLICATION_CREDENTIAL = 0x20;
+const AUDIT_BYTES = 16;
+
+/** Packs a payload into about 70 bytes. */
+export function encodePayload(payload: TokenPayload): Buffer {
+  const { scope, auditIds, applicationCredentialId } = payload;
+  let methods = 0;
+  for (const method of payload.methods) methods |= 1 << METHODS.indexOf(method);
+  let flags = SCOPES.indexOf(scope.kind);
+  if (auditIds[1] !== undefined) flags |= HAS_PARENT;
+  if (applicationCredentialId !== null) flags |= HAS_APPLICATION_CREDENTIAL;
+  const times = Buffer.alloc(11);
+  times.writeUIntBE(payload.issuedAt, 0, 6);
+  times.writeUIntBE(payload.expiresAt, 6, 5);
+  return Buffer.concat([
+    Buffer.from([FORMAT, methods, flags]),
+    packId(payload.userId),
+    'id' in scope ? packId(scope.id) : Buffer.alloc(0),
+    applicationCredentialId === null ? Buffer.alloc(0) : packId(applicationCredentialId),
+    times,
+    ...auditIds.map((id) => Buffer.from(id, 'base64url')),
+  ]);
+}
+
+/** Undoes `encodePayload`; null for bytes that it did not make. */
+export function decodePayload(bytes: Buffer): TokenPayload | null {
+  try {
+    return new Reader(bytes).payload();
+  } catch (error) {
+    if (error instanceof RangeError) return null;
+    throw error;
+  }
+}
+
+class Reader {
+  #at = 0;
+  readonly #bytes: Buffer;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  payload(): TokenPayload {
+    const [format, methods, flags] = this.#take(3) as unknown as [number, number, number];
+    if (format !== FORMAT) throw new RangeError(`token format ${format}`);
+    const kind = SCOPES[flags & 0x0f];
+    const userId = this.#id();
+    const scope: TokenScope =
+      kind === 'project' || kind === 'domain'
+        ? { kind, id: this.#id() }
+        : kind === 'system'
+          ? { kind }
+          : { kind: 'unscoped' };
+    const applicationCredentialId = flags & HAS_APPLICATION_CREDENTIAL ? this.#id() : null;
+    const issuedAt = this.#take(6).readUIntBE(0, 6);
+    const expiresAt = this.#take(5).readUIntBE(0, 5);
+    const own = this.#take(AUDIT_BYTES).toString('base64url');
+    const auditIds: TokenPayload['auditIds'] =
+      flags & HAS_PARENT ? [own, this.#take(AUDIT_BYTES).toString('base64url')] : [own];
+    if (this.#at !== this.#bytes.length) throw new RangeError('token has trailing bytes');
+    return {
+      methods: METHODS.filter((_, bit) => methods & (1 << bit)),
+      userId,
+      scope,
+      issuedAt,
+      expiresAt,
+      auditIds,
+      applicationCredentialId,
+    };
+  }
+
+  #take(length: number): Buffer {
+    if (this.#at + length > this.#bytes.length) throw new RangeError('token is too short');
+    this.#at += length;
+    return this.#bytes.subarray(this.#at - length, this.#at);
+  }
+
+  #id(): string {
+    const length = this.#take(1)[0]!;
+    return length === 0 ? this.#take(16).toString('hex') : this.#take(length).toString('utf8');
+  }
+}
+
+/** Ids are UUIDs in 32 hexadecimal digits, which take 16 bytes; others are text with its length. */
+function packId(id: string): Buffer {
+  if (/^[0-9a-f]{32}$/.test(id)) return Buffer.concat([Buffer.from([0]), Buffer.from(id, 'hex')]);
+  const text = Buffer.from(id, 'utf8');
+  if (text.length === 0 || text.length > 64) throw new Error(`an id of ${text.length} bytes fits no token`);
+  return Buffer.concat([Buffer.from([text.length]), text]);
+}

@@ -1,0 +1,110 @@
+import { applicationCredentials } from '../../store/identity/application-credentials.js';
+import { type ProjectRow, projects } from '../../store/identity/projects.js';
+import { isRevoked, type RevocationKind } from '../../store/identity/tokens.js';
+import { type UserRow, users } from '../../store/identity/users.js';
+import type { Reader } from '../../store/store.js';
+import type { NamedRef, TokenInfo } from '../context.js';
+import { effectiveRoles } from '../role/effective.js';
+import type { TokenPayload, TokenScope } from './payload.js';
+import { timeText } from './times.js';
+
+/** Who a token is for and what it may act on, as the database has it now. */
+export interface Subject {
+  readonly user: UserRow;
+  readonly userDomain: ProjectRow;
+  readonly scope: ResolvedScope;
+  readonly roles: readonly NamedRef[];
+}
+
+export type ResolvedScope =
+  | { readonly kind: 'unscoped' | 'system' }
+  | { readonly kind: 'project'; readonly project: ProjectRow; readonly domain: ProjectRow }
+  | { readonly kind: 'domain'; readonly domain: ProjectRow };
+
+/**
+ * What a token says now: null when it is revoked, or its user, project or domain is gone or disabled, or no role is left on
+ * its scope.
+ */
+export async function resolveToken(db: Reader, payload: TokenPayload): Promise<TokenInfo | null> {
+  const subject = await resolveSubject(db, payload.userId, payload.scope);
+  if (!subject) return null;
+  if (await isRevoked(db, new Date(payload.issuedAt).toISOString(), subjectsOf(payload, subject)))
+    return null;
+  let roles = subject.roles;
+  if (payload.applicationCredentialId !== null) {
+    const credential = await applicationCredentials.get(db, payload.applicationCredentialId);
+    if (!credential || hasExpired(credential.expires_at)) return null;
+    const allowed = new Set(JSON.parse(credential.roles) as string[]);
+    roles = roles.filter((role) => allowed.has(role.id));
+    if (roles.length === 0) return null;
+  }
+  return tokenInfo(payload, { ...subject, roles });
+}
+
+/** User and scope as they are; null when one is gone or disabled, or the user has no role there. */
+export async function resolveSubject(db: Reader, userId: string, scope: TokenScope): Promise<Subject | null> {
+  const user = await users.get(db, userId);
+  if (!user?.enabled) return null;
+  const userDomain = await projects.get(db, user.domain_id);
+  if (!userDomain?.enabled) return null;
+  if (scope.kind === 'unscoped') return { user, userDomain, scope, roles: [] };
+  const resolved = await resolveScope(db, scope);
+  if (!resolved) return null;
+  const roles = await effectiveRoles(
+    db,
+    userId,
+    resolved.kind === 'domain' ? { kind: 'domain', id: resolved.domain.id } : resolved,
+  );
+  return roles.length ? { user, userDomain, scope: resolved, roles } : null;
+}
+
+async function resolveScope(db: Reader, scope: Exclude<TokenScope, { kind: 'unscoped' }>) {
+  if (scope.kind === 'system') return { kind: 'system' } as const;
+  const found = await projects.get(db, scope.id);
+  if (!found?.enabled) return null;
+  if (scope.kind === 'domain') {
+    return found.is_domain ? ({ kind: 'domain', domain: found } as const) : null;
+  }
+  const domain = found.is_domain ? found : await projects.get(db, found.domain_id);
+  return domain?.enabled ? ({ kind: 'project', project: found, domain } as const) : null;
+}
+
+function subjectsOf(payload: TokenPayload, { userDomain, scope }: Subject): [RevocationKind, string][] {
+  const subjects: [RevocationKind, string][] = [
+    ...payload.auditIds.slice(0, 1).map((id): [RevocationKind, string] => ['token', id]),
+    ['user', payload.userId],
+    ['domain', userDomain.id],
+  ];
+  if (scope.kind === 'project') subjects.push(['project', scope.project.id], ['domain', scope.domain.id]);
+  if (scope.kind === 'domain') subjects.push(['domain', scope.domain.id]);
+  return subjects;
+}
+
+function tokenInfo(payload: TokenPayload, { user, userDomain, scope, roles }: Subject): TokenInfo {
+  return {
+    user: {
+      id: user.id,
+      name: user.name,
+      domain: ref(userDomain),
+      password_expires_at: user.password_expires_at,
+    },
+    methods: payload.methods,
+    audit_ids: payload.auditIds,
+    issued_at: timeText(payload.issuedAt),
+    expires_at: timeText(payload.expiresAt * 1000),
+    project: scope.kind === 'project' ? { ...ref(scope.project), domain: ref(scope.domain) } : null,
+    domain: scope.kind === 'domain' ? ref(scope.domain) : null,
+    system: scope.kind === 'system' ? { all: true } : null,
+    is_domain: scope.kind === 'project' && scope.project.is_domain === 1,
+    roles,
+  };
+}
+
+function ref(row: ProjectRow): NamedRef {
+  return { id: row.id, name: row.name };
+}
+
+/** True for a time (ISO 8601) that has passed. */
+export function hasExpired(time: string | null): boolean {
+  return time !== null && Date.parse(time) <= Date.now();
+}

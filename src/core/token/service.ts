@@ -1,0 +1,199 @@
+import { randomBytes } from 'node:crypto';
+import type { Config } from '../../config.js';
+import { purgeRevocations, type RevocationKind, revoke } from '../../store/identity/tokens.js';
+import type { Reader, Store, Tx } from '../../store/store.js';
+import { nowText } from '../../store/store.js';
+import type { Authenticator } from '../auth.js';
+import { renderCatalog } from '../catalog/render.js';
+import type { TokenInfo } from '../context.js';
+import type { IdentityEpoch } from '../identity/epoch.js';
+import { effectiveRoles } from '../role/effective.js';
+import { TokenKeys } from './keys.js';
+import {
+  type AuthMethod,
+  decodePayload,
+  encodePayload,
+  type TokenPayload,
+  type TokenScope,
+} from './payload.js';
+import { resolveToken } from './resolve.js';
+
+/** Tokens kept with what they say; enough for every client of a large installation. */
+const MOST_TOKENS = 5000;
+/** Rendered replies kept; each is some kilobytes of catalogue. */
+const MOST_BODIES = 500;
+
+/** A token that is good now. */
+export interface ValidToken {
+  readonly text: string;
+  readonly payload: TokenPayload;
+  readonly info: TokenInfo;
+}
+
+interface Cached extends ValidToken {
+  readonly epoch: number;
+}
+
+/** What a new token is for. */
+export interface TokenRequest {
+  readonly userId: string;
+  readonly methods: readonly AuthMethod[];
+  readonly scope: TokenScope;
+  /** The token it was rescoped from, whose end and chain it keeps. */
+  readonly parent?: TokenPayload;
+  readonly applicationCredentialId?: string;
+}
+
+/**
+ * Issues, validates and revokes tokens. They are signed text without a row of their own; what a valid one says is kept in
+ * memory until the identity epoch moves.
+ */
+export class TokenService implements Authenticator {
+  readonly #store: Store;
+  readonly #epoch: IdentityEpoch;
+  readonly #keys: TokenKeys;
+  readonly #lifetime: number;
+  readonly #valid = new Map<string, Cached>();
+  /** Replies of this epoch: key is the token's text, with or without catalogue. */
+  readonly #bodies = new Map<string, string>();
+  #bodiesEpoch = 0;
+
+  constructor(config: Config, store: Store, epoch: IdentityEpoch) {
+    this.#store = store;
+    this.#epoch = epoch;
+    this.#lifetime = config.token_lifetime_seconds;
+    this.#keys = new TokenKeys(`${config.state_dir}/token-keys`, this.#lifetime);
+  }
+
+  async authenticate(token: string): Promise<TokenInfo | null> {
+    const valid = await this.validate(token);
+    return valid?.info ?? null;
+  }
+
+  /** What a token says now; null when it is malformed, expired or revoked. Synchronous when that is known already. */
+  validate(text: string): ValidToken | null | Promise<ValidToken | null> {
+    const epoch = this.#epoch.current();
+    return typeof epoch === 'number'
+      ? this.#lookUp(text, epoch)
+      : epoch.then((value) => this.#lookUp(text, value));
+  }
+
+  /** Makes a token; null when the user may not act on the scope. */
+  async issue(request: TokenRequest): Promise<ValidToken | null> {
+    const epoch = await this.#epoch.current();
+    const now = Date.now();
+    const auditId = randomBytes(16).toString('base64url');
+    const { parent } = request;
+    const payload: TokenPayload = {
+      methods: [...new Set([...(parent?.methods ?? []), ...request.methods])],
+      userId: request.userId,
+      scope: request.scope,
+      issuedAt: now,
+      expiresAt: parent?.expiresAt ?? Math.floor(now / 1000) + this.#lifetime,
+      auditIds: parent ? [auditId, parent.auditIds.at(-1)!] : [auditId],
+      applicationCredentialId: request.applicationCredentialId ?? parent?.applicationCredentialId ?? null,
+    };
+    const info = await resolveToken(this.#store.read, payload);
+    if (!info) return null;
+    return this.#remember({ text: this.#keys.sign(encodePayload(payload)), payload, info, epoch });
+  }
+
+  /** The reply to a request about a valid token, `{"token":{…}}`, as text. */
+  async body(token: ValidToken, options: { readonly catalog: boolean }): Promise<string> {
+    const epoch = await this.#epoch.current();
+    if (this.#bodiesEpoch !== epoch) {
+      this.#bodies.clear();
+      this.#bodiesEpoch = epoch;
+    }
+    const key = options.catalog ? token.text : `${token.text}-`;
+    const known = this.#bodies.get(key);
+    if (known !== undefined) return known;
+    const text = JSON.stringify({ token: await this.#render(token, options.catalog) });
+    keep(this.#bodies, MOST_BODIES, key, text);
+    return text;
+  }
+
+  /** Ends one token; others of its user stay good. */
+  async revokeToken(token: ValidToken): Promise<void> {
+    await this.#epoch.write((tx) =>
+      revoke(tx, 'token', token.payload.auditIds[0], nowText(), secondsText(token.payload.expiresAt)),
+    );
+  }
+
+  /** Ends every token of a subject issued so far; for use in the transaction that makes it necessary. */
+  async revokeAll(tx: Tx, kind: Exclude<RevocationKind, 'token'>, subject: string): Promise<void> {
+    const last = Math.floor(Date.now() / 1000) + this.#lifetime + 1;
+    await revoke(tx, kind, subject, nowText(), secondsText(last));
+  }
+
+  /** True when the user has a role on the system as a whole. */
+  async hasSystemRole(userId: string): Promise<boolean> {
+    return (await effectiveRoles(this.#store.read, userId, { kind: 'system' })).length > 0;
+  }
+
+  /** Periodic work: a new signing key, and revocations that no longer matter go. */
+  async housekeeping(): Promise<void> {
+    this.#keys.rotate();
+    await this.#store.tx((tx) => purgeRevocations(tx, nowText()));
+  }
+
+  #lookUp(text: string, epoch: number): ValidToken | null | Promise<ValidToken | null> {
+    const cached = this.#valid.get(text);
+    if (cached?.epoch === epoch) {
+      if (cached.payload.expiresAt * 1000 > Date.now()) return cached;
+      this.#valid.delete(text);
+      return null;
+    }
+    return this.#resolve(text, epoch);
+  }
+
+  async #resolve(text: string, epoch: number): Promise<ValidToken | null> {
+    const bytes = this.#keys.verify(text);
+    const payload = bytes && decodePayload(bytes);
+    if (!payload || payload.expiresAt * 1000 <= Date.now()) return null;
+    const info = await resolveToken(this.#store.read as Reader, payload);
+    if (!info) {
+      this.#valid.delete(text);
+      return null;
+    }
+    return this.#remember({ text, payload, info, epoch });
+  }
+
+  #remember(token: Cached): ValidToken {
+    keep(this.#valid, MOST_TOKENS, token.text, token);
+    return token;
+  }
+
+  async #render({ info }: ValidToken, withCatalog: boolean): Promise<Record<string, unknown>> {
+    const { project, domain, system, roles, is_domain, ...rest } = info;
+    const scoped = project ?? domain ?? system;
+    const projectId = project?.id ?? null;
+    return {
+      methods: rest.methods,
+      user: rest.user,
+      audit_ids: rest.audit_ids,
+      expires_at: rest.expires_at,
+      issued_at: rest.issued_at,
+      ...(project && { project, is_domain }),
+      ...(domain && { domain }),
+      ...(system && { system }),
+      ...(scoped && { roles }),
+      ...(scoped &&
+        withCatalog && {
+          catalog: await renderCatalog(this.#store.read, { projectId, userId: rest.user.id }),
+        }),
+    };
+  }
+}
+
+function keep<V>(map: Map<string, V>, most: number, key: string, value: V): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size <= most) return;
+  const oldest = map.keys().next().value;
+  if (oldest !== undefined) map.delete(oldest);
+}
+
+function secondsText(seconds: number): string {
+  return new Date(seconds * 1000).toISOString();
+}

@@ -1,0 +1,92 @@
+import type { Selectable } from 'kysely';
+import type { Reader, Tx } from '../store.js';
+import type { ImpliedRoleTable, RoleAssignmentTable, RoleTable } from '../tables/identity.js';
+import { idRows } from './table.js';
+
+export type RoleRow = Selectable<RoleTable>;
+export type AssignmentRow = Selectable<RoleAssignmentTable>;
+export type ImpliedRoleRow = Selectable<ImpliedRoleTable>;
+
+export const roles = idRows('role');
+
+/** A role by name: of the cloud when the domain id is empty. */
+export async function findRole(db: Reader, name: string, domainId = ''): Promise<RoleRow | undefined> {
+  return await db
+    .selectFrom('role')
+    .selectAll()
+    .where('domain_id', '=', domainId)
+    .where('name', '=', name)
+    .executeTakeFirst();
+}
+
+/** Every implication, or those of one prior role. */
+export async function implications(db: Reader, priorRoleId?: string): Promise<ImpliedRoleRow[]> {
+  const query = db.selectFrom('implied_role').selectAll().orderBy('prior_role_id').orderBy('implied_role_id');
+  return await (priorRoleId === undefined ? query : query.where('prior_role_id', '=', priorRoleId)).execute();
+}
+
+export async function addImplication(tx: Tx, prior: string, implied: string): Promise<void> {
+  await tx
+    .insertInto('implied_role')
+    .values({ prior_role_id: prior, implied_role_id: implied })
+    .onConflict((c) => c.doNothing())
+    .execute();
+}
+
+/** Removes an implication; false when there was none. */
+export async function removeImplication(tx: Tx, prior: string, implied: string): Promise<boolean> {
+  const result = await tx
+    .deleteFrom('implied_role')
+    .where('prior_role_id', '=', prior)
+    .where('implied_role_id', '=', implied)
+    .executeTakeFirst();
+  return result.numDeletedRows > 0n;
+}
+
+/** Removes all that refers to a role which is about to go. */
+export async function removeRoleUses(tx: Tx, roleId: string): Promise<void> {
+  await tx
+    .deleteFrom('implied_role')
+    .where((eb) => eb.or([eb('prior_role_id', '=', roleId), eb('implied_role_id', '=', roleId)]))
+    .execute();
+  await tx.deleteFrom('role_assignment').where('role_id', '=', roleId).execute();
+}
+
+/** Columns of an assignment, each with the value it must have or the values of which it must have one. */
+export type AssignmentFilter = {
+  readonly [K in keyof AssignmentRow]?: AssignmentRow[K] | readonly AssignmentRow[K][];
+};
+
+export async function listAssignments(db: Reader, filter: AssignmentFilter = {}): Promise<AssignmentRow[]> {
+  let query = db.selectFrom('role_assignment').selectAll();
+  for (const [column, value] of Object.entries(filter)) {
+    const values = (Array.isArray(value) ? value : [value]) as string[];
+    if (values.length === 0) return [];
+    query = query.where(column as 'actor_id', 'in', values);
+  }
+  return await query
+    .orderBy('target_type')
+    .orderBy('target_id')
+    .orderBy('actor_type')
+    .orderBy('actor_id')
+    .orderBy('role_id')
+    .orderBy('inherited')
+    .execute();
+}
+
+export async function addAssignment(tx: Tx, row: AssignmentRow): Promise<void> {
+  await tx
+    .insertInto('role_assignment')
+    .values(row)
+    .onConflict((c) => c.doNothing())
+    .execute();
+}
+
+/** Removes the assignments that match all given columns; returns how many there were. */
+export async function removeAssignments(tx: Tx, filter: Partial<AssignmentRow>): Promise<number> {
+  let query = tx.deleteFrom('role_assignment');
+  for (const [column, value] of Object.entries(filter)) {
+    query = query.where(column as 'actor_id', '=', value as string);
+  }
+  return Number((await query.executeTakeFirst()).numDeletedRows);
+}
