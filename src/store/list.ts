@@ -77,4 +77,6 @@ export const NUMERIC: ReadonlySet<string> = new Set([
   'admin_state_up',
   'revision_number',
   'internal_id',
+  'size_gb',
+  'bootable',
 ]);

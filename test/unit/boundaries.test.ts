@@ -56,7 +56,7 @@ describe('boundaries', () => {
   });
 
   it('core knows neither HTTP nor hosts', () => {
-    expect(importers(/^src\/core\//, /^(fastify|src\/api\/|src\/hosts\/|src\/desired\/|agents\/)/)).toEqual(
+    expect(importers(/^src\/core\//, /^(fastify|src\/api\/|src\/hosts\/|agents\/)/)).toEqual(
       [],
     );
   });

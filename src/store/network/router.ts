@@ -49,15 +49,6 @@ export async function floatingIpsOfPorts(db: Reader, portIds: readonly string[])
     .execute();
 }
 
-export async function countFloatingIpsOfNetwork(db: Reader, networkId: string): Promise<number> {
-  const row = await db
-    .selectFrom('floating_ip')
-    .select((eb) => eb.fn.countAll<number>().as('n'))
-    .where('floating_network_id', '=', networkId)
-    .executeTakeFirstOrThrow();
-  return Number(row.n);
-}
-
 /** Routers that no host runs yet. */
 export async function unplacedRouters(db: Reader): Promise<string[]> {
   const rows = await db
@@ -125,4 +116,12 @@ export async function claimRouter(
     .where('id', '=', routerId);
   query = from === null ? query.where('host_id', 'is', null) : query.where('host_id', '=', from);
   return (await query.executeTakeFirst()).numUpdatedRows > 0n;
+}
+
+export async function floatingIpsOfNetwork(db: Reader, networkId: string): Promise<FloatingIp[]> {
+  return await db
+    .selectFrom('floating_ip')
+    .selectAll()
+    .where('floating_network_id', '=', networkId)
+    .execute();
 }

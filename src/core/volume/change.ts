@@ -1,0 +1,88 @@
+import { desiredVolume } from '../../desired/volume.js';
+import { addTombstone } from '../../store/hosts.js';
+import { nowText, type Reader, recordChange } from '../../store/store.js';
+import {
+  deleteVolumeRow,
+  findVolume,
+  listDeletingVolumes,
+  moveVolumeStatus,
+  updateVolume,
+  type VolumeRow,
+} from '../../store/volume.js';
+import { releaseResources } from '../allocation/claim.js';
+import type { App } from '../app.js';
+import type { Context } from '../context.js';
+import { type MaruError, notFound } from '../errors.js';
+import { legalStates, requireLegal } from './legal.js';
+
+/** What of a volume can be changed without its host. */
+export interface VolumeUpdate {
+  readonly name?: string | null;
+  readonly description?: string | null;
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** A volume of the caller's project (any for administrators); 404 for others'. */
+export async function visibleVolume(db: Reader, ctx: Context, id: string): Promise<VolumeRow> {
+  const volume = await findVolume(db, id);
+  if (!volume || (!ctx.isAdmin && volume.project_id !== ctx.projectId)) throw volumeNotFound(id);
+  return volume;
+}
+
+export function volumeNotFound(id: string): MaruError {
+  return notFound(`Volume ${id} could not be found.`);
+}
+
+export async function changeVolume(
+  app: App,
+  ctx: Context,
+  id: string,
+  update: VolumeUpdate,
+): Promise<VolumeRow> {
+  await visibleVolume(app.store.read, ctx, id);
+  return await app.store.tx(async (tx) => {
+    const { metadata, ...columns } = update;
+    await updateVolume(tx, id, {
+      ...columns,
+      ...(metadata ? { metadata: JSON.stringify(metadata) } : {}),
+      updated_at: nowText(),
+    });
+    return (await findVolume(tx, id))!;
+  });
+}
+
+/**
+ * Deletes a volume: its quota and capacity are free at once, its file goes when the host has destroyed it, and then the row. A
+ * volume that was never on a host is gone immediately. `force` (administrators) also deletes one in an intermediate state.
+ */
+export async function deleteVolume(app: App, ctx: Context, id: string, force = false): Promise<void> {
+  const volume = await visibleVolume(app.store.read, ctx, id);
+  if (volume.delete_requested_at) return;
+  if (!force) requireLegal('delete', volume.status);
+  await app.store.tx(async (tx) => {
+    const at = nowText();
+    const from = force ? [volume.status] : legalStates('delete');
+    const moved = await moveVolumeStatus(tx, id, from, {
+      status: 'deleting',
+      delete_requested_at: at,
+      updated_at: at,
+    });
+    if (!moved) requireLegal('delete', (await findVolume(tx, id))?.status ?? 'deleting');
+    await releaseResources(tx, id);
+    if (volume.host_id === null) {
+      await deleteVolumeRow(tx, id);
+      return;
+    }
+    await addTombstone(tx, volume.host_id, 'volume', id, desiredVolume(volume), ctx.requestId);
+    await recordChange(tx, 'volume', id, ctx.requestId);
+    // a host that is down destroys the file when it comes back; nobody has to wait for that
+    if (!app.hosts.isUp(volume.host_id)) await deleteVolumeRow(tx, id);
+  });
+}
+
+/** Ends deletions whose host went down meanwhile: its tombstone stays for when it comes back. */
+export async function sweepDeletedVolumes(app: App): Promise<void> {
+  const waiting = await listDeletingVolumes(app.store.read);
+  const stranded = waiting.filter((v) => v.host_id === null || !app.hosts.isUp(v.host_id));
+  for (const { id } of stranded) await app.store.tx((tx) => deleteVolumeRow(tx, id));
+}

@@ -1,0 +1,70 @@
+import type { Selectable } from 'kysely';
+import type { Reader, Tx } from '../store.js';
+import type { ServerGroupTable } from '../tables/compute.js';
+
+export type ServerGroupRow = Selectable<ServerGroupTable>;
+
+export async function findServerGroup(db: Reader, id: string): Promise<ServerGroupRow | undefined> {
+  return await db.selectFrom('server_group').selectAll().where('id', '=', id).executeTakeFirst();
+}
+
+export async function addGroupMember(tx: Tx, groupId: string, serverId: string): Promise<void> {
+  await tx
+    .insertInto('server_group_member')
+    .values({ group_id: groupId, server_id: serverId })
+    .execute();
+}
+
+/** Hosts of the given servers. */
+export async function serverHosts(db: Reader, serverIds: readonly string[]): Promise<string[]> {
+  if (serverIds.length === 0) return [];
+  const rows = await db
+    .selectFrom('server')
+    .select('host_id')
+    .distinct()
+    .where('id', 'in', serverIds)
+    .where('host_id', 'is not', null)
+    .where('deleted_at', 'is', null)
+    .execute();
+  return rows.map((row) => row.host_id!);
+}
+
+/** A server group's policy and the hosts of its members other than the given server; `full`: those that take no more. */
+export async function serverGroupHosts(
+  db: Reader,
+  groupId: string,
+  exceptServerId: string,
+): Promise<{ policy: string; hosts: string[]; full: string[] } | null> {
+  const group = await db
+    .selectFrom('server_group')
+    .select(['policy', 'rules'])
+    .where('id', '=', groupId)
+    .executeTakeFirst();
+  if (!group) return null;
+  const rows = await db
+    .selectFrom('server_group_member')
+    .innerJoin('server', 'server.id', 'server_group_member.server_id')
+    .select(['server.host_id', (eb) => eb.fn.countAll<number>().as('n')])
+    .where('server_group_member.group_id', '=', groupId)
+    .where('server.id', '!=', exceptServerId)
+    .where('server.host_id', 'is not', null)
+    .where('server.deleted_at', 'is', null)
+    .groupBy('server.host_id')
+    .execute();
+  const most = (JSON.parse(group.rules) as { max_server_per_host?: number }).max_server_per_host ?? 1;
+  return {
+    policy: group.policy,
+    hosts: rows.map((row) => row.host_id!),
+    full: rows.filter((row) => Number(row.n) >= most).map((row) => row.host_id!),
+  };
+}
+
+/** The group a server belongs to, if any. */
+export async function groupOfServer(db: Reader, serverId: string): Promise<string | null> {
+  const row = await db
+    .selectFrom('server_group_member')
+    .select('group_id')
+    .where('server_id', '=', serverId)
+    .executeTakeFirst();
+  return row?.group_id ?? null;
+}

@@ -1,0 +1,79 @@
+import type { Reader } from '../store.js';
+
+/** What the scheduler and the administrators' lists want to know about a host. */
+export interface ComputeHost {
+  readonly id: string;
+  readonly name: string;
+  readonly enabled: number;
+  readonly disabled_reason: string | null;
+  readonly underlay_ip: string;
+  readonly facts: string | null;
+  readonly usage: string | null;
+  readonly last_seen_at: string | null;
+  readonly created_at: string;
+  readonly number: number | null;
+  readonly service_id: string | null;
+  readonly forced_down: number | null;
+  readonly physical_networks: ReadonlySet<string>;
+  /** Availability zones that aggregates put it into; empty: the default zone. */
+  readonly zones: ReadonlySet<string>;
+}
+
+/** All hosts, by name, with their physical networks and zones: three queries. */
+export async function computeHosts(db: Reader): Promise<ComputeHost[]> {
+  const hosts = await db
+    .selectFrom('host')
+    .leftJoin('host_number', 'host_number.host_id', 'host.id')
+    .select([
+      'host.id',
+      'host.name',
+      'host.enabled',
+      'host.disabled_reason',
+      'host.underlay_ip',
+      'host.facts',
+      'host.usage',
+      'host.last_seen_at',
+      'host.created_at',
+      'host_number.number',
+      'host_number.service_id',
+      'host_number.forced_down',
+    ])
+    .orderBy('host.name')
+    .execute();
+  const networks = group(await db.selectFrom('host_physical_network').selectAll().execute(), (row) => [
+    row.host_id,
+    row.physical_network,
+  ]);
+  const zones = group(
+    await db
+      .selectFrom('aggregate_host')
+      .innerJoin('aggregate', 'aggregate.id', 'aggregate_host.aggregate_id')
+      .select(['aggregate_host.host_id', 'aggregate.availability_zone'])
+      .where('aggregate.availability_zone', 'is not', null)
+      .execute(),
+    (row) => [row.host_id, row.availability_zone ?? ''],
+  );
+  const none: ReadonlySet<string> = new Set();
+  return hosts.map((host) => ({
+    ...host,
+    physical_networks: networks.get(host.id) ?? none,
+    zones: zones.get(host.id) ?? none,
+  }));
+}
+
+/** Names of hosts by id. */
+export async function hostNames(db: Reader): Promise<Map<string, string>> {
+  const rows = await db.selectFrom('host').select(['id', 'name']).execute();
+  return new Map(rows.map((row) => [row.id, row.name]));
+}
+
+function group<T>(rows: readonly T[], pair: (row: T) => readonly [string, string]): Map<string, Set<string>> {
+  const groups = new Map<string, Set<string>>();
+  for (const row of rows) {
+    const [key, value] = pair(row);
+    const set = groups.get(key);
+    if (set) set.add(value);
+    else groups.set(key, new Set([value]));
+  }
+  return groups;
+}

@@ -1,0 +1,123 @@
+import { type Selectable, sql } from 'kysely';
+import { nowText, type Reader, type Tx } from '../store.js';
+import type { AllocationTable, InventoryTable } from '../tables/compute.js';
+
+export type InventoryRow = Selectable<InventoryTable>;
+export type AllocationRow = Selectable<AllocationTable>;
+
+/** Inventory of a host with what is taken of it. */
+export interface Capacity extends InventoryRow {
+  readonly used: number;
+}
+
+/** Every host's inventories and how much of each is allocated, in two queries. */
+export async function readCapacities(db: Reader): Promise<Map<string, Map<string, Capacity>>> {
+  const inventories = await db.selectFrom('inventory').selectAll().execute();
+  const sums = await db
+    .selectFrom('allocation')
+    .select(['host_id', 'resource_class', sql<number>`sum(used)`.as('used')])
+    .groupBy(['host_id', 'resource_class'])
+    .execute();
+  const used = new Map(sums.map((row) => [`${row.host_id}/${row.resource_class}`, Number(row.used)]));
+  const hosts = new Map<string, Map<string, Capacity>>();
+  for (const row of inventories) {
+    let classes = hosts.get(row.host_id);
+    if (!classes) {
+      classes = new Map();
+      hosts.set(row.host_id, classes);
+    }
+    classes.set(row.resource_class, { ...row, used: used.get(`${row.host_id}/${row.resource_class}`) ?? 0 });
+  }
+  return hosts;
+}
+
+/** Replaces a host's inventories and raises its generation. */
+export async function writeInventories(
+  tx: Tx,
+  hostId: string,
+  rows: readonly InventoryRow[],
+): Promise<void> {
+  await tx
+    .insertInto('resource_provider')
+    .values({ host_id: hostId, generation: 1, updated_at: nowText() })
+    .onConflict((c) =>
+      c.column('host_id').doUpdateSet((eb) => ({
+        generation: eb('resource_provider.generation', '+', 1),
+        updated_at: nowText(),
+      })),
+    )
+    .execute();
+  await tx.deleteFrom('inventory').where('host_id', '=', hostId).execute();
+  if (rows.length)
+    await tx
+      .insertInto('inventory')
+      .values([...rows])
+      .execute();
+}
+
+/** Gives a host the small number that old microversions call it by. */
+export async function numberHost(tx: Tx, hostId: string): Promise<void> {
+  await tx
+    .insertInto('host_number')
+    .values({ host_id: hostId, service_id: crypto.randomUUID(), forced_down: 0 })
+    .onConflict((c) => c.column('host_id').doNothing())
+    .execute();
+}
+
+/**
+ * Locks a host's capacity until the transaction ends and raises its generation; false when the host has no inventory.
+ * Claims count what is used only after this, so two of them never both take the last of it.
+ */
+export async function lockCapacity(tx: Tx, hostId: string): Promise<boolean> {
+  const { numUpdatedRows } = await tx
+    .updateTable('resource_provider')
+    .set((eb) => ({ generation: eb('generation', '+', 1), updated_at: nowText() }))
+    .where('host_id', '=', hostId)
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
+}
+
+/** What is allocated of one host, by resource class. */
+export async function readUsed(db: Reader, hostId: string): Promise<Map<string, number>> {
+  const rows = await db
+    .selectFrom('allocation')
+    .select(['resource_class', sql<number>`sum(used)`.as('used')])
+    .where('host_id', '=', hostId)
+    .groupBy('resource_class')
+    .execute();
+  return new Map(rows.map((row) => [row.resource_class, Number(row.used)]));
+}
+
+export async function readInventories(db: Reader, hostId: string): Promise<InventoryRow[]> {
+  return await db
+    .selectFrom('inventory')
+    .selectAll()
+    .where('host_id', '=', hostId)
+    .orderBy('resource_class')
+    .execute();
+}
+
+export async function insertAllocations(tx: Tx, rows: readonly AllocationRow[]): Promise<void> {
+  if (rows.length)
+    await tx
+      .insertInto('allocation')
+      .values([...rows])
+      .execute();
+}
+
+/** Gives back what a consumer holds, on one host or everywhere. */
+export async function deleteAllocations(tx: Tx, consumerId: string, hostId?: string): Promise<void> {
+  let query = tx.deleteFrom('allocation').where('consumer_id', '=', consumerId);
+  if (hostId !== undefined) query = query.where('host_id', '=', hostId);
+  await query.execute();
+}
+
+export async function allocationsOf(
+  db: Reader,
+  by: { readonly consumer_id: string } | { readonly host_id: string },
+): Promise<AllocationRow[]> {
+  const query = db.selectFrom('allocation').selectAll().orderBy('consumer_id').orderBy('resource_class');
+  return 'consumer_id' in by
+    ? await query.where('consumer_id', '=', by.consumer_id).execute()
+    : await query.where('host_id', '=', by.host_id).execute();
+}
