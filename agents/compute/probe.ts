@@ -1,0 +1,109 @@
+import { CommandError, type Host } from '../host/host.js';
+
+export type VirtType = 'kvm' | 'qemu';
+
+export interface Virtualisation {
+  readonly type: VirtType;
+  /** Why it is that type, in words for operators. */
+  readonly reason: string;
+  readonly warnings: readonly string[];
+}
+
+export interface ProbeOptions {
+  readonly host: Host;
+  readonly override: 'auto' | VirtType;
+  readonly stateDir: string;
+  /** Names this boot of the host: the probe runs once in it. */
+  readonly bootId: string;
+}
+
+/** Longest time that the payload may take; it runs for milliseconds where KVM works. */
+const PROBE_TIMEOUT_MS = 3_000;
+/** isa-debug-exit ends QEMU with 2n+1 for a written n. */
+const PAYLOAD_EXIT_CODE = 0x21 * 2 + 1;
+
+/**
+ * Finds out whether guests run under KVM, by running one: /dev/kvm may exist, open and answer, and every guest hang all the same.
+ */
+export async function probeVirtualisation(options: ProbeOptions): Promise<Virtualisation> {
+  const { host, override, stateDir, bootId } = options;
+  if (override === 'kvm')
+    return { type: 'kvm', reason: 'set by virt_type in the configuration', warnings: [] };
+  if (override === 'qemu') {
+    return { type: 'qemu', reason: 'set by virt_type in the configuration', warnings: [SLOW] };
+  }
+  const file = `${stateDir}/virtualisation.json`;
+  const cached = await host.readFileIfExists(file);
+  if (cached !== null) {
+    const known = JSON.parse(cached) as Virtualisation & { readonly boot_id: string };
+    if (known.boot_id === bootId) return { type: known.type, reason: known.reason, warnings: known.warnings };
+  }
+  const found = await probe(host, stateDir);
+  await host.makeDirectory(stateDir, 0o711);
+  await host.writeFile(file, `${JSON.stringify({ ...found, boot_id: bootId })}\n`, 0o644);
+  return found;
+}
+
+const SLOW = 'guests run under emulation (TCG), many times slower than under KVM';
+
+async function probe(host: Host, stateDir: string): Promise<Virtualisation> {
+  if (!(await host.stat('/dev/kvm'))) {
+    return emulated(
+      '/dev/kvm does not exist: the processor’s virtualisation is off in the firmware, or this is a guest without it',
+    );
+  }
+  await host.makeDirectory(stateDir, 0o711);
+  const payload = `${stateDir}/kvm-probe.img`;
+  await host.writeFile(payload, bootSector(), 0o644);
+  try {
+    const { exitCode } = await host.read('qemu-system-x86_64', probeArguments(payload), {
+      timeoutMs: PROBE_TIMEOUT_MS,
+      okCodes: Array.from({ length: 256 }, (_, code) => code),
+    });
+    if (exitCode === PAYLOAD_EXIT_CODE) return { type: 'kvm', reason: 'KVM probe guest ran', warnings: [] };
+    return emulated(`KVM probe guest ended with ${exitCode} instead of ${PAYLOAD_EXIT_CODE}`);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    if (/still running/.test(error.message)) {
+      return emulated(
+        `KVM probe guest did not run within ${PROBE_TIMEOUT_MS / 1000} s, although /dev/kvm opens`,
+      );
+    }
+    return emulated(`KVM probe could not be started: ${error.message}`);
+  } finally {
+    await host.removeFile(payload);
+  }
+}
+
+function emulated(reason: string): Virtualisation {
+  return { type: 'qemu', reason, warnings: [`${reason}; ${SLOW}`] };
+}
+
+function probeArguments(payload: string): string[] {
+  return [
+    ...[
+      '-accel',
+      'kvm',
+      '-machine',
+      'pc',
+      '-cpu',
+      'host',
+      '-m',
+      '16',
+      '-nodefaults',
+      '-display',
+      'none',
+      '-no-user-config',
+    ],
+    ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
+    ...['-drive', `file=${payload},format=raw,if=ide,readonly=off`],
+  ];
+}
+
+/** A boot sector that ends QEMU: mov dx,0xf4; mov al,0x21; out dx,al; hlt. */
+function bootSector(): Buffer {
+  const sector = Buffer.alloc(512);
+  Buffer.from([0xba, 0xf4, 0x00, 0xb0, 0x21, 0xee, 0xf4]).copy(sector);
+  sector.writeUInt16LE(0xaa55, 510);
+  return sector;
+}
