@@ -76,13 +76,13 @@ export async function deleteVolume(app: App, ctx: Context, id: string, force = f
     await addTombstone(tx, volume.host_id, 'volume', id, desiredVolume(volume), ctx.requestId);
     await recordChange(tx, 'volume', id, ctx.requestId);
     // a host that is down destroys the file when it comes back; nobody has to wait for that
-    if (!app.hosts.isUp(volume.host_id)) await deleteVolumeRow(tx, id);
+    if (app.hosts.isDown(volume.host_id)) await deleteVolumeRow(tx, id);
   });
 }
 
 /** Ends deletions whose host went down meanwhile: its tombstone stays for when it comes back. */
 export async function sweepDeletedVolumes(app: App): Promise<void> {
   const waiting = await listDeletingVolumes(app.store.read);
-  const stranded = waiting.filter((v) => v.host_id === null || !app.hosts.isUp(v.host_id));
+  const stranded = waiting.filter((v) => v.host_id === null || app.hosts.isDown(v.host_id));
   for (const { id } of stranded) await app.store.tx((tx) => deleteVolumeRow(tx, id));
 }

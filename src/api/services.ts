@@ -1,0 +1,16 @@
+import type { App } from '../core/app.js';
+import { adminService } from './admin/service.js';
+import { identityService } from './identity/service.js';
+import { imageService } from './image/service.js';
+import type { Service } from './shared/service.js';
+import { volumeService } from './volume/service.js';
+
+/** Every service of the cloud, as mounted in one API. */
+export function allServices(app: App): readonly Service[] {
+  return [
+    identityService(app),
+    imageService(app.config),
+    volumeService(app.config),
+    adminService(),
+  ];
+}

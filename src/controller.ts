@@ -1,0 +1,71 @@
+import { mkdir } from 'node:fs/promises';
+import { createApi } from './api/api.js';
+import { allServices } from './api/services.js';
+import { type Config, loadConfig } from './config.js';
+import { onHostFacts } from './core/allocation/inventory.js';
+import type { App } from './core/app.js';
+import { ImageFiles } from './core/image/files.js';
+import { resetInterruptedUploads } from './core/image/upload.js';
+import { bootstrapIdentity } from './core/identity/bootstrap.js';
+import { createIdentity } from './core/identity/identity.js';
+import { RulePolicy } from './core/policy/engine.js';
+import { sweepDeletedVolumes } from './core/volume/change.js';
+import { onVolumeReports } from './core/volume/reports.js';
+import { volumeKind } from './desired/volume.js';
+import { Hosts } from './hosts/hosts.js';
+import { listenApi } from './hosts/listen.js';
+import { createLogger, type Logger } from './protocol/log.js';
+import { startPeriodic } from './periodic.js';
+import { Store } from './store/store.js';
+
+/** Runs a controller until SIGTERM or SIGINT. Rejects when it cannot start, with what is wrong. */
+export async function runController(configFile: string): Promise<void> {
+  const config = loadConfig(configFile);
+  const log = createLogger(config.log_level, { service: 'controller' });
+  const controller = await startController(config, log);
+  const stop = async (signal: string) => {
+    log.info('stopping', { signal });
+    await controller.close();
+  };
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+}
+
+/** Puts the parts together: the only place where they are chosen and joined. */
+export async function startController(config: Config, log: Logger): Promise<{ close(): Promise<void> }> {
+  await mkdir(config.state_dir, { recursive: true, mode: 0o750 });
+  const store = await Store.open(config.database);
+  const images = new ImageFiles(config.image_dir);
+  const identity = createIdentity(config, store);
+  const policy = new RulePolicy(config.policy_file);
+  const hosts = await Hosts.open({
+    config,
+    store,
+    log,
+    kinds: [volumeKind],
+    openImage: (id) => images.open(id),
+  });
+  const app: App = { config, store, log, identity, policy, hosts, images, auth: identity.tokens };
+  hosts.onFacts((tx, hostId, facts) => onHostFacts(tx, config, hostId, facts));
+  hosts.onReport(onVolumeReports);
+
+  const services = allServices(app);
+  const api = await createApi(app, services);
+  policy.verify();
+  await bootstrapIdentity(app, services.map((s) => s.name));
+  await resetInterruptedUploads(app);
+  await hosts.start();
+  const periodic = startPeriodic(log, [
+    { name: 'deleted volumes', seconds: 5, run: () => sweepDeletedVolumes(app) },
+  ]);
+  log.info('ready', { listening: await listenApi(api, config) });
+
+  return {
+    close: async () => {
+      periodic.stop();
+      await api.close();
+      await hosts.close();
+      await store.close();
+    },
+  };
+}
