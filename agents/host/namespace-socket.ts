@@ -1,5 +1,4 @@
 import type { Server } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 
 /**
@@ -7,16 +6,21 @@ import { execa } from 'execa';
  * descriptor over by IPC: sockets keep the namespace they were made in, so no process has to stay there.
  */
 export async function listenInNamespace(netns: string, address: string, port: number): Promise<Server> {
-  const script = fileURLToPath(new URL('./namespace-listener.js', import.meta.url));
-  const child = execa('ip', ['netns', 'exec', netns, process.execPath, script, address, String(port)], {
-    ipc: true,
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    serialization: 'json',
-    reject: false,
-    timeout: 10_000,
-  });
+  const child = execa(
+    'ip',
+    ['netns', 'exec', netns, process.execPath, '-e', LISTENER, address, String(port)],
+    {
+      ipc: true,
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      serialization: 'json',
+      reject: false,
+      timeout: 10_000,
+    },
+  );
   const ended = child.then((result) => {
-    throw new Error(`no socket on ${address}:${port} in namespace ${netns}: ${result.stderr || result.originalMessage}`);
+    throw new Error(
+      `no socket on ${address}:${port} in namespace ${netns}: ${result.stderr || result.originalMessage}`,
+    );
   });
   const server = await Promise.race([
     new Promise<Server>((resolve) => {
@@ -31,3 +35,15 @@ export async function listenInNamespace(netns: string, address: string, port: nu
   return server;
 }
 
+/** Listens, hands the socket to the parent, ends. As text, because it must run from sources and from a build alike. */
+const LISTENER = `
+const [, address, port] = process.argv;
+const server = require('node:net').createServer();
+server.on('error', (error) => {
+  process.stderr.write(error.message);
+  process.exit(1);
+});
+server.listen({ host: address, port: Number(port), backlog: 511 }, () => {
+  process.send('listening', server, {}, () => process.disconnect());
+});
+`;

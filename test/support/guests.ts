@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { objectKey, specObject } from '../../src/protocol/keys.js';
 import { createLogger, type Logger } from '../../src/protocol/log.js';
-import type { ImageRef, ServerObject, Spec } from '../../src/protocol/objects.js';
+import type { ImageRef, ServerObject, Spec, SubnetBody } from '../../src/protocol/objects.js';
 
 /** A server with a root disk and nothing else; what a test is about is given. */
 export function serverObject(given: Partial<ServerObject> = {}): ServerObject {
@@ -82,4 +82,20 @@ export function memoryLog(): Logger & { readonly lines: string[] } {
     createLogger('debug', {}, (line) => lines.push(line)),
     { lines },
   );
+}
+
+/** A subnet with DHCP, its gateway at the first address. */
+export function subnet(cidr: string, given: Partial<SubnetBody> = {}): SubnetBody {
+  return {
+    id: randomUUID(),
+    ip_version: 4,
+    cidr,
+    gateway_ip: cidr.replace(/\d+\/\d+$/, '1'),
+    dns_nameservers: [],
+    host_routes: [],
+    enable_dhcp: true,
+    ipv6_ra_mode: null,
+    ipv6_address_mode: null,
+    ...given,
+  };
 }
