@@ -18,6 +18,8 @@ export interface Identity {
   readonly key: string;
   readonly certificate: string;
   readonly ca: string;
+  /** SHA-256 of the token it was made with: starting again with the same token is no new join. */
+  readonly token_sha256: string;
 }
 
 /** What the agent says about itself when it asks for a certificate. */
@@ -42,6 +44,11 @@ export async function loadIdentity(
   if (text === null) return null;
   const identity = JSON.parse(text) as Identity;
   return controller ? { ...identity, controller } : identity;
+}
+
+/** True when the identity came from this token. */
+export function isFromToken(identity: Identity, tokenText: string): boolean {
+  return identity.token_sha256 === tokenHash(tokenText);
 }
 
 /**
@@ -74,7 +81,14 @@ export async function join(
   const reply = await client
     .request<CertificateReply>('POST', '/agent/v1/join', body)
     .finally(() => client.close());
-  const identity = accepted(reply, request.name, controller, key);
+  const certified = accepted(reply, request.name, controller);
+  const identity: Identity = {
+    ...certified,
+    name: request.name,
+    controller,
+    key,
+    token_sha256: tokenHash(tokenText),
+  };
   await files.writeFile(identityPath(stateDir), JSON.stringify(identity, null, 1), 0o600);
   await files.removeFile(keyPath);
   return identity;
@@ -91,7 +105,7 @@ export async function renew(
   const key = newKey();
   const body: CertificateRequest = { csr: await signingRequest(identity.name, key), addresses };
   const reply = await client.request<CertificateReply>('POST', '/agent/v1/certificate', body);
-  const renewed = accepted(reply, identity.name, identity.controller, key);
+  const renewed: Identity = { ...identity, ...accepted(reply, identity.name, identity.controller), key };
   await files.writeFile(identityPath(stateDir), JSON.stringify(renewed, null, 1), 0o600);
   return renewed;
 }
@@ -104,18 +118,14 @@ export function isRenewalDue(certificate: string, now: Date): boolean {
   return now.getTime() > to - (to - from) / 3;
 }
 
-function accepted(
-  reply: PeerReply<CertificateReply>,
-  name: string,
-  controller: string,
-  key: string,
-): Identity {
-  if (reply.status !== 200) {
-    const reason = (reply.body as unknown as { message?: string } | null)?.message ?? 'no reason given';
-    throw new Error(`the controller at ${controller} does not let '${name}' in (${reply.status}): ${reason}`);
-  }
-  const { host_id, certificate, ca } = reply.body;
-  return { host_id, name, controller, key, certificate, ca };
+function accepted(reply: PeerReply<CertificateReply>, name: string, controller: string): CertificateReply {
+  if (reply.status === 200) return reply.body;
+  const reason = (reply.body as unknown as { message?: string } | null)?.message ?? 'no reason given';
+  throw new Error(`the controller at ${controller} does not let '${name}' in (${reply.status}): ${reason}`);
+}
+
+function tokenHash(tokenText: string): string {
+  return createHash('sha256').update(tokenText.trim()).digest('hex');
 }
 
 function identityPath(stateDir: string): string {

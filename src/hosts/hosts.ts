@@ -6,6 +6,7 @@ import { MaruError, notFound } from '../core/errors.js';
 import type { HostGateway, JoinTokenRequest } from '../core/gateway.js';
 import type { AnyHostKind } from '../desired/kind.js';
 import type { Logger } from '../log.js';
+import { splitAddress } from '../net/listen-address.js';
 import type { ConsoleReply, Plan } from '../protocol/messages.js';
 import { PeerUnreachable } from '../protocol/peer-client.js';
 import { deleteHost, findHost, readIncarnation } from '../store/hosts.js';
@@ -16,7 +17,6 @@ import { CertificateAuthority } from './certificates.js';
 import { Delivery } from './delivery.js';
 import { type FactsListener, Heartbeats } from './heartbeats.js';
 import { createJoinToken } from './join.js';
-import { splitAddress } from './listen.js';
 import { Liveness } from './liveness.js';
 import { type GoneListener, type ReportListener, Reports } from './reports.js';
 

@@ -1,0 +1,246 @@
+import { isIP } from 'node:net';
+import { splitAddress } from '../src/net/listen-address.js';
+import type { Logger } from '../src/protocol/log.js';
+import {
+  type Heartbeat,
+  type HostFacts,
+  type Plan,
+  PROTOCOL_VERSION,
+  type SpecAck,
+  type SpecPush,
+  type SpecRefusal,
+} from '../src/protocol/messages.js';
+import type { AgentConfig } from './config.js';
+import type { Orphan, Part } from './part.js';
+import { type Parts, Reconciler } from './reconciler.js';
+import { Reporter } from './reporter.js';
+import type { SpecStore, StateFiles } from './spec-store.js';
+import type { Controller } from './transport/controller.js';
+import { type Identity, isRenewalDue, renew } from './transport/identity.js';
+import { type AgentListener, listenForController } from './transport/listener.js';
+
+export interface AgentOptions {
+  readonly config: AgentConfig;
+  readonly identity: Identity;
+  readonly controller: Controller;
+  /** Where the agent keeps what it must not forget: always the real disk, also when the host is simulated. */
+  readonly files: StateFiles;
+  readonly specs: SpecStore;
+  readonly parts: Parts;
+  readonly bootId: string;
+  readonly facts: () => Promise<HostFacts>;
+  readonly usage: () => Promise<Heartbeat['usage']>;
+  readonly consoleOutput: (serverId: string, lines: number | null) => Promise<string>;
+  readonly log: Logger;
+  readonly retryMs?: number;
+}
+
+const HEARTBEAT_RETRY_MS = 1_000;
+const USAGE_MS = 30_000;
+const RENEWAL_CHECK_MS = 3_600_000;
+
+/** One host's agent: takes specs, brings the host in line, reports. */
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #reconciler: Reconciler;
+  readonly #reporter: Reporter;
+  readonly #log: Logger;
+  #identity: Identity;
+  #listener: AgentListener | null = null;
+  #facts: HostFacts | null = null;
+  /** The controller has not had our facts, or asked for everything again. */
+  #introduced = false;
+  #usage: { readonly value: Heartbeat['usage']; readonly at: number } | null = null;
+  #orphans: readonly Orphan[] = [];
+  #syncing = false;
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #beat: NodeJS.Timeout | null = null;
+  #beating: Promise<void> | null = null;
+  #controllerLost = false;
+  #closed = false;
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    this.#identity = options.identity;
+    this.#log = options.log;
+    this.#reporter = new Reporter((reports) => options.controller.report(reports), options.log);
+    this.#reconciler = new Reconciler({
+      parts: options.parts,
+      spec: () => options.specs.held.spec,
+      report: (report) => this.#reporter.add(report),
+      log: options.log,
+      ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
+    });
+  }
+
+  /** Brings the host back to the spec on disk, listens, and says hello to the controller. */
+  async start(): Promise<{ readonly port: number }> {
+    const { config, specs } = this.#options;
+    const damage = await specs.load();
+    if (damage) this.#log.warn('the spec on disk is damaged, waiting for a new one', { reason: damage });
+    const address = splitAddress(config.listen);
+    this.#listener = await listenForController(this.#identity, address, this.#service(), this.#log);
+    this.#facts = await this.#options.facts();
+    for (const warning of this.#facts.warnings) this.#log.warn('host', { warning });
+    void this.#sync();
+    this.#every(config.full_sync_interval * 1000, () => this.#sync());
+    this.#every(RENEWAL_CHECK_MS, () => this.#renewIfDue());
+    void this.#renewIfDue();
+    this.#scheduleBeat(0);
+    return { port: this.#listener.port };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const timer of this.#timers) clearInterval(timer);
+    if (this.#beat) clearTimeout(this.#beat);
+    this.#reporter.close();
+    await this.#listener?.close();
+    await this.#reconciler.close();
+    await this.#beating;
+    this.#options.controller.close();
+  }
+
+  #service() {
+    const { specs, config } = this.#options;
+    return {
+      takeSpec: (push: SpecPush) => this.#takeSpec(push),
+      plan: async (): Promise<Plan> => {
+        const parts = Object.values(this.#options.parts) as Part[];
+        const steps = await Promise.all(parts.map((part) => part.plan(specs.held.spec)));
+        return { host: config.name, steps: steps.flat() };
+      },
+      console: (serverId: string, lines: number | null) => this.#options.consoleOutput(serverId, lines),
+      health: () => ({ name: config.name, sequence: specs.held.sequence, digest: specs.held.digest }),
+    };
+  }
+
+  async #takeSpec(push: SpecPush): Promise<SpecAck | SpecRefusal> {
+    const { specs } = this.#options;
+    const before = specs.held.incarnation;
+    const outcome = await specs.take(push);
+    const { sequence, digest } = specs.held;
+    if (!outcome.taken) {
+      this.#log.warn('spec refused', { ...outcome.refusal, request_ids: push.request_ids });
+      return outcome.refusal;
+    }
+    this.#log.debug('spec taken', { sequence, keys: outcome.keys.size, request_ids: push.request_ids });
+    if (before === null) {
+      void this.#sync();
+    } else {
+      if (before !== push.incarnation) this.#log.warn('the controller has a new incarnation', { before });
+      void this.#reconciler.changed(outcome.keys, push.request_ids);
+    }
+    return { sequence, digest };
+  }
+
+  /** Without any spec nothing is touched: an empty state directory does not mean an empty host. */
+  async #sync(): Promise<void> {
+    const { specs, parts } = this.#options;
+    if (this.#syncing || specs.held.incarnation === null) return;
+    this.#syncing = true;
+    try {
+      await this.#reconciler.fullSync();
+      const all = Object.values(parts) as Part[];
+      const found = await Promise.all(all.map((part) => part.orphans?.(specs.held.spec) ?? []));
+      this.#orphans = found.flat();
+    } catch (error) {
+      this.#log.error('full sync failed', { error });
+    } finally {
+      this.#syncing = false;
+    }
+  }
+
+  #scheduleBeat(ms: number): void {
+    if (this.#closed) return;
+    this.#beat = setTimeout(() => {
+      this.#beating = this.#heartbeat().then((delayMs) => this.#scheduleBeat(delayMs));
+    }, ms);
+  }
+
+  /** Resolves with the milliseconds until the next one. */
+  async #heartbeat(): Promise<number> {
+    const { specs, controller, config, bootId } = this.#options;
+    const interval = config.heartbeat_interval * 1000;
+    const introducing = !this.#introduced;
+    const { incarnation, sequence, digest } = specs.held;
+    const reports = introducing ? this.#everything() : this.#reporter.pending();
+    try {
+      const { resync } = await controller.heartbeat({
+        protocol: PROTOCOL_VERSION,
+        boot_id: bootId,
+        agent_url: agentUrl(config, this.#listener?.port ?? 0),
+        incarnation,
+        sequence,
+        digest,
+        ...(introducing && this.#facts ? { facts: this.#facts } : {}),
+        reports,
+        orphans: this.#orphans,
+        usage: await this.#currentUsage(),
+      });
+      this.#reporter.acknowledge(reports);
+      this.#introduced = !resync;
+      if (this.#controllerLost) this.#log.info('the controller answers again');
+      this.#controllerLost = false;
+      return resync ? 0 : interval;
+    } catch (error) {
+      if (!this.#controllerLost) this.#log.warn('no answer from the controller, trying again', { error });
+      this.#controllerLost = true;
+      return Math.min(HEARTBEAT_RETRY_MS, interval);
+    }
+  }
+
+  /** The latest report of every object, and what still has to be told about those that are gone. */
+  #everything() {
+    const reports = new Map(this.#reconciler.latest);
+    for (const report of this.#reporter.pending()) reports.set(report.key, report);
+    return [...reports.values()];
+  }
+
+  async #currentUsage(): Promise<Heartbeat['usage']> {
+    const now = performance.now();
+    if (this.#usage && now - this.#usage.at < USAGE_MS) return this.#usage.value;
+    try {
+      this.#usage = { value: await this.#options.usage(), at: now };
+    } catch (error) {
+      this.#log.warn('usage cannot be read', { error });
+      this.#usage ??= { value: { memory_used_mb: 0, disk_used_gb: 0, running_guests: 0 }, at: now };
+    }
+    return this.#usage.value;
+  }
+
+  async #renewIfDue(): Promise<void> {
+    const { files, config, controller } = this.#options;
+    if (!isRenewalDue(this.#identity.certificate, new Date())) return;
+    try {
+      const addresses = certificateAddresses(config);
+      this.#identity = await renew(files, config.state_dir, this.#identity, controller.client, addresses);
+      controller.use(this.#identity);
+      this.#listener?.use(this.#identity);
+      this.#log.info('certificate renewed');
+    } catch (error) {
+      this.#log.error('the certificate could not be renewed, trying again in an hour', { error });
+    }
+  }
+
+  #every(ms: number, job: () => Promise<void>): void {
+    const timer = setInterval(() => void job(), ms);
+    timer.unref();
+    this.#timers.add(timer);
+  }
+}
+
+/** How the controller reaches this agent. */
+export function agentUrl(config: AgentConfig, port: number): string {
+  const { host } = splitAddress(config.listen);
+  const reachable = host === '0.0.0.0' || host === '::' ? config.underlay_ip : host;
+  return `https://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
+}
+
+/** Addresses that the agent's certificate names. */
+export function certificateAddresses(config: AgentConfig): string[] {
+  const { host } = splitAddress(config.listen);
+  return [...new Set([config.underlay_ip, host])].filter(
+    (address) => isIP(address) && address !== '0.0.0.0' && address !== '::',
+  );
+}

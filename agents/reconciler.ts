@@ -1,0 +1,247 @@
+import { parseKey } from '../src/protocol/keys.js';
+import type { Logger } from '../src/protocol/log.js';
+import type { ObjectReport } from '../src/protocol/messages.js';
+import type { ObjectKey, ServerObject, Spec } from '../src/protocol/objects.js';
+import { BatchLane, ObjectLane } from './lanes.js';
+import type { Part } from './part.js';
+
+/** The parts by their place in the order: [network ∥ storage] → compute; metadata once the network is there. */
+export interface Parts {
+  readonly network: Part;
+  readonly storage: Part;
+  readonly compute: Part;
+  readonly metadata: Part;
+}
+
+export interface ReconcilerOptions {
+  readonly parts: Parts;
+  readonly spec: () => Spec;
+  readonly report: (report: ObjectReport) => void;
+  readonly log: Logger;
+  /** Delay before the first repetition of what failed; doubles up to 60 s. */
+  readonly retryMs?: number;
+}
+
+const OBJECTS_AT_ONCE = 16;
+const LAST_RETRY_MS = 60_000;
+/** What leaves (ports, volumes) waits this long for the guests of the same push to let go of it. */
+const LEAVE_DELAY_MS = 10_000;
+
+/**
+ * Brings the host in line with its spec. Network objects go through one batcher, servers and volumes each through a queue of
+ * its own, so a slow one delays nobody else. What fails is tried again, alone.
+ */
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
+  readonly #network: BatchLane<ObjectKey>;
+  readonly #metadata: BatchLane<ObjectKey>;
+  readonly #objects: ObjectLane<ObjectKey>;
+  readonly #latest = new Map<ObjectKey, ObjectReport>();
+  readonly #failures = new Map<ObjectKey, { count: number; timer: NodeJS.Timeout }>();
+  /** Requests that changed a key since it was last applied. */
+  readonly #requests = new Map<ObjectKey, Set<string>>();
+  #closed = false;
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+    const { network, metadata } = options.parts;
+    this.#network = new BatchLane((keys) => this.#applyBatch(network, keys));
+    this.#metadata = new BatchLane((keys) => this.#applyBatch(metadata, keys));
+    this.#objects = new ObjectLane(OBJECTS_AT_ONCE, (key) => this.#applyObject(key));
+    for (const part of Object.values(options.parts) as Part[])
+      part.watch?.((keys) => void this.changed(keys));
+  }
+
+  /** Latest report of each object; what is gone has none. */
+  get latest(): ReadonlyMap<ObjectKey, ObjectReport> {
+    return this.#latest;
+  }
+
+  /** Objects of the spec, or of the host, that changed. Resolves when they have been applied once. */
+  async changed(keys: Iterable<ObjectKey>, requestIds: readonly string[] = []): Promise<void> {
+    if (this.#closed) return;
+    const spec = this.#options.spec();
+    const all = [...keys];
+    for (const key of all) this.#addRequests(key, requestIds);
+    const servers = all.filter((key) => key.startsWith('server/'));
+    const volumes = all.filter((key) => key.startsWith('volume/'));
+    const network = all.filter((key) => !key.startsWith('server/') && !key.startsWith('volume/'));
+    const stays = (key: ObjectKey) => spec[key] !== undefined && !spec[key].tombstone;
+
+    const connected = network.some(stays) ? this.#network.add(network.filter(stays)) : this.#network.idle();
+    const made = volumes.filter(stays).map((key) => this.#objects.add(key));
+    const served = Promise.all(servers.map((key) => this.#objects.add(key)));
+    const described = connected.then(() => (all.length ? this.#metadata.add(all) : undefined));
+
+    const leaving = all.filter((key) => !stays(key) && !key.startsWith('server/'));
+    if (leaving.length > 0) {
+      await Promise.race([served, delay(LEAVE_DELAY_MS)]);
+      const unplugged = this.#network.add(leaving.filter((key) => !key.startsWith('volume/')));
+      const destroyed = leaving
+        .filter((key) => key.startsWith('volume/'))
+        .map((key) => this.#objects.add(key));
+      await Promise.all([unplugged, ...destroyed]);
+    }
+    await Promise.all([connected, served, described, ...made]);
+  }
+
+  /** Everything, with a full observation: at the start, now and then, after errors. */
+  async fullSync(): Promise<void> {
+    if (this.#closed) return;
+    const connected = this.#network.add(null);
+    const spec = this.#options.spec();
+    const keys = (Object.keys(spec) as ObjectKey[]).filter(
+      (k) => k.startsWith('server/') || k.startsWith('volume/'),
+    );
+    const applied = Promise.all(keys.map((key) => this.#objects.add(key)));
+    await connected;
+    await Promise.all([applied, this.#metadata.add(null)]);
+    for (const part of Object.values(this.#options.parts) as Part[]) {
+      try {
+        await part.housekeeping?.(this.#options.spec());
+      } catch (error) {
+        this.#options.log.warn('housekeeping failed', { part: part.name, error });
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const { timer } of this.#failures.values()) clearTimeout(timer);
+    for (const part of Object.values(this.#options.parts) as Part[]) await part.close?.();
+  }
+
+  async #applyBatch(part: Part, keys: ReadonlySet<ObjectKey> | null): Promise<void> {
+    if (this.#closed || keys?.size === 0) return;
+    const spec = this.#options.spec();
+    const requestIds = part === this.#options.parts.network ? this.#takeRequests(keys ?? []) : [];
+    const began = performance.now();
+    try {
+      const reports = await part.apply({ spec, changed: keys });
+      this.#log(part, keys, requestIds, began);
+      this.#take(part, spec, keys ?? [], reports);
+    } catch (error) {
+      this.#options.log.error('part failed', { part: part.name, request_ids: requestIds, error });
+      // without a report of its own a key would never be tried again
+      for (const key of keys ?? []) this.#retryLater(key);
+    }
+  }
+
+  /** One server or volume: its files, then, once the network and its volumes are there, its domain. */
+  async #applyObject(key: ObjectKey): Promise<void> {
+    if (this.#closed) return;
+    const { storage, compute } = this.#options.parts;
+    const spec = this.#options.spec();
+    const changed = new Set([key]);
+    const requestIds = this.#takeRequests(changed);
+    const began = performance.now();
+    let part = storage;
+    try {
+      const fromStorage = await storage.apply({ spec, changed });
+      if (!key.startsWith('server/') || fromStorage.some((r) => r.key === key && r.state === 'error')) {
+        this.#log(storage, changed, requestIds, began);
+        this.#take(storage, spec, changed, fromStorage);
+        return;
+      }
+      await this.#network.idle();
+      await Promise.all(volumesOf(spec, key).map((volume) => this.#objects.idle(volume)));
+      part = compute;
+      // what changed meanwhile is applied by the run that is queued behind this one
+      const reports = await compute.apply({ spec, changed });
+      this.#log(compute, changed, requestIds, began);
+      this.#take(compute, spec, changed, reports);
+    } catch (error) {
+      this.#options.log.error('part failed', { part: part.name, key, request_ids: requestIds, error });
+      this.#take(part, spec, changed, [
+        {
+          key,
+          revision: spec[key]?.revision ?? null,
+          state: 'error',
+          error: { message: (error as Error).message },
+        },
+      ]);
+    }
+  }
+
+  #take(part: Part, spec: Spec, keys: Iterable<ObjectKey>, reports: readonly ObjectReport[]): void {
+    for (const report of reports) this.#record(report);
+    if (part === this.#options.parts.metadata) return;
+    const reported = new Set(reports.map((report) => report.key));
+    for (const key of keys) {
+      if (spec[key] !== undefined || reported.has(key)) continue;
+      // absence is no proof that a guest or its data was destroyed: only the part itself may say so
+      if (key.startsWith('server/') || key.startsWith('volume/')) {
+        this.#latest.delete(key);
+        this.#forgetFailure(key);
+      } else {
+        this.#record({ key, revision: null, state: 'gone' });
+      }
+    }
+  }
+
+  #record(report: ObjectReport): void {
+    const before = this.#latest.get(report.key);
+    if (report.state === 'gone') this.#latest.delete(report.key);
+    else this.#latest.set(report.key, report);
+    if (report.state === 'error') this.#retryLater(report.key);
+    else this.#forgetFailure(report.key);
+    if (report.state === 'gone' || JSON.stringify(before) !== JSON.stringify(report))
+      this.#options.report(report);
+    if (before?.state === 'error' && report.state === 'applied') this.#wakeWaiting(report.key);
+  }
+
+  /** A port or volume that has come right may be all that a server was waiting for. */
+  #wakeWaiting(key: ObjectKey): void {
+    if (key.startsWith('server/')) return;
+    for (const report of this.#latest.values()) {
+      if (report.state === 'error' && report.key.startsWith('server/')) void this.#objects.add(report.key);
+    }
+  }
+
+  #retryLater(key: ObjectKey): void {
+    const count = (this.#failures.get(key)?.count ?? 0) + 1;
+    clearTimeout(this.#failures.get(key)?.timer);
+    const ms = Math.min((this.#options.retryMs ?? 1000) * 2 ** (count - 1), LAST_RETRY_MS);
+    const timer = setTimeout(() => void this.changed([key]), ms);
+    timer.unref();
+    this.#failures.set(key, { count, timer });
+  }
+
+  #forgetFailure(key: ObjectKey): void {
+    clearTimeout(this.#failures.get(key)?.timer);
+    this.#failures.delete(key);
+  }
+
+  #addRequests(key: ObjectKey, requestIds: readonly string[]): void {
+    if (requestIds.length === 0) return;
+    const known = this.#requests.get(key) ?? new Set<string>();
+    for (const id of requestIds) known.add(id);
+    this.#requests.set(key, known);
+  }
+
+  #takeRequests(keys: Iterable<ObjectKey>): string[] {
+    const ids = new Set<string>();
+    for (const key of keys) {
+      for (const id of this.#requests.get(key) ?? []) ids.add(id);
+      this.#requests.delete(key);
+    }
+    return [...ids];
+  }
+
+  #log(part: Part, keys: ReadonlySet<ObjectKey> | null, requestIds: readonly string[], began: number): void {
+    const level = requestIds.length > 0 ? 'info' : 'debug';
+    const shown = keys === null ? 'all' : keys.size > 20 ? `${keys.size} objects` : [...keys];
+    const ms = Math.round(performance.now() - began);
+    this.#options.log[level]('applied', { part: part.name, keys: shown, request_ids: requestIds, ms });
+  }
+}
+
+function volumesOf(spec: Spec, key: ObjectKey): ObjectKey[] {
+  if (parseKey(key).kind !== 'server' || !spec[key]) return [];
+  const { disks } = spec[key].body as ServerObject;
+  return disks.filter((disk) => disk.volume_id !== null).map((disk): ObjectKey => `volume/${disk.volume_id}`);
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}

@@ -1,0 +1,64 @@
+import type { IncomingMessage } from 'node:http';
+import type { Heartbeat, HeartbeatReply, ObjectReport, ReportPush } from '../../src/protocol/messages.js';
+import { PROTOCOL_VERSION } from '../../src/protocol/messages.js';
+import { PeerClient, PeerUnreachable } from '../../src/protocol/peer-client.js';
+import type { Identity } from './identity.js';
+
+/** What the agent says to and asks of the controller. */
+export class Controller {
+  #client: PeerClient;
+
+  constructor(identity: Identity) {
+    this.#client = clientOf(identity);
+  }
+
+  /** The connection itself, for renewing the certificate. */
+  get client(): PeerClient {
+    return this.#client;
+  }
+
+  /** Speaks under another certificate from now on. */
+  use(identity: Identity): void {
+    const before = this.#client;
+    this.#client = clientOf(identity);
+    before.close();
+  }
+
+  async heartbeat(beat: Heartbeat): Promise<HeartbeatReply> {
+    return await this.#post<HeartbeatReply>('/agent/v1/heartbeat', beat);
+  }
+
+  async report(reports: readonly ObjectReport[]): Promise<void> {
+    const push: ReportPush = { protocol: PROTOCOL_VERSION, reports };
+    await this.#post('/agent/v1/reports', push);
+  }
+
+  /** The bytes of an image that this host's spec names. */
+  async image(id: string): Promise<IncomingMessage> {
+    const response = await this.#client.stream(`/agent/v1/images/${encodeURIComponent(id)}`);
+    if (response.statusCode === 200) return response;
+    response.resume();
+    throw new Error(
+      `the controller at ${this.#client.url} does not give image ${id}: status ${response.statusCode}`,
+    );
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  async #post<T>(path: string, body: unknown): Promise<T> {
+    const reply = await this.#client.request<T>('POST', path, body);
+    if (reply.status === 200) return reply.body;
+    const reason = (reply.body as { message?: string } | null)?.message ?? `status ${reply.status}`;
+    throw new PeerUnreachable(`controller at ${this.#client.url}: ${path}: ${reason}`, null);
+  }
+}
+
+function clientOf(identity: Identity): PeerClient {
+  return new PeerClient(identity.controller, 'controller', {
+    ca: identity.ca,
+    key: identity.key,
+    cert: identity.certificate,
+  });
+}

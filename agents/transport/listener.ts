@@ -1,0 +1,137 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { Logger } from '../../src/protocol/log.js';
+import type { ConsoleReply, Plan, SpecAck, SpecPush, SpecRefusal } from '../../src/protocol/messages.js';
+import type { Identity } from './identity.js';
+import { checkSpecPush } from './validate.js';
+
+/** What the controller may ask of an agent. */
+export interface AgentService {
+  takeSpec(push: SpecPush): Promise<SpecAck | SpecRefusal>;
+  plan(): Promise<Plan>;
+  console(serverId: string, lines: number | null): Promise<string>;
+  health(): unknown;
+}
+
+export interface AgentListener {
+  readonly port: number;
+  use(identity: Identity): void;
+  close(): Promise<void>;
+}
+
+/** A full spec of a large host. */
+const BODY_LIMIT = 256 * 1024 * 1024;
+
+/** HTTPS for the controller alone: any other certificate, also another host's, is refused. */
+export async function listenForController(
+  identity: Identity,
+  address: { readonly host: string; readonly port: number },
+  service: AgentService,
+  log: Logger,
+): Promise<AgentListener> {
+  const server = createServer(
+    { ...tlsOptions(identity), requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' },
+    (request, response) => void answer(request, response, service, log),
+  );
+  server.on('tlsClientError', (error, socket) => {
+    log.warn('connection refused', { reason: error.message, from: (socket as Socket).remoteAddress });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(address.port, address.host, () => resolve());
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    use: (next) => server.setSecureContext(tlsOptions(next)),
+    close: () => closeServer(server),
+  };
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  service: AgentService,
+  log: Logger,
+): Promise<void> {
+  try {
+    const name = (request.socket as TLSSocket).getPeerCertificate().subject?.CN;
+    if (name !== 'controller') throw new Refused(403, `only the controller may ask, not '${name}'`);
+    const { status, body } = await route(request, service);
+    send(response, status, body);
+  } catch (error) {
+    const status = error instanceof Refused ? error.status : 500;
+    log[status === 500 ? 'error' : 'warn']('request failed', { route: request.url, status, error });
+    send(response, status, { message: (error as Error).message });
+  }
+}
+
+async function route(
+  request: IncomingMessage,
+  service: AgentService,
+): Promise<{ status: number; body: unknown }> {
+  const url = new URL(request.url ?? '/', 'https://agent');
+  const call = `${request.method} ${url.pathname}`;
+  if (call === 'POST /v1/spec') {
+    const body = await readJson(request);
+    const problem = checkSpecPush(body);
+    if (problem) throw new Refused(400, problem);
+    const outcome = await service.takeSpec(body as SpecPush);
+    if (!('reason' in outcome)) return { status: 200, body: outcome };
+    return { status: outcome.reason === 'removal' ? 422 : 409, body: outcome };
+  }
+  if (call === 'GET /v1/plan') return { status: 200, body: await service.plan() };
+  if (call === 'GET /v1/health') return { status: 200, body: service.health() };
+  const [, serverId] = /^GET \/v1\/console\/([A-Za-z0-9-]+)$/.exec(call) ?? [];
+  if (serverId !== undefined) {
+    const length = url.searchParams.get('length');
+    if (length !== null && !/^-?\d{1,9}$/.test(length))
+      throw new Refused(400, `length '${length}' is not a number`);
+    const output = await service.console(serverId, length === null ? null : Number(length));
+    return { status: 200, body: { output } satisfies ConsoleReply };
+  }
+  throw new Refused(404, `nothing at ${call}`);
+}
+
+class Refused extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request) {
+    size += (chunk as Buffer).length;
+    if (size > BODY_LIMIT) throw new Refused(413, `the request is larger than ${BODY_LIMIT} bytes`);
+    chunks.push(chunk as Buffer);
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  } catch (error) {
+    throw new Refused(400, `the request is no JSON: ${(error as Error).message}`);
+  }
+}
+
+function send(response: ServerResponse, status: number, body: unknown): void {
+  const payload = Buffer.from(JSON.stringify(body));
+  response
+    .writeHead(status, { 'content-type': 'application/json', 'content-length': payload.length })
+    .end(payload);
+}
+
+function tlsOptions(identity: Identity): { key: string; cert: string; ca: string } {
+  return { key: identity.key, cert: identity.certificate, ca: identity.ca };
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}

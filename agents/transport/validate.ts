@@ -1,0 +1,36 @@
+import { PROTOCOL_VERSION } from '../../src/protocol/messages.js';
+
+const KEY = /^(network|dhcp|port|security-group|group-members|router|server|volume)\/.+$/;
+
+/** What is wrong with a push, or null: a damaged or newer controller must not be half understood. */
+export function checkSpecPush(value: unknown): string | null {
+  if (!isObject(value)) return 'a push must be an object';
+  const { protocol, incarnation, sequence, base, changed, removed, request_ids } = value;
+  if (typeof protocol !== 'number' || protocol > PROTOCOL_VERSION + 1 || protocol < PROTOCOL_VERSION - 1) {
+    return `protocol ${protocol} is not understood, this agent speaks ${PROTOCOL_VERSION}`;
+  }
+  if (typeof incarnation !== 'string' || incarnation === '') return 'incarnation must be a text';
+  if (!Number.isSafeInteger(sequence) || (sequence as number) < 1)
+    return 'sequence must be a positive number';
+  if (base !== null && typeof base !== 'string') return 'base must be a text or null';
+  if (!isObject(changed)) return 'changed must be an object';
+  if (!Array.isArray(removed) || !removed.every((key) => typeof key === 'string' && KEY.test(key))) {
+    return 'removed must be a list of keys';
+  }
+  if (!Array.isArray(request_ids) || !request_ids.every((id) => typeof id === 'string')) {
+    return 'request_ids must be a list of texts';
+  }
+  for (const [key, object] of Object.entries(changed)) {
+    if (!KEY.test(key)) return `'${key}' is not a key`;
+    if (!isObject(object) || typeof object.revision !== 'string' || !isObject(object.body)) {
+      return `${key} must have a revision and a body`;
+    }
+    if (object.tombstone !== undefined && object.tombstone !== true)
+      return `${key}: tombstone can only be true`;
+  }
+  return null;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,127 @@
+import { statSync } from 'node:fs';
+import { request } from 'node:https';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { decodeJoinToken, encodeJoinToken } from '../../src/protocol/join-token.js';
+import { PeerClient } from '../../src/protocol/peer-client.js';
+import { findHostByName } from '../../src/store/hosts.js';
+import { CertificateAuthority } from '../../src/hosts/certificates.js';
+import { TestAgent, TestController, temporaryDirectory, until } from '../support/hosts/harness.js';
+
+describe('joining', () => {
+  const cleanups: (() => Promise<void> | void)[] = [];
+  let controller: TestController;
+
+  beforeEach(async () => {
+    controller = await TestController.start(cleanups);
+    await controller.listen();
+  });
+  afterEach(async () => {
+    for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  });
+
+  it('gives a certificate for a one-time token and registers the host', async () => {
+    const agent = await TestAgent.create('host1', cleanups);
+    const identity = await agent.join(await controller.token());
+    const host = await findHostByName(controller.store.read, 'host1');
+    expect(host?.id).toBe(identity.host_id);
+    expect(identity.certificate).toContain('BEGIN CERTIFICATE');
+    expect(statSync(`${agent.config.state_dir}/identity.json`).mode & 0o777).toBe(0o600);
+    expect(statSync(`${controller.directory}/ca.key`).mode & 0o777).toBe(0o600);
+    await agent.start();
+    await until('the host is up', () => controller.hosts.isUp(identity.host_id));
+    const after = await findHostByName(controller.store.read, 'host1');
+    expect(after?.agent_url).toBe(`https://127.0.0.1:${agent.port}`);
+    expect(JSON.parse(after?.facts ?? '{}')).toMatchObject({ hostname: 'host1', vcpus: 2 });
+  });
+
+  it('lets each token be used once', async () => {
+    const token = await controller.token();
+    await (await TestAgent.create('host1', cleanups)).join(token);
+    const second = await TestAgent.create('host2', cleanups);
+    await expect(second.join(token)).rejects.toThrow(/403.*unknown, used or expired/);
+    expect(await findHostByName(controller.store.read, 'host2')).toBeUndefined();
+  });
+
+  it('refuses expired and invented tokens', async () => {
+    const agent = await TestAgent.create('host1', cleanups);
+    await expect(agent.join(await controller.token(null, -1))).rejects.toThrow(/403/);
+    const invented = { ...decodeJoinToken(await controller.token()), secret: 'x'.repeat(43) };
+    await expect(agent.join(encodeJoinToken(invented))).rejects.toThrow(/403/);
+    await expect(agent.join('maru1.garbage')).rejects.toThrow(/damaged join token/);
+  });
+
+  it('does not send the token to a controller whose authority is another', async () => {
+    const other = await CertificateAuthority.open(await temporaryDirectory(cleanups));
+    const token = { ...decodeJoinToken(await controller.token()), ca_sha256: other.fingerprint };
+    const agent = await TestAgent.create('host1', cleanups);
+    await expect(agent.join(encodeJoinToken(token))).rejects.toThrow(/not the controller that made this token/);
+    expect(controller.lines.join()).not.toContain('join');
+  });
+
+  it('lets a known name join again only with a token for that name, and the old certificate ends', async () => {
+    const first = await TestAgent.create('host1', cleanups);
+    const old = await first.join(await controller.token());
+    const again = await TestAgent.create('host1', cleanups);
+    await expect(again.join(await controller.token())).rejects.toThrow(/409.*known already/);
+    await expect(again.join(await controller.token('host2'))).rejects.toThrow(/403.*named 'host2'/);
+    const renewed = await again.join(await controller.token('host1'));
+    expect(renewed.host_id).toBe(old.host_id);
+    const client = new PeerClient(controller.url, 'controller', { ca: old.ca, key: old.key, cert: old.certificate });
+    const { status, body } = await client.request('GET', '/agent/v1/images/x');
+    client.close();
+    expect({ status, body }).toMatchObject({ status: 403, body: { message: expect.stringContaining('was replaced') } });
+  });
+
+  it('lets a removed host join under its name with any token', async () => {
+    const first = await TestAgent.create('host1', cleanups);
+    const { host_id } = await first.join(await controller.token());
+    await controller.hosts.removeHost(host_id);
+    const again = await TestAgent.create('host1', cleanups);
+    expect((await again.join(await controller.token())).host_id).not.toBe(host_id);
+  });
+
+  it('refuses names that are none, and the controller’s', async () => {
+    for (const name of ['controller', 'a b', '../x', '']) {
+      const agent = await TestAgent.create(name, cleanups);
+      await expect(agent.join(await controller.token())).rejects.toThrow(/400/);
+    }
+  });
+
+  it('answers nobody without a certificate of this installation', async () => {
+    const foreign = await CertificateAuthority.open(await temporaryDirectory(cleanups));
+    const { key, pem } = await foreign.issuePair('host1', []);
+    const own = await CertificateAuthority.open(controller.directory);
+    await (await TestAgent.create('host1', cleanups)).join(await controller.token());
+    for (const credentials of [{ ca: own.pem }, { ca: own.pem, key, cert: pem }]) {
+      const client = new PeerClient(controller.url, 'controller', credentials);
+      const { status } = await client.request('POST', '/agent/v1/reports', { protocol: 1, reports: [] });
+      client.close();
+      expect(status).toBe(401);
+    }
+  });
+
+  it('lets only the controller ask an agent', async () => {
+    const agent = await TestAgent.create('host1', cleanups);
+    const identity = await agent.join(await controller.token());
+    await agent.start();
+    const url = `https://127.0.0.1:${agent.port}`;
+    const other = await (await TestAgent.create('host2', cleanups)).join(await controller.token());
+    const neighbour = new PeerClient(url, 'host1', { ca: other.ca, key: other.key, cert: other.certificate });
+    expect((await neighbour.request('GET', '/v1/plan')).status).toBe(403);
+    neighbour.close();
+    const nobody = new PeerClient(url, 'host1', { ca: identity.ca });
+    await expect(nobody.request('GET', '/v1/plan')).rejects.toThrow();
+    nobody.close();
+    expect((await controller.hosts.plan(identity.host_id)).steps).toEqual([]);
+    expect(await controller.hosts.consoleOutput(identity.host_id, 'abc', 7)).toBe('console of abc, 7 lines\n');
+  });
+
+  it('serves TLS 1.3 only', async () => {
+    const failure = new Promise<Error>((resolve) => {
+      request(`${controller.url}/agent/v1/join`, { maxVersion: 'TLSv1.2', rejectUnauthorized: false })
+        .on('error', resolve)
+        .end();
+    });
+    expect((await failure).message).toMatch(/protocol version|alert/);
+  });
+});
