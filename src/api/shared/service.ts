@@ -73,6 +73,8 @@ export async function mountService(root: FastifyInstance, app: App, service: Ser
           fastify.route({
             method: operation.method,
             url: path,
+            // '' and '/' are declared apart: some services answer them differently
+            prefixTrailingSlash: 'slash',
             config: { operation },
             handler: (request, reply) => handle(app, service, operation, request, reply),
           });
