@@ -1,10 +1,10 @@
 import { statSync } from 'node:fs';
 import { request } from 'node:https';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { CertificateAuthority } from '../../src/hosts/certificates.js';
 import { decodeJoinToken, encodeJoinToken } from '../../src/protocol/join-token.js';
 import { PeerClient } from '../../src/protocol/peer-client.js';
 import { findHostByName } from '../../src/store/hosts.js';
-import { CertificateAuthority } from '../../src/hosts/certificates.js';
 import { TestAgent, TestController, temporaryDirectory, until } from '../support/hosts/harness.js';
 
 describe('joining', () => {
@@ -54,7 +54,9 @@ describe('joining', () => {
     const other = await CertificateAuthority.open(await temporaryDirectory(cleanups));
     const token = { ...decodeJoinToken(await controller.token()), ca_sha256: other.fingerprint };
     const agent = await TestAgent.create('host1', cleanups);
-    await expect(agent.join(encodeJoinToken(token))).rejects.toThrow(/not the controller that made this token/);
+    await expect(agent.join(encodeJoinToken(token))).rejects.toThrow(
+      /not the controller that made this token/,
+    );
     expect(controller.lines.join()).not.toContain('join');
   });
 
@@ -66,10 +68,17 @@ describe('joining', () => {
     await expect(again.join(await controller.token('host2'))).rejects.toThrow(/403.*named 'host2'/);
     const renewed = await again.join(await controller.token('host1'));
     expect(renewed.host_id).toBe(old.host_id);
-    const client = new PeerClient(controller.url, 'controller', { ca: old.ca, key: old.key, cert: old.certificate });
+    const client = new PeerClient(controller.url, 'controller', {
+      ca: old.ca,
+      key: old.key,
+      cert: old.certificate,
+    });
     const { status, body } = await client.request('GET', '/agent/v1/images/x');
     client.close();
-    expect({ status, body }).toMatchObject({ status: 403, body: { message: expect.stringContaining('was replaced') } });
+    expect({ status, body }).toMatchObject({
+      status: 403,
+      body: { message: expect.stringContaining('was replaced') },
+    });
   });
 
   it('lets a removed host join under its name with any token', async () => {
@@ -113,7 +122,9 @@ describe('joining', () => {
     await expect(nobody.request('GET', '/v1/plan')).rejects.toThrow();
     nobody.close();
     expect((await controller.hosts.plan(identity.host_id)).steps).toEqual([]);
-    expect(await controller.hosts.consoleOutput(identity.host_id, 'abc', 7)).toBe('console of abc, 7 lines\n');
+    expect(await controller.hosts.consoleOutput(identity.host_id, 'abc', 7)).toBe(
+      'console of abc, 7 lines\n',
+    );
   });
 
   it('serves TLS 1.3 only', async () => {

@@ -1,10 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Agent } from '../../../agents/agent.js';
-import { type AgentConfig } from '../../../agents/config.js';
+import type { AgentConfig } from '../../../agents/config.js';
 import { RealHost } from '../../../agents/host/real.js';
 import type { Part } from '../../../agents/part.js';
 import type { Parts } from '../../../agents/reconciler.js';
@@ -16,9 +15,8 @@ import { Hosts } from '../../../src/hosts/hosts.js';
 import { createLogger, type Logger } from '../../../src/protocol/log.js';
 import type { HostFacts } from '../../../src/protocol/messages.js';
 import type { ObjectBodies, ObjectKind } from '../../../src/protocol/objects.js';
-import { recordChange, type Store } from '../../../src/store/store.js';
+import { recordChange, type Store, Store as StoreClass } from '../../../src/store/store.js';
 import { newDatabase } from '../stores.js';
-import { Store as StoreClass } from '../../../src/store/store.js';
 
 /** A controller's host side on a loopback port, with objects that the test sets. */
 export class TestController {
@@ -56,7 +54,13 @@ export class TestController {
   /** As a new process would: same database, same state directory, same port. */
   async restart(): Promise<void> {
     await this.hosts.close();
-    this.hosts = await openHosts(this.store, this.directory, this.objects, `127.0.0.1:${this.port}`, this.lines);
+    this.hosts = await openHosts(
+      this.store,
+      this.directory,
+      this.objects,
+      `127.0.0.1:${this.port}`,
+      this.lines,
+    );
     await this.hosts.start();
   }
 
@@ -81,7 +85,12 @@ async function openHosts(
   lines: string[],
 ): Promise<Hosts> {
   return await Hosts.open({
-    config: { state_dir: directory, agent_listen, agent_names: ['localhost', '127.0.0.1'], host_down_after: 30 },
+    config: {
+      state_dir: directory,
+      agent_listen,
+      agent_names: ['localhost', '127.0.0.1'],
+      host_down_after: 30,
+    },
     store,
     log: memoryLog(lines),
     kinds: objects.kinds(),
@@ -113,7 +122,13 @@ export class FakeObjects {
     this.#store = store;
   }
 
-  async set(hostId: string, kind: 'port' | 'server' | 'network' | 'volume', id: string, body: object, requestId?: string) {
+  async set(
+    hostId: string,
+    kind: 'port' | 'server' | 'network' | 'volume',
+    id: string,
+    body: object,
+    requestId?: string,
+  ) {
     this.setSilently(hostId, kind, id, body);
     await this.#store.tx((tx) => recordChange(tx, kind, id, requestId ?? null));
   }
@@ -212,7 +227,13 @@ export class TestAgent {
       controller: new Controller(this.identity),
       files,
       specs: new SpecStore(files, config.state_dir, config.max_removal_share),
-      parts: { network: idlePart('network'), storage: idlePart('storage'), compute: idlePart('compute'), metadata: idlePart('metadata'), ...parts },
+      parts: {
+        network: idlePart('network'),
+        storage: idlePart('storage'),
+        compute: idlePart('compute'),
+        metadata: idlePart('metadata'),
+        ...parts,
+      },
       bootId: 'boot-1',
       facts: async () => testFacts(config.name),
       usage: async () => ({ memory_used_mb: 1, disk_used_gb: 1, running_guests: 0 }),
@@ -271,14 +292,22 @@ export class MemoryPart implements Part {
   async apply({ spec, changed }: Parameters<Part['apply']>[0]): ReturnType<Part['apply']> {
     this.calls.push(changed && [...changed]);
     const mine = (key: string) => this.#kinds.some((kind) => key.startsWith(`${kind}/`));
-    const keys = (changed ? [...changed] : [...new Set([...Object.keys(spec), ...this.present.keys()])]).filter(mine);
+    const keys = (
+      changed ? [...changed] : [...new Set([...Object.keys(spec), ...this.present.keys()])]
+    ).filter(mine);
     return await Promise.all(
       keys.map(async (name) => {
         const key = name as keyof typeof spec;
         await this.gate(key);
         const object = spec[key];
         const failure = this.failing.get(key);
-        if (failure) return { key, revision: object?.revision ?? null, state: 'error' as const, error: { message: failure } };
+        if (failure)
+          return {
+            key,
+            revision: object?.revision ?? null,
+            state: 'error' as const,
+            error: { message: failure },
+          };
         if (!object || object.tombstone) {
           this.present.delete(key);
           return { key, revision: null, state: 'gone' as const };
@@ -298,7 +327,11 @@ export class MemoryPart implements Part {
 }
 
 /** Waits until the condition holds. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>, timeoutMs = 5000): Promise<void> {
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  timeoutMs = 5000,
+): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!(await condition())) {
     if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
