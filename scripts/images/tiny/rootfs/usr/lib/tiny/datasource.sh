@@ -1,12 +1,13 @@
 # Where the instance's data comes from: a config drive, or the metadata service. Both leave
-# meta_data.json, user_data and (config drive) network_data.json in /run/tiny/data.
+# meta_data.json, user_data and (config drive) network_data.json in /run/tiny/data, and meta, which is
+# meta_data.json flattened (see json.awk).
 
 DATA=/run/tiny/data
 SERVICE=http://169.254.169.254
 
-# config_drive: looks for a disk or CD labelled config-2 (ISO 9660 at 32808, FAT16 at 43, FAT32 at 71).
+# config_drive DISK...: looks for a disk or CD labelled config-2 (ISO 9660 at 32808, FAT16 at 43, FAT32 at 71).
 config_drive() {
-	for disk in /dev/sr? /dev/vd? /dev/vd?1 /dev/sd? /dev/sd?1; do
+	for disk; do
 		[ -b "$disk" ] || continue
 		case $(label_at "$disk" 32808 16; label_at "$disk" 43 11; label_at "$disk" 71 11) in
 			*config-2* | *CONFIG-2*) ;;
@@ -19,10 +20,14 @@ config_drive() {
 			[ ! -e "/run/tiny/drive/openstack/latest/$name" ] || cp "/run/tiny/drive/openstack/latest/$name" "$DATA/$name"
 		done
 		umount /run/tiny/drive
-		[ -s "$DATA/meta_data.json" ] && return 0
-		say "config drive $disk has no openstack/latest/meta_data.json"
+		flatten_meta && return 0
+		say "config drive $disk has no valid openstack/latest/meta_data.json"
 	done
 	return 1
+}
+
+flatten_meta() {
+	awk -f /usr/lib/tiny/json.awk "$DATA/meta_data.json" >"$DATA/meta" 2>/dev/null && grep -q '^uuid	' "$DATA/meta"
 }
 
 label_at() { # DISK OFFSET LENGTH
@@ -46,7 +51,7 @@ uptime_s() { cut -d. -f1 /proc/uptime; }
 openstack_metadata() {
 	for base in "$SERVICE" $(ipv6_services); do
 		fetch "$base/openstack/latest/meta_data.json" "$DATA/meta_data.json" || continue
-		jq -e .uuid "$DATA/meta_data.json" >/dev/null 2>&1 || { metadata_error="$base sent no valid meta_data.json"; continue; }
+		flatten_meta || { metadata_error="$base sent no valid meta_data.json"; continue; }
 		fetch_optional "$base/openstack/latest/user_data" "$DATA/user_data"
 		metadata_from="$base/openstack"
 		return 0
@@ -76,7 +81,7 @@ ec2_metadata() {
 	fetch_optional "$base/user-data" "$DATA/user_data"
 	jq -n --rawfile id "$DATA/instance-id" --rawfile keys "$DATA/keys" --arg hostname "$(cat "$DATA/hostname" 2>/dev/null)" \
 		'{uuid: ($id | sub("\\s+$"; "")), hostname: $hostname, public_keys: ([$keys / "\n" | .[] | select(. != "")] | to_entries | map({key: (.key | tostring), value: .value}) | from_entries)}' \
-		>"$DATA/meta_data.json" || return 1
+		>"$DATA/meta_data.json" && flatten_meta || return 1
 	metadata_from=$SERVICE/latest/meta-data
 }
 

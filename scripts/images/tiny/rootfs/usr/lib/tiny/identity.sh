@@ -2,10 +2,18 @@
 
 STATE=/var/lib/tiny
 
-# apply_identity: puts /run/tiny/data/meta_data.json into effect and sets $instance_id.
+# apply_identity: puts the metadata in /run/tiny/data/meta into effect and sets $instance_id.
 apply_identity() {
-	meta=/run/tiny/data/meta_data.json
-	eval "$(jq -r '@sh "instance_id=\(.uuid // "none") fqdn=\(.hostname // .name // "" | tostring)"' "$meta")"
+	fqdn=
+	: >/run/tiny/keys
+	while IFS='	' read -r path value; do
+		case $path in
+			uuid) instance_id=$value ;;
+			hostname) fqdn=$value ;;
+			name) fqdn=${fqdn:-$value} ;;
+			public_keys.*) echo "${value% }" >>/run/tiny/keys ;;
+		esac
+	done </run/tiny/data/meta
 	# The name comes from outside: only what may stand in a host name is taken over.
 	fqdn=$(echo "$fqdn" | tr -cd 'A-Za-z0-9.-')
 	name=${fqdn%%.*}
@@ -14,7 +22,6 @@ apply_identity() {
 		echo "$name" >/etc/hostname
 		printf '127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 %s %s\n' "$fqdn" "$name" >/etc/hosts
 	fi
-	jq -r '.public_keys // {} | .[] | sub("\\s+$"; "")' "$meta" >/run/tiny/keys
 	install_keys /root 0
 	install_keys /home/cirros 1000
 }
@@ -32,14 +39,12 @@ install_keys() { # HOME UID
 	chown -R "$2:$2" "$1/.ssh"
 }
 
-# Host keys are made while DHCP runs. An RSA key takes long under emulation and is made when the first
-# client asks for it (dropbear -R).
+# The host key is made while DHCP runs. Those of the other types (ecdsa, rsa), which take longer under
+# emulation, are made when a client asks for one (dropbear -R).
 prepare_host_keys() {
 	mkdir -p /etc/dropbear
-	for type in ed25519 ecdsa; do
-		key=/etc/dropbear/dropbear_${type}_host_key
-		[ -s "$key" ] || { dropbearkey -t "$type" -f "$key.new" >/dev/null 2>&1 && mv "$key.new" "$key"; }
-	done
+	key=/etc/dropbear/dropbear_ed25519_host_key
+	[ -s "$key" ] || { dropbearkey -t ed25519 -f "$key.new" >"$key.pub" 2>/dev/null && mv "$key.new" "$key"; }
 }
 
 # A server made from a snapshot must not share its original's host keys.
@@ -48,7 +53,7 @@ host_keys_of_instance() {
 	mkdir -p "$STATE"
 	read -r before 2>/dev/null <"$STATE/instance-id" || before=$instance_id
 	if [ "$before" != "$instance_id" ]; then
-		rm -f /etc/dropbear/dropbear_*_host_key
+		rm -f /etc/dropbear/dropbear_*
 		prepare_host_keys
 	fi
 	echo "$instance_id" >"$STATE/instance-id"
@@ -71,8 +76,6 @@ boot_report() {
 	ip -4 route | sed 's/^/tiny: route /'
 	sed 's/^/tiny: dns /' /etc/resolv.conf 2>/dev/null
 	say "keys for root and cirros: $(grep -c . /root/.ssh/authorized_keys 2>/dev/null)"
-	for key in /etc/dropbear/dropbear_*_host_key; do
-		dropbearkey -y -f "$key" 2>/dev/null | awk '/^(ssh|ecdsa)-/ { print "tiny: host key " $1 " " $2 }'
-	done
+	awk '/^(ssh|ecdsa)-/ { print "tiny: host key " $1 " " $2 }' /etc/dropbear/*.pub
 	say "up $(cut -d' ' -f1 /proc/uptime) s"
 }

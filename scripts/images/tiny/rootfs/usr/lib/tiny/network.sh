@@ -61,7 +61,7 @@ addresses() {
 
 # network_static: what network_data.json of the config drive says about networks without DHCP.
 network_static() {
-	[ -s /run/tiny/data/network_data.json ] || return 0
+	grep -q '"type": *"ipv[46]"' /run/tiny/data/network_data.json 2>/dev/null || return 0
 	jq -r -f /usr/lib/tiny/network-data.jq /run/tiny/data/network_data.json >/run/tiny/network-data || return 0
 	while read -r mac what first second; do
 		nic=$(grep -lix "$mac" /sys/class/net/*/address 2>/dev/null | head -n1)

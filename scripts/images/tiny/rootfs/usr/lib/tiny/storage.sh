@@ -1,12 +1,16 @@
 # Disks: drivers, names and permissions of the device nodes, growing the root file system.
 
-# What the PCI and virtio buses announce. The kernel has no helper process, so this is done by hand
+# Loads what the PCI and virtio buses announce. The kernel has no helper process, so this is done by hand
 # once at boot; devices plugged in later are handled by hotplug-daemon.
-load_storage_drivers() {
+load_drivers() {
 	cat /sys/bus/pci/devices/*/modalias /sys/bus/virtio/devices/*/modalias 2>/dev/null | sort -u | xargs modprobe -abq 2>/dev/null
 	modprobe -aq sd_mod sr_mod 2>/dev/null
+	name_disks
+}
+
+name_disks() {
 	for disk in /sys/block/vd* /sys/block/sd* /sys/block/sr*; do
-		[ -e "$disk" ] && name_disk "${disk##*/}"
+		[ ! -e "$disk" ] || name_disk "${disk##*/}"
 	done
 }
 
