@@ -78,6 +78,10 @@ export function controllers(server: ServerObject): XmlNode[] {
 export function otherDevices(server: ServerObject, stateDir: string): XmlNode {
   const { hardware } = server;
   const agent = /^(yes|true|1)$/i.test(hardware.hw_qemu_guest_agent ?? '');
+  const pointer =
+    hardware.os_type === 'windows' ||
+    hardware.hw_pointer_model === 'usbtablet' ||
+    hardware.hw_input_bus !== undefined;
   const watchdog = hardware.hw_watchdog_action ?? hardware['hw:watchdog_action'];
   return {
     serial: {
@@ -89,7 +93,8 @@ export function otherDevices(server: ServerObject, stateDir: string): XmlNode {
     channel: agent
       ? { '@type': 'unix', target: { '@type': 'virtio', '@name': 'org.qemu.guest_agent.0' } }
       : undefined,
-    input: { '@type': 'tablet', '@bus': 'usb' },
+    // a tablet's polling costs the host processor time all day: only for guests that show a pointer
+    input: pointer ? { '@type': 'tablet', '@bus': hardware.hw_input_bus ?? 'usb' } : undefined,
     graphics: { '@type': 'vnc', '@autoport': 'yes', '@listen': '127.0.0.1' },
     video: { model: { '@type': hardware.hw_video_model ?? 'vga' } },
     watchdog: watchdog && watchdog !== 'disabled' ? { '@model': 'i6300esb', '@action': watchdog } : undefined,

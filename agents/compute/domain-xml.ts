@@ -46,7 +46,8 @@ function domain(server: ServerObject, options: DomainOptions, version: XmlNode):
       '@type': options.virtType,
       name: server.instance_name,
       uuid: server.id,
-      title: server.name,
+      // libvirt refuses line breaks in titles
+      title: server.name.replace(/\s+/g, ' ').trim() || undefined,
       metadata: { 'maru:server': ownership(server, version) },
       memory: { '@unit': 'MiB', '#text': server.memory_mb },
       vcpu: server.vcpus,

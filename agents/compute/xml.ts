@@ -21,11 +21,15 @@ const parser = new XMLParser({
   isArray: (_name, path) => REPEATED.has(String(path)),
 });
 
+/** Characters that no XML 1.0 document may have, however escaped; names given by users may. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const NO_XML = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\uFFFE\uFFFF]/g;
+
 const REPEATED = new Set(['domain.devices.disk', 'domain.devices.interface', 'domain.devices.graphics']);
 
 /** XML text of a document; members that are undefined are left out. */
 export function buildXml(document: XmlNode): string {
-  return builder.build(document);
+  return builder.build(document).replace(NO_XML, '\uFFFD');
 }
 
 /** The document in XML text, all values as strings. */
