@@ -1,5 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -61,7 +61,9 @@ describe.each(DIALECTS)('image API on %s', (dialect) => {
       file: `/v2/images/${image.id}/file`,
       schema: '/v2/schemas/image',
     });
-    expect((await cloud.request('GET', `/image/v2/images/${image.id}/file`, { token: alice })).status).toBe(204);
+    expect((await cloud.request('GET', `/image/v2/images/${image.id}/file`, { token: alice })).status).toBe(
+      204,
+    );
     const bytes = randomBytes(300_000);
     expect((await upload(alice, image.id, bytes)).status).toBe(204);
     const shown = (await cloud.request('GET', `/image/v2/images/${image.id}`, { token: alice })).json;
@@ -89,8 +91,12 @@ describe.each(DIALECTS)('image API on %s', (dialect) => {
     expect(range.rawPayload.equals(bytes.subarray(10, 20))).toBe(true);
 
     expect((await upload(alice, image.id, bytes)).status).toBe(409);
-    expect((await cloud.request('DELETE', `/image/v2/images/${image.id}`, { token: alice })).status).toBe(204);
-    expect((await cloud.request('DELETE', `/image/v2/images/${image.id}`, { token: alice })).status).toBe(404);
+    expect((await cloud.request('DELETE', `/image/v2/images/${image.id}`, { token: alice })).status).toBe(
+      204,
+    );
+    expect((await cloud.request('DELETE', `/image/v2/images/${image.id}`, { token: alice })).status).toBe(
+      404,
+    );
     expect(readdirSync(cloud.app.config.image_dir)).not.toContain(image.id);
   });
 
@@ -137,13 +143,21 @@ describe.each(DIALECTS)('image API on %s', (dialect) => {
     expect((await upload(bob, image.id, randomBytes(10))).status).toBe(404);
 
     const { projectId } = await cloud.projectUser('bob');
-    const offered = await cloud.request('POST', `${path}/members`, { token: alice, body: { member: projectId } });
+    const offered = await cloud.request('POST', `${path}/members`, {
+      token: alice,
+      body: { member: projectId },
+    });
     expect(offered.json).toMatchObject({ status: 'pending', member_id: projectId });
-    const again = await cloud.request('POST', `${path}/members`, { token: alice, body: { member: projectId } });
+    const again = await cloud.request('POST', `${path}/members`, {
+      token: alice,
+      body: { member: projectId },
+    });
     expect(again.status).toBe(409);
     expect((await cloud.request('GET', path, { token: bob })).status).toBe(200);
     const ids = async () =>
-      (await cloud.request('GET', '/image/v2/images', { token: bob })).json.images.map((i: { id: string }) => i.id);
+      (await cloud.request('GET', '/image/v2/images', { token: bob })).json.images.map(
+        (i: { id: string }) => i.id,
+      );
     expect(await ids()).not.toContain(image.id);
     const byOwner = await cloud.request('PUT', `${path}/members/${projectId}`, {
       token: alice,
@@ -178,14 +192,18 @@ describe.each(DIALECTS)('image API on %s', (dialect) => {
     expect((await patch([{ op: 'replace', path: '/min_disk', value: -1 }])).status).toBe(400);
     expect((await patch([{ op: 'remove', path: '/nope' }])).status).toBe(409);
     expect((await patch([], { 'content-type': 'application/json' })).status).toBe(415);
-    expect((await cloud.request('DELETE', `/image/v2/images/${image.id}`, { token: alice })).status).toBe(403);
+    expect((await cloud.request('DELETE', `/image/v2/images/${image.id}`, { token: alice })).status).toBe(
+      403,
+    );
   });
 
   it('pages, sorts and filters', async () => {
     const carol = await cloud.projectToken('carol');
     for (const name of ['c', 'a', 'b', 'a2']) await create(carol, { name, tags: [name] });
     const seen: string[] = [];
-    let next: string | undefined = '/v2/images?limit=2&sort=name:asc&visibility=shared&owner=' + (await cloud.projectUser('carol')).projectId;
+    let next: string | undefined =
+      '/v2/images?limit=2&sort=name:asc&visibility=shared&owner=' +
+      (await cloud.projectUser('carol')).projectId;
     while (next) {
       const page = (await cloud.request('GET', `/image${next}`, { token: carol })).json;
       expect(page.images.length).toBeLessThanOrEqual(2);
@@ -197,12 +215,15 @@ describe.each(DIALECTS)('image API on %s', (dialect) => {
     expect(tagged.json.images).toHaveLength(1);
     expect((await cloud.request('GET', '/image/v2/images?sort_key=bad', { token: carol })).status).toBe(400);
     expect((await cloud.request('GET', '/image/v2/images?limit=x', { token: carol })).status).toBe(400);
-    const marker = await cloud.request('GET', `/image/v2/images?marker=${crypto.randomUUID()}`, { token: carol });
+    const marker = await cloud.request('GET', `/image/v2/images?marker=${crypto.randomUUID()}`, {
+      token: carol,
+    });
     expect(marker.status).toBe(400);
   });
 
   it('answers bad input in its own format and changes nothing', async () => {
-    const before = (await cloud.request('GET', '/image/v2/images?limit=1000', { token: admin })).json.images.length;
+    const before = (await cloud.request('GET', '/image/v2/images?limit=1000', { token: admin })).json.images
+      .length;
     for (const body of [{ disk_format: 'bad' }, { min_ram: 'x' }, { name: 7 }, { tags: 'x' }, [], '{bad']) {
       const reply = await cloud.request('POST', '/image/v2/images', {
         token: alice,
@@ -212,12 +233,16 @@ describe.each(DIALECTS)('image API on %s', (dialect) => {
       expect(reply.status).toBe(400);
       expect(reply.json).toMatchObject({ code: '400 Bad Request', title: 'Bad Request' });
     }
-    const html = await cloud.request('GET', '/image/v2/images/nope', { token: alice, headers: { accept: '*/*' } });
+    const html = await cloud.request('GET', '/image/v2/images/nope', {
+      token: alice,
+      headers: { accept: '*/*' },
+    });
     expect(html.status).toBe(404);
     expect(html.headers['content-type']).toContain('text/html');
     expect((await cloud.request('PUT', '/image/v2/images', { token: alice })).status).toBe(405);
     expect((await cloud.request('GET', '/image/v2/images')).status).toBe(401);
-    const after = (await cloud.request('GET', '/image/v2/images?limit=1000', { token: admin })).json.images.length;
+    const after = (await cloud.request('GET', '/image/v2/images?limit=1000', { token: admin })).json.images
+      .length;
     expect(after).toBe(before);
   });
 
