@@ -138,3 +138,14 @@ export async function replaceTags(tx: Tx, serverId: string, tags: readonly strin
   const rows = [...new Set(tags)].map((tag) => ({ server_id: serverId, tag }));
   if (rows.length) await tx.insertInto('server_tag').values(rows).execute();
 }
+
+/** Servers with this id or name in any project; for operators. */
+export async function findServerAnywhere(db: Reader, idOrName: string): Promise<ServerRow[]> {
+  return await db
+    .selectFrom('server')
+    .selectAll()
+    .where((eb) => eb.or([eb('id', '=', idOrName), eb('name', '=', idOrName)]))
+    .where('deleted_at', 'is', null)
+    .limit(10)
+    .execute();
+}

@@ -1,0 +1,54 @@
+import { hostNames } from '../../store/compute/hosts.js';
+import { overdueServers, type ServerRow, takeServer } from '../../store/compute/server.js';
+import { nowText, type Tx } from '../../store/store.js';
+import type { App } from '../app.js';
+import { forgetOnDownHosts } from './delete.js';
+import { endAction } from './history.js';
+import { onFailedBuild } from './report.js';
+import { saveServer } from './save.js';
+
+const INTERVAL_MS = 5000;
+
+/** Ends what took longer than it may: nothing stays in BUILD, or on its way out, for ever. Gives a function that stops it. */
+export function startServerSweeper(app: App): () => void {
+  let running = false;
+  const timer = setInterval(() => {
+    if (running) return;
+    running = true;
+    sweepServers(app)
+      .catch((error) => app.log.error('sweeping servers failed', { error }))
+      .finally(() => {
+        running = false;
+      });
+  }, INTERVAL_MS);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+/** One round of the sweeper; safe to run at any time, also by several controllers. */
+export async function sweepServers(app: App): Promise<void> {
+  for (const { id } of await overdueServers(app.store.read, nowText())) {
+    await app.store.tx(async (tx) => {
+      const server = await takeServer(tx, id);
+      if (server?.task_deadline && server.task_deadline < nowText()) await giveUp(app, tx, server);
+    });
+  }
+  await forgetOnDownHosts(app);
+}
+
+async function giveUp(app: App, tx: Tx, server: ServerRow): Promise<void> {
+  const host = server.host_id ? ((await hostNames(tx)).get(server.host_id) ?? null) : null;
+  const up = server.host_id !== null && app.hosts.isUp(server.host_id);
+  const state = up ? 'is up but has not reported it done' : 'does not answer';
+  if (server.launched_at === null && server.host_id !== null) {
+    await onFailedBuild(app, tx, server, host, {
+      code: 500,
+      message: `Build of instance ${server.id} did not succeed within ${app.config.build_timeout} seconds.`,
+      details: `Host ${host} ${state}. maru plan ${host} shows what is left to do there.`,
+      created: nowText(),
+    });
+    return;
+  }
+  await endAction(tx, server, host, `Host ${host} ${state}.`);
+  await saveServer(tx, server, { task_state: null, task_deadline: null });
+}
