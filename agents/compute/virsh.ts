@@ -156,7 +156,11 @@ class VirshShell {
 
   #fail(reason: string): void {
     this.#ended = true;
-    for (const question of this.#open.splice(0)) question.reject(new ConversationLost(reason));
+    // what it said on its way out, such as `failed to connect to the hypervisor`
+    const said = this.#open.flatMap((question) => question.err).join('\n');
+    for (const question of this.#open.splice(0)) {
+      question.reject(new ConversationLost(said ? `${reason}: ${said}` : reason));
+    }
   }
 }
 

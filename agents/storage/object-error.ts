@@ -20,7 +20,7 @@ export function toObjectError(error: unknown, doing: string): ObjectError {
       command: error.command,
       exit_code: error.exitCode,
       stderr: error.stderr.trim(),
-      ...hintFor(error.stderr),
+      ...hintFor(error.message),
     };
   }
   const message = error instanceof Error ? error.message : String(error);
@@ -35,7 +35,7 @@ function hintFor(text: string): { hint?: string } {
     return {
       hint: 'check owner and mode of the files named; QEMU’s user must be able to enter the state directory',
     };
-  if (/Failed to connect socket|end of file while reading/.test(text))
+  if (/failed to connect|end of file while reading|libvirt does not answer/i.test(text))
     return { hint: 'libvirtd does not answer: systemctl status libvirtd' };
   return {};
 }
