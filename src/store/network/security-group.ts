@@ -38,25 +38,13 @@ export async function insertRule(
   return await insertRow(tx, 'security_group_rule', rule);
 }
 
-/** The rule of a group that equals another in what it allows. */
-export async function sameRule(db: Reader, rule: NewRow<'security_group_rule'>): Promise<Rule | null> {
-  let query = db
+/** Rules that name a group as their remote. */
+export async function rulesWithRemote(db: Reader, groupId: string): Promise<Rule[]> {
+  return await db
     .selectFrom('security_group_rule')
     .selectAll()
-    .where('security_group_id', '=', rule.security_group_id)
-    .where('direction', '=', rule.direction)
-    .where('ethertype', '=', rule.ethertype);
-  for (const column of [
-    'protocol',
-    'port_range_min',
-    'port_range_max',
-    'remote_ip_prefix',
-    'remote_group_id',
-  ] as const) {
-    const value = rule[column];
-    query = value === null ? query.where(column, 'is', null) : query.where(column, '=', value);
-  }
-  return (await query.executeTakeFirst()) ?? null;
+    .where('remote_group_id', '=', groupId)
+    .execute();
 }
 
 /** Ports that use a group. */

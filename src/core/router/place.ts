@@ -1,0 +1,27 @@
+import { claimRouter, hostOffers, hostsForRouter, unplacedRouters } from '../../store/network/router.js';
+import { findRow } from '../../store/network/rows.js';
+import { recordChange, type Tx } from '../../store/store.js';
+import type { App } from '../app.js';
+
+/**
+ * Gives a router to a host that offers its external network's provider network: the one with fewest routers among those
+ * that were heard of lately. Without such a host the router waits; it stays where it is as long as that host will do.
+ */
+export async function placeRouter(tx: Tx, app: App, routerId: string): Promise<void> {
+  const router = await findRow(tx, 'router', routerId);
+  if (!router) return;
+  const external = router.gateway_network_id ? await findRow(tx, 'network', router.gateway_network_id) : null;
+  const physical = external?.physical_network ?? null;
+  if (router.host_id) {
+    if (physical === null || (await hostOffers(tx, router.host_id, physical))) return;
+  }
+  const seenSince = new Date(Date.now() - app.config.host_down_after * 1000).toISOString();
+  const [hostId] = await hostsForRouter(tx, physical, seenSince);
+  if (!hostId || !(await claimRouter(tx, routerId, router.host_id, hostId))) return;
+  await recordChange(tx, 'router', routerId);
+}
+
+/** Places routers that had to wait for a host; called when hosts report. */
+export async function placeWaitingRouters(tx: Tx, app: App): Promise<void> {
+  for (const id of await unplacedRouters(tx)) await placeRouter(tx, app, id);
+}
