@@ -37,9 +37,13 @@ export class Reconciler {
   readonly #metadata: BatchLane<ObjectKey>;
   readonly #objects: ObjectLane<ObjectKey>;
   readonly #latest = new Map<ObjectKey, ObjectReport>();
+  /** What is wrong with the metadata service of a router or DHCP server, whose own part may be content. */
+  readonly #metadataErrors = new Map<ObjectKey, ObjectReport>();
   readonly #failures = new Map<ObjectKey, { count: number; timer: NodeJS.Timeout }>();
   /** Requests that changed a key since it was last applied. */
   readonly #requests = new Map<ObjectKey, Set<string>>();
+  /** Parts whose last run failed as a whole: the next one observes everything. */
+  readonly #distrusted = new Set<Part>();
   #closed = false;
 
   constructor(options: ReconcilerOptions) {
@@ -65,7 +69,7 @@ export class Reconciler {
     for (const key of all) this.#addRequests(key, requestIds);
     const servers = all.filter((key) => key.startsWith('server/'));
     const volumes = all.filter((key) => key.startsWith('volume/'));
-    const network = all.filter((key) => !key.startsWith('server/') && !key.startsWith('volume/'));
+    const network = all.filter(isNetworkKey);
     const stays = (key: ObjectKey) => spec[key] !== undefined && !spec[key].tombstone;
 
     const connected = network.some(stays) ? this.#network.add(network.filter(stays)) : this.#network.idle();
@@ -76,10 +80,8 @@ export class Reconciler {
     const leaving = all.filter((key) => !stays(key) && !key.startsWith('server/'));
     if (leaving.length > 0) {
       await Promise.race([served, delay(LEAVE_DELAY_MS)]);
-      const unplugged = this.#network.add(leaving.filter((key) => !key.startsWith('volume/')));
-      const destroyed = leaving
-        .filter((key) => key.startsWith('volume/'))
-        .map((key) => this.#objects.add(key));
+      const unplugged = this.#network.add(leaving.filter(isNetworkKey));
+      const destroyed = leaving.filter((key) => !isNetworkKey(key)).map((key) => this.#objects.add(key));
       await Promise.all([unplugged, ...destroyed]);
     }
     await Promise.all([connected, served, described, ...made]);
@@ -90,9 +92,7 @@ export class Reconciler {
     if (this.#closed) return;
     const connected = this.#network.add(null);
     const spec = this.#options.spec();
-    const keys = (Object.keys(spec) as ObjectKey[]).filter(
-      (k) => k.startsWith('server/') || k.startsWith('volume/'),
-    );
+    const keys = (Object.keys(spec) as ObjectKey[]).filter((key) => !isNetworkKey(key));
     const applied = Promise.all(keys.map((key) => this.#objects.add(key)));
     await connected;
     await Promise.all([applied, this.#metadata.add(null)]);
@@ -113,17 +113,26 @@ export class Reconciler {
 
   async #applyBatch(part: Part, keys: ReadonlySet<ObjectKey> | null): Promise<void> {
     if (this.#closed || keys?.size === 0) return;
+    const isNetwork = part === this.#options.parts.network;
     const spec = this.#options.spec();
-    const requestIds = part === this.#options.parts.network ? this.#takeRequests(keys ?? []) : [];
+    // after a failure that no object explains, nothing that was observed before is believed
+    const changed = this.#distrusted.delete(part) ? null : keys;
+    const requestIds = isNetwork ? this.#takeRequests(keys ?? []) : [];
     const began = performance.now();
     try {
-      const reports = await part.apply({ spec, changed: keys });
-      this.#log(part, keys, requestIds, began);
-      this.#take(part, spec, keys ?? [], reports);
+      const reports = await part.apply({ spec, changed });
+      this.#log(part, changed, requestIds, began);
+      if (isNetwork) this.#take(spec, keys ?? [], reports);
+      else this.#takeMetadata(spec, changed, reports);
     } catch (error) {
       this.#options.log.error('part failed', { part: part.name, request_ids: requestIds, error });
-      // without a report of its own a key would never be tried again
-      for (const key of keys ?? []) this.#retryLater(key);
+      this.#distrusted.add(part);
+      const affected = keys ?? (Object.keys(spec) as ObjectKey[]).filter(isNetworkKey);
+      for (const key of affected) {
+        const revision = spec[key]?.revision ?? null;
+        if (isNetworkKey(key))
+          this.#record({ key, revision, state: 'error', error: { message: messageOf(error) } });
+      }
     }
   }
 
@@ -140,7 +149,7 @@ export class Reconciler {
       const fromStorage = await storage.apply({ spec, changed });
       if (!key.startsWith('server/') || fromStorage.some((r) => r.key === key && r.state === 'error')) {
         this.#log(storage, changed, requestIds, began);
-        this.#take(storage, spec, changed, fromStorage);
+        this.#take(spec, changed, fromStorage);
         return;
       }
       await this.#network.idle();
@@ -149,10 +158,10 @@ export class Reconciler {
       // what changed meanwhile is applied by the run that is queued behind this one
       const reports = await compute.apply({ spec, changed });
       this.#log(compute, changed, requestIds, began);
-      this.#take(compute, spec, changed, reports);
+      this.#take(spec, changed, reports);
     } catch (error) {
       this.#options.log.error('part failed', { part: part.name, key, request_ids: requestIds, error });
-      this.#take(part, spec, changed, [
+      this.#take(spec, changed, [
         {
           key,
           revision: spec[key]?.revision ?? null,
@@ -163,14 +172,30 @@ export class Reconciler {
     }
   }
 
-  #take(part: Part, spec: Spec, keys: Iterable<ObjectKey>, reports: readonly ObjectReport[]): void {
-    for (const report of reports) this.#record(report);
-    if (part === this.#options.parts.metadata) return;
+  /** Metadata reports only errors: what it does not name among its keys is well. */
+  #takeMetadata(spec: Spec, keys: ReadonlySet<ObjectKey> | null, reports: readonly ObjectReport[]): void {
+    const failed = new Map(reports.filter((r) => r.state === 'error').map((r) => [r.key, r]));
+    for (const key of keys ?? [...this.#metadataErrors.keys()]) {
+      if (failed.has(key) || !this.#metadataErrors.delete(key)) continue;
+      // the object's own part says what it is without that error
+      if (spec[key]) void this.#network.add([key]);
+    }
+    for (const [key, report] of failed) {
+      this.#metadataErrors.set(key, report);
+      this.#record(report);
+    }
+  }
+
+  #take(spec: Spec, keys: Iterable<ObjectKey>, reports: readonly ObjectReport[]): void {
+    for (const report of reports) {
+      const metadata = report.state === 'applied' ? this.#metadataErrors.get(report.key) : undefined;
+      this.#record(metadata ?? report);
+    }
     const reported = new Set(reports.map((report) => report.key));
     for (const key of keys) {
       if (spec[key] !== undefined || reported.has(key)) continue;
       // absence is no proof that a guest or its data was destroyed: only the part itself may say so
-      if (key.startsWith('server/') || key.startsWith('volume/')) {
+      if (!isNetworkKey(key)) {
         this.#latest.delete(key);
         this.#forgetFailure(key);
       } else {
@@ -234,6 +259,15 @@ export class Reconciler {
     const ms = Math.round(performance.now() - began);
     this.#options.log[level]('applied', { part: part.name, keys: shown, request_ids: requestIds, ms });
   }
+}
+
+/** Everything but servers and volumes is the network part's. */
+function isNetworkKey(key: ObjectKey): boolean {
+  return !key.startsWith('server/') && !key.startsWith('volume/');
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function volumesOf(spec: Spec, key: ObjectKey): ObjectKey[] {

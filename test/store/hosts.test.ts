@@ -1,0 +1,134 @@
+import { expect, it } from 'vitest';
+import { CertificateAuthority } from '../../src/hosts/certificates.js';
+import { Reports } from '../../src/hosts/reports.js';
+import { computeSpec } from '../../src/hosts/spec.js';
+import { deleteChanges, listChanges } from '../../src/store/changes.js';
+import {
+  addTombstone,
+  deleteHost,
+  findHost,
+  insertHost,
+  insertJoinToken,
+  listTombstones,
+  reserveSequences,
+  setPhysicalNetworks,
+  useJoinToken,
+} from '../../src/store/hosts.js';
+import { findFaults, findReports, findReportsOf } from '../../src/store/reports.js';
+import { nowText, recordChange, type Store } from '../../src/store/store.js';
+import { forEachStore } from '../support/stores.js';
+
+async function addHost(store: Store, id: string): Promise<void> {
+  await store.tx((tx) =>
+    insertHost(tx, {
+      id,
+      name: id,
+      agent_url: 'https://x:1',
+      underlay_ip: '192.0.2.1',
+      enabled: 1,
+      simulated: 0,
+      sequence: 0,
+      created_at: nowText(),
+    }),
+  );
+}
+
+forEachStore('hosts', (openStore) => {
+  it('hands out sequence numbers in blocks that never overlap', async () => {
+    const store = await openStore();
+    await addHost(store, 'h');
+    expect(await store.tx((tx) => reserveSequences(tx, 'h', 0, 1000))).toBe(0);
+    expect(await store.tx((tx) => reserveSequences(tx, 'h', 0, 1000))).toBe(1000);
+    expect(await store.tx((tx) => reserveSequences(tx, 'h', 7777, 1000))).toBe(7777);
+    expect((await findHost(store.read, 'h'))?.sequence).toBe(8777);
+  });
+
+  it('lets one of many concurrent uses of a join token win', async () => {
+    const store = await openStore();
+    const expires_at = new Date(Date.now() + 60_000).toISOString();
+    const token = {
+      hash: 't',
+      host_name: null,
+      created_at: nowText(),
+      expires_at,
+      used_at: null,
+      used_by_key: null,
+    };
+    await store.tx((tx) => insertJoinToken(tx, token));
+    const uses = await Promise.all(
+      Array.from({ length: 10 }, (_, n) => store.tx((tx) => useJoinToken(tx, 't', `key-${n}`))),
+    );
+    expect(uses.filter(Boolean)).toHaveLength(1);
+  });
+
+  it('deletes exactly the changes that were handled', async () => {
+    const store = await openStore();
+    for (const id of ['a', 'b', 'c']) await store.tx((tx) => recordChange(tx, 'port', id, 'req-1'));
+    const [first, , third] = await listChanges(store.read, 10);
+    await store.tx((tx) => deleteChanges(tx, [first!.seq, third!.seq]));
+    expect(await listChanges(store.read, 10)).toMatchObject([{ kind: 'port', id: 'b', request_id: 'req-1' }]);
+  });
+
+  it('stores reports that differ from the known ones, and only those', async () => {
+    const store = await openStore();
+    await addHost(store, 'h');
+    const told: string[] = [];
+    const reports = new Reports(store, () => {});
+    reports.reportListeners.push(async (_tx, _host, news) => void told.push(...news.map((r) => r.key)));
+    const a = { key: 'port/a', revision: 'r1', state: 'applied' } as const;
+    const failed = {
+      key: 'server/b',
+      revision: 'r1',
+      state: 'error',
+      error: { message: 'no', exit_code: 1 },
+    } as const;
+    await reports.take('h', [a, failed]);
+    await reports.take('h', [a, failed]);
+    await reports.take('h', [{ ...a, revision: 'r2' }, failed]);
+    expect(told).toEqual(['port/a', 'server/b', 'port/a']);
+    expect(await findReportsOf(store.read, 'port/a')).toMatchObject([{ host_id: 'h', revision: 'r2' }]);
+    expect(await findFaults(store.read, 'h')).toMatchObject([
+      { key: 'server/b', error: { message: 'no', exit_code: 1 } },
+    ]);
+    await reports.take('h', [{ key: 'port/a', revision: null, state: 'gone' }]);
+    expect(await findReports(store.read, 'h', ['port/a'])).toEqual([]);
+  });
+
+  it('keeps a tombstone until the host it was meant for says that the object is gone', async () => {
+    const store = await openStore();
+    await addHost(store, 'h');
+    await addHost(store, 'other');
+    const gone: string[] = [];
+    const reports = new Reports(store, (host) => void gone.push(`woken ${host}`));
+    reports.goneListeners.push(async (_tx, host, key) => void gone.push(`${host} ${key}`));
+    await store.tx((tx) => addTombstone(tx, 'h', 'server', 's', { id: 's' } as never, 'req-1'));
+    await store.tx((tx) => addTombstone(tx, 'h', 'server', 's', { id: 'again' } as never, 'req-2'));
+    const { spec } = await computeSpec(store, [], 'h');
+    expect(spec['server/s']).toMatchObject({ tombstone: true, body: { id: 's' } });
+    await reports.take('other', [{ key: 'server/s', revision: null, state: 'gone' }]);
+    expect(gone).toEqual([]);
+    await reports.take('h', [{ key: 'server/s', revision: null, state: 'gone' }]);
+    await reports.take('h', [{ key: 'server/s', revision: null, state: 'gone' }]);
+    expect(gone).toEqual(['h server/s', 'woken h']);
+    expect(await listTombstones(store.read, 'h')).toEqual([]);
+  });
+
+  it('forgets everything of a removed host', async () => {
+    const store = await openStore();
+    await addHost(store, 'h');
+    await store.tx((tx) => setPhysicalNetworks(tx, 'h', ['extnet', 'extnet', 'lan']));
+    await store.tx((tx) => addTombstone(tx, 'h', 'volume', 'v', { id: 'v' } as never, null));
+    await store.tx((tx) => deleteHost(tx, 'h'));
+    expect(await findHost(store.read, 'h')).toBeUndefined();
+    expect(await store.read.selectFrom('host_physical_network').selectAll().execute()).toEqual([]);
+    expect(await listTombstones(store.read, 'h')).toEqual([]);
+  });
+});
+
+it('keeps its authority across starts', async () => {
+  const { mkdtempSync, rmSync } = await import('node:fs');
+  const directory = mkdtempSync('/tmp/maru-ca-');
+  const first = await CertificateAuthority.open(directory);
+  expect((await CertificateAuthority.open(directory)).fingerprint).toBe(first.fingerprint);
+  rmSync(directory, { recursive: true });
+});
