@@ -4,6 +4,14 @@ import type { Schema } from '../shared/operation.js';
 export const ID: Schema = { type: 'string', minLength: 1, maxLength: 64 };
 export const ID_OR_NULL: Schema = { type: ['string', 'null'], minLength: 1, maxLength: 64 };
 export const NAME: Schema = { type: 'string', minLength: 1, maxLength: 255, pattern: '\\S' };
+/** Names of projects and domains. */
+export const SHORT_NAME: Schema = { ...NAME, maxLength: 64 };
+export const TAGS: Schema = {
+  type: 'array',
+  maxItems: 80,
+  uniqueItems: true,
+  items: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[^,/]*$' },
+};
 export const TEXT_OR_NULL: Schema = { type: ['string', 'null'] };
 export const BOOLEAN: Schema = { type: 'boolean' };
 

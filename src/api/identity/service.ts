@@ -1,7 +1,16 @@
 import type { App } from '../../core/app.js';
 import type { Service } from '../shared/service.js';
+import { assignmentOperations } from './assignments.js';
+import { catalogOperations } from './catalog.js';
+import { domainOperations } from './domains.js';
+import { grantOperations } from './grants.js';
+import { groupOperations } from './groups.js';
 import { keystoneProblem } from './problem.js';
+import { projectTagOperations } from './project-tags.js';
+import { projectOperations } from './projects.js';
+import { roleOperations } from './roles.js';
 import { tokenOperations } from './tokens.js';
+import { userOperations } from './users.js';
 import { versionOperations } from './versions.js';
 
 /** The identity service (Keystone, v3). */
@@ -9,7 +18,19 @@ export function identityService(app: App): Service {
   return {
     name: 'identity',
     prefix: '/identity',
-    operations: [...versionOperations, ...tokenOperations],
+    operations: [
+      ...versionOperations,
+      ...tokenOperations,
+      ...domainOperations,
+      ...projectOperations,
+      ...projectTagOperations,
+      ...userOperations,
+      ...groupOperations,
+      ...roleOperations,
+      ...grantOperations,
+      ...assignmentOperations,
+      ...catalogOperations,
+    ],
     format: (problem, request) => keystoneProblem(problem, request, app.config.public_url),
     aliases: (path) => (path === '/v3' ? ['/v3/'] : []),
     methodNotAllowed: true,

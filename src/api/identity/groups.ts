@@ -1,0 +1,140 @@
+import {
+  addUserToGroup,
+  createGroup,
+  deleteGroup,
+  type GroupBody,
+  removeUserFromGroup,
+  updateGroup,
+} from '../../core/group/group.js';
+import { missing, mustGet } from '../../core/identity/rows.js';
+import { groups, memberIdsOf, users } from '../../store/identity/users.js';
+import type { Operation, OpRequest } from '../shared/operation.js';
+import { collection, columnFilters, inexact } from './lists.js';
+import { ADMIN, confinedDomain, domainReader, listTarget, policy } from './policy.js';
+import { enveloped, ID, NAME, TEXT_OR_NULL } from './schemas.js';
+import { groupView, userView } from './views.js';
+
+const PROPERTIES = { name: { ...NAME, maxLength: 64 }, domain_id: ID, description: TEXT_OR_NULL };
+const READ = domainReader('target.group.domain_id');
+const MEMBER = '/v3/groups/:group_id/users/:user_id';
+
+type Body = { group: GroupBody };
+
+/** Groups of users. */
+export const groupOperations: readonly Operation[] = [
+  {
+    method: 'POST',
+    path: '/v3/groups',
+    policy: policy('create_group', ADMIN),
+    summary: 'create a group',
+    body: enveloped('group', PROPERTIES, ['name']),
+    status: 201,
+    async handler({ app, ctx, body, baseUrl }: OpRequest<Body>) {
+      return { group: groupView(baseUrl, await createGroup(app, ctx, body.group)) };
+    },
+  },
+  {
+    method: 'GET',
+    path: '/v3/groups',
+    policy: policy('list_groups', domainReader('target.domain_id')),
+    target: listTarget,
+    summary: 'list groups',
+    status: 200,
+    async handler(request) {
+      const filters = columnFilters(request, { text: ['name', 'domain_id'] });
+      const own = confinedDomain(request);
+      const rows = await groups.list(request.app.store.read, { ...filters, ...(own && { domain_id: own }) });
+      return collection(
+        request,
+        'groups',
+        inexact(request, rows, ['name']).map((row) => groupView(request.baseUrl, row)),
+      );
+    },
+  },
+  {
+    method: 'GET',
+    path: '/v3/groups/:group_id',
+    policy: policy('get_group', READ),
+    target: groupTarget,
+    summary: 'show a group',
+    status: 200,
+    async handler({ app, params, baseUrl }) {
+      return { group: groupView(baseUrl, await mustGet(groups, app.store.read, params.group_id!, 'group')) };
+    },
+  },
+  {
+    method: 'PATCH',
+    path: '/v3/groups/:group_id',
+    policy: policy('update_group', ADMIN),
+    summary: 'change a group',
+    body: enveloped('group', PROPERTIES),
+    status: 200,
+    async handler({ app, params, body, baseUrl }: OpRequest<Body>) {
+      return { group: groupView(baseUrl, await updateGroup(app, params.group_id!, body.group)) };
+    },
+  },
+  {
+    method: 'DELETE',
+    path: '/v3/groups/:group_id',
+    policy: policy('delete_group', ADMIN),
+    summary: 'delete a group',
+    status: 204,
+    handler: ({ app, params }) => deleteGroup(app, params.group_id!),
+  },
+  {
+    method: 'GET',
+    path: '/v3/groups/:group_id/users',
+    policy: policy('list_users_in_group', READ),
+    target: groupTarget,
+    summary: 'list the users of a group',
+    status: 200,
+    async handler(request) {
+      const db = request.app.store.read;
+      const group = await mustGet(groups, db, request.params.group_id!, 'group');
+      const filters = columnFilters(request, { text: ['name'], flags: ['enabled'] });
+      const rows = await users.list(db, { ...filters, id: await memberIdsOf(db, group.id) });
+      return collection(
+        request,
+        'users',
+        inexact(request, rows, ['name']).map((row) => userView(request.baseUrl, row)),
+      );
+    },
+  },
+  {
+    method: 'PUT',
+    path: MEMBER,
+    policy: policy('add_user_to_group', ADMIN),
+    summary: 'add a user to a group',
+    status: 204,
+    handler: ({ app, params }) => addUserToGroup(app, params.group_id!, params.user_id!),
+  },
+  ...(['HEAD', 'GET'] as const).map(
+    (method): Operation => ({
+      method,
+      path: MEMBER,
+      policy: policy('check_user_in_group', READ),
+      target: groupTarget,
+      summary: 'check whether a user is in a group',
+      status: 204,
+      async handler({ app, params }) {
+        const db = app.store.read;
+        const group = await mustGet(groups, db, params.group_id!, 'group');
+        const members = await memberIdsOf(db, group.id);
+        if (!members.includes(params.user_id!)) throw missing(`user in group ${group.id}`, params.user_id!);
+      },
+    }),
+  ),
+  {
+    method: 'DELETE',
+    path: MEMBER,
+    policy: policy('remove_user_from_group', ADMIN),
+    summary: 'remove a user from a group',
+    status: 204,
+    handler: ({ app, params }) => removeUserFromGroup(app, params.group_id!, params.user_id!),
+  },
+];
+
+async function groupTarget({ app, params }: OpRequest) {
+  const row = await groups.get(app.store.read, params.group_id!);
+  return { 'target.group.domain_id': row?.domain_id ?? '' };
+}

@@ -1,0 +1,162 @@
+import { mustGet } from '../../core/identity/rows.js';
+import { reachableProjects } from '../../core/token/reachable.js';
+import { changePassword, createUser, deleteUser, type UserBody, updateUser } from '../../core/user/user.js';
+import { groupIdsOf, groups, users } from '../../store/identity/users.js';
+import type { Operation, OpRequest } from '../shared/operation.js';
+import { collection, columnFilters, inexact } from './lists.js';
+import { ADMIN, confinedDomain, domainReader, listTarget, policy } from './policy.js';
+import { BOOLEAN, enveloped, ID, ID_OR_NULL, NAME, TEXT_OR_NULL } from './schemas.js';
+import { groupView, projectView, userView } from './views.js';
+
+const PROPERTIES = {
+  name: NAME,
+  domain_id: ID,
+  enabled: BOOLEAN,
+  password: { ...TEXT_OR_NULL, maxLength: 4096 },
+  default_project_id: ID_OR_NULL,
+  description: TEXT_OR_NULL,
+  email: TEXT_OR_NULL,
+  options: { type: 'object' },
+};
+const PASSWORDS = enveloped(
+  'user',
+  {
+    password: { type: 'string', minLength: 1, maxLength: 4096 },
+    original_password: { type: 'string', maxLength: 4096 },
+  },
+  ['password', 'original_password'],
+);
+const SELF = 'user_id:%(target.user.id)s';
+const READ = `${domainReader('target.user.domain_id')} or ${SELF}`;
+
+type Body = { user: UserBody };
+
+/** Users. */
+export const userOperations: readonly Operation[] = [
+  {
+    method: 'POST',
+    path: '/v3/users',
+    policy: policy('create_user', ADMIN),
+    summary: 'create a user',
+    body: enveloped('user', PROPERTIES, ['name']),
+    status: 201,
+    async handler(request: OpRequest<Body>) {
+      const row = await createUser(request.app, request.ctx, request.body.user);
+      return { user: userView(request.baseUrl, row) };
+    },
+  },
+  {
+    method: 'GET',
+    path: '/v3/users',
+    policy: policy('list_users', domainReader('target.domain_id')),
+    target: listTarget,
+    summary: 'list users',
+    status: 200,
+    async handler(request) {
+      const filters = columnFilters(request, {
+        text: ['name', 'domain_id', 'default_project_id'],
+        flags: ['enabled'],
+      });
+      const own = confinedDomain(request);
+      const rows = await users.list(request.app.store.read, { ...filters, ...(own && { domain_id: own }) });
+      return collection(
+        request,
+        'users',
+        inexact(request, rows, ['name']).map((row) => userView(request.baseUrl, row)),
+      );
+    },
+  },
+  {
+    method: 'GET',
+    path: '/v3/users/:user_id',
+    policy: policy('get_user', READ),
+    target: userTarget,
+    summary: 'show a user',
+    status: 200,
+    async handler({ app, params, baseUrl }) {
+      return { user: userView(baseUrl, await mustGet(users, app.store.read, params.user_id!, 'user')) };
+    },
+  },
+  {
+    method: 'PATCH',
+    path: '/v3/users/:user_id',
+    policy: policy('update_user', ADMIN),
+    summary: 'change a user',
+    body: enveloped('user', PROPERTIES),
+    status: 200,
+    async handler({ app, params, body, baseUrl }: OpRequest<Body>) {
+      return { user: userView(baseUrl, await updateUser(app, params.user_id!, body.user)) };
+    },
+  },
+  {
+    method: 'DELETE',
+    path: '/v3/users/:user_id',
+    policy: policy('delete_user', ADMIN),
+    summary: 'delete a user',
+    status: 204,
+    handler: ({ app, params }) => deleteUser(app, params.user_id!),
+  },
+  {
+    method: 'POST',
+    path: '/v3/users/:user_id/password',
+    policy: null,
+    summary: 'replace one’s own password',
+    body: PASSWORDS,
+    status: 204,
+    handler: ({
+      app,
+      params,
+      body,
+      raw,
+    }: OpRequest<{ user: { password: string; original_password: string } }>) =>
+      changePassword(
+        app,
+        params.user_id!,
+        { original: body.user.original_password, next: body.user.password },
+        raw.ip,
+      ),
+  },
+  {
+    method: 'GET',
+    path: '/v3/users/:user_id/groups',
+    policy: policy('list_groups_for_user', READ),
+    target: userTarget,
+    summary: 'list the groups of a user',
+    status: 200,
+    async handler(request) {
+      const db = request.app.store.read;
+      const user = await mustGet(users, db, request.params.user_id!, 'user');
+      const filters = columnFilters(request, { text: ['name'] });
+      const rows = await groups.list(db, { ...filters, id: await groupIdsOf(db, user.id) });
+      return collection(
+        request,
+        'groups',
+        inexact(request, rows, ['name']).map((row) => groupView(request.baseUrl, row)),
+      );
+    },
+  },
+  {
+    method: 'GET',
+    path: '/v3/users/:user_id/projects',
+    policy: policy('list_user_projects', READ),
+    target: userTarget,
+    summary: 'list the projects on which a user has a role',
+    status: 200,
+    async handler(request) {
+      const db = request.app.store.read;
+      const user = await mustGet(users, db, request.params.user_id!, 'user');
+      const found = await reachableProjects(db, user.id);
+      return collection(
+        request,
+        'projects',
+        found.map(({ row, tags }) => projectView(request.baseUrl, row, tags)),
+      );
+    },
+  },
+];
+
+/** What policies about one user see of it. Whether it exists is found out after the check. */
+export async function userTarget({ app, params }: OpRequest) {
+  const row = await users.get(app.store.read, params.user_id!);
+  return { 'target.user.id': row?.id ?? '', 'target.user.domain_id': row?.domain_id ?? '' };
+}

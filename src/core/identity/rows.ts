@@ -1,0 +1,67 @@
+import { randomUUID } from 'node:crypto';
+import { isUniqueViolation, type Reader, type Tx } from '../../store/store.js';
+import type { App } from '../app.js';
+import { conflict, forbidden, type MaruError, notFound } from '../errors.js';
+
+/** An id as Keystone makes them: a UUID without dashes. */
+export function newId(): string {
+  return randomUUID().replaceAll('-', '');
+}
+
+/** The row of an id; 404 in Keystone's words when there is none. */
+export async function mustGet<R>(
+  rows: { get(db: Reader, id: string): Promise<R | undefined> },
+  db: Reader,
+  id: string,
+  what: string,
+): Promise<R> {
+  const row = await rows.get(db, id);
+  if (!row) throw missing(what, id);
+  return row;
+}
+
+export function missing(what: string, id: string): MaruError {
+  return notFound(`Could not find ${what}: ${id}.`);
+}
+
+/** A write transaction of identity, in which a taken name is a 409. */
+export async function storing<T>(app: App, what: string, body: (tx: Tx) => Promise<T>): Promise<T> {
+  try {
+    return await app.identity.write(body);
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error;
+    throw conflict(`Conflict occurred attempting to store ${what} - Duplicate entry found.`);
+  }
+}
+
+/** The attributes of a body that the table has no column for, as JSON; those that exist already stay unless replaced. */
+export function extraOf(
+  body: Readonly<Record<string, unknown>>,
+  known: readonly string[],
+  before = '{}',
+): string {
+  const extra = JSON.parse(before) as Record<string, unknown>;
+  for (const [name, value] of Object.entries(body)) {
+    if (!known.includes(name) && name !== 'links') extra[name] = value;
+  }
+  return JSON.stringify(extra);
+}
+
+/** Resource options after a change: null removes one. */
+export function mergeOptions(before: string, changes: Readonly<Record<string, unknown>> | undefined): string {
+  const merged = { ...(JSON.parse(before) as Record<string, unknown>), ...changes };
+  return JSON.stringify(Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== null)));
+}
+
+/** Refuses a change to a row marked `immutable`, unless the change itself takes the mark away. */
+export function refuseImmutable(
+  row: { readonly id: string; readonly options: string },
+  what: string,
+  changes?: Readonly<Record<string, unknown>>,
+): void {
+  const { immutable } = JSON.parse(row.options) as { immutable?: boolean };
+  if (!immutable) return;
+  const lifts = changes && 'immutable' in changes && changes.immutable !== true;
+  if (lifts) return;
+  throw forbidden(`Cannot modify or delete ${what} ${row.id}: it is marked immutable.`);
+}
