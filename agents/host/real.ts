@@ -28,10 +28,22 @@ export class RealHost implements Host {
     options: { readonly netns?: string; readonly logFile?: string } = {},
   ): Promise<number> {
     const [file, all] = inNamespace(command, args, options.netns);
-    const output = options.logFile ? { file: options.logFile, append: true as const } : ('ignore' as const);
-    const child = execa(file, all, { detached: true, cleanup: false, stdin: 'ignore', stdout: output, stderr: output, reject: false });
+    // a descriptor of its own: output that went through this process would end, with EPIPE, when this process does
+    const log = options.logFile ? await fs.open(options.logFile, 'a', 0o640) : null;
+    // execa takes any descriptor; its types know only literal numbers
+    const output = (log?.fd ?? 'ignore') as 'ignore';
+    const child = execa(file, all, {
+      detached: true,
+      cleanup: false,
+      stdin: 'ignore',
+      stdout: output,
+      stderr: output,
+      reject: false,
+    });
     child.unref();
-    if (child.pid === undefined) throw new CommandError([file, ...all].join(' '), null, '', 'could not be started');
+    await log?.close();
+    if (child.pid === undefined)
+      throw new CommandError([file, ...all].join(' '), null, '', 'could not be started');
     return child.pid;
   }
 
@@ -105,7 +117,9 @@ export class RealHost implements Host {
 
   async stat(path: string) {
     const found = await absentIsNull(fs.stat(path));
-    return found && { size: found.size, mtimeMs: found.mtimeMs, isDirectory: found.isDirectory(), ino: found.ino };
+    return (
+      found && { size: found.size, mtimeMs: found.mtimeMs, isDirectory: found.isDirectory(), ino: found.ino }
+    );
   }
 
   async writeStream(path: string, source: NodeJS.ReadableStream, mode: number) {
@@ -151,7 +165,11 @@ export class RealHost implements Host {
 
 let temporaryCounter = 0;
 
-async function execute(command: string, args: readonly string[], options: CommandOptions): Promise<CommandResult> {
+async function execute(
+  command: string,
+  args: readonly string[],
+  options: CommandOptions,
+): Promise<CommandResult> {
   const [file, all] = inNamespace(command, args, options.netns);
   const timeout = options.timeoutMs ?? 30_000;
   const result = await execa(file, all, {
@@ -165,9 +183,15 @@ async function execute(command: string, args: readonly string[], options: Comman
   });
   const stderr = result.stderr ?? '';
   const shown = [file, ...all].join(' ');
-  if (result.timedOut) throw new CommandError(shown, null, stderr, `still running after ${timeout} ms, killed`);
+  if (result.timedOut)
+    throw new CommandError(shown, null, stderr, `still running after ${timeout} ms, killed`);
   if (result.exitCode === undefined) {
-    throw new CommandError(shown, null, stderr, result.originalMessage ?? `ended by ${result.signal ?? 'an unknown cause'}`);
+    throw new CommandError(
+      shown,
+      null,
+      stderr,
+      result.originalMessage ?? `ended by ${result.signal ?? 'an unknown cause'}`,
+    );
   }
   if (!(options.okCodes ?? [0]).includes(result.exitCode)) {
     throw new CommandError(shown, result.exitCode, stderr, `exit code ${result.exitCode}`);
@@ -175,7 +199,11 @@ async function execute(command: string, args: readonly string[], options: Comman
   return { stdout: result.stdout ?? '', stderr, exitCode: result.exitCode };
 }
 
-function inNamespace(command: string, args: readonly string[], netns: string | undefined): [string, string[]] {
+function inNamespace(
+  command: string,
+  args: readonly string[],
+  netns: string | undefined,
+): [string, string[]] {
   return netns === undefined ? [command, [...args]] : ['ip', ['netns', 'exec', netns, command, ...args]];
 }
 

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 
 /** `maru agent`: runs a host's agent in the foreground. */
 export function addAgentCommand(program: Command): void {
@@ -6,7 +6,12 @@ export function addAgentCommand(program: Command): void {
     .command('agent')
     .description("Run this host's agent: makes libvirt, disks and networking match what the controller wants")
     .option('--config <file>', 'configuration file', '/etc/maru/maru.yaml')
-    .option('--join <token>', 'one-time token for the first contact (maru host token)')
+    // in the environment it is not in the list of processes
+    .addOption(
+      new Option('--join <token>', 'one-time token for the first contact (maru host token)').env(
+        'MARU_JOIN_TOKEN',
+      ),
+    )
     .option('--simulate', 'pretend: nothing on this machine is touched, and the host is marked as simulated')
     .addHelpText(
       'after',

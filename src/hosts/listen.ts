@@ -1,4 +1,4 @@
-import { Server as NetServer } from 'node:net';
+import type { Server as NetServer } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { splitAddress } from '../net/listen-address.js';
 
@@ -30,7 +30,10 @@ export async function listenApi(
 
 const HANDLE_TIMEOUT_MS = 10_000;
 
-/** Asks the parent for its socket; the answer may also come unasked. */
+/**
+ * Asks the parent for its socket; the answer may also come unasked. Parents best send the bare handle: of a net.Server, Node makes one
+ * here that accepts, and drops, clients who waited in the queue before our server takes over.
+ */
 function handleFromParent(): Promise<NetServer> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
@@ -40,10 +43,10 @@ function handleFromParent(): Promise<NetServer> {
       );
     }, HANDLE_TIMEOUT_MS);
     const take = (_message: unknown, handle: unknown) => {
-      if (!(handle instanceof NetServer)) return;
+      if (!handle) return;
       clearTimeout(timer);
       process.off('message', take);
-      resolve(handle);
+      resolve(handle as NetServer);
     };
     process.on('message', take);
     process.send?.({ type: 'listen' });

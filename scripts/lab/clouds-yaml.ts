@@ -1,0 +1,28 @@
+import { stringify } from 'yaml';
+import type { Credentials } from './cloud.js';
+import { machine } from './commands.js';
+import { type LabNames, labFiles } from './names.js';
+
+/** Writes clouds.yaml (0600) with one entry for each pair of a name and credentials. */
+export async function writeClouds(
+  lab: LabNames,
+  endpoint: string,
+  clouds: Readonly<Record<string, Credentials>>,
+): Promise<void> {
+  const entries = Object.entries(clouds).map(([name, { username, password, project }]) => [
+    name,
+    {
+      region_name: 'RegionOne',
+      identity_api_version: 3,
+      auth: {
+        auth_url: `${endpoint}/identity/v3`,
+        username,
+        password,
+        project_name: project,
+        user_domain_name: 'Default',
+        project_domain_name: 'Default',
+      },
+    },
+  ]);
+  await machine.writeFile(labFiles(lab).clouds, stringify({ clouds: Object.fromEntries(entries) }), 0o600);
+}
