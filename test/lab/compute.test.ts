@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createComputePart } from '../../agents/compute/part.js';
-import { createStoragePart } from '../../agents/storage/part.js';
 import { consoleLog } from '../../agents/storage/paths.js';
-import { objectKey, specObject } from '../../src/protocol/keys.js';
+import { objectKey } from '../../src/protocol/keys.js';
 import type { ObjectReport } from '../../src/protocol/messages.js';
-import type { ObjectKey, ServerObject, Spec } from '../../src/protocol/objects.js';
-import { imageOf, memoryLog, serverObject, specOf } from '../support/guests.js';
-import { LabHost, LIBVIRT_URI, textOf, until } from '../support/lab-host.js';
+import type { ObjectKey, ServerObject } from '../../src/protocol/objects.js';
+import { computeAgent } from '../support/compute-agent.js';
+import { imageOf, serverObject, specOf, tombstone } from '../support/guests.js';
+import { LabHost, textOf, until } from '../support/lab-host.js';
 
 const TINY = new URL('../../build/images/tiny.qcow2', import.meta.url).pathname;
 
@@ -19,35 +18,8 @@ beforeAll(async () => {
 });
 afterAll(() => host?.stop());
 
-/** An agent's storage and compute over the lab host; several may follow each other, as after restarts. */
-function agent(bootId = 'boot-1') {
-  const log = memoryLog();
-  const stateDir = `${host.directory}/state`;
-  const storage = createStoragePart({
-    host,
-    stateDir,
-    log,
-    fetchImage: async () => image.open(),
-    diskUser: (path) => compute.diskUser(path),
-  });
-  const compute = createComputePart({
-    host,
-    stateDir,
-    libvirtUri: LIBVIRT_URI,
-    virtType: 'qemu',
-    bootId,
-    storage,
-    portReady: () => null,
-    shutdownTimeoutMs: 2_000,
-    log,
-  });
-  const apply = async (spec: Spec, changed: ReadonlySet<ObjectKey> | null = null) => [
-    ...(await storage.apply({ spec, changed })),
-    ...(await compute.apply({ spec, changed })),
-  ];
-  const plan = async (spec: Spec) => [...(await storage.plan(spec)), ...(await compute.plan(spec))];
-  return { storage, compute, apply, plan, stateDir, log, close: () => compute.close?.() };
-}
+const agent = (bootId = 'boot-1') =>
+  computeAgent(host, `${host.directory}/state`, async () => image.open(), bootId);
 
 function tiny(given: Partial<ServerObject> = {}): ServerObject {
   const disk = {
@@ -59,10 +31,6 @@ function tiny(given: Partial<ServerObject> = {}): ServerObject {
     boot_index: 1,
   } as const;
   return serverObject({ disks: [{ ...disk, image: image.image }], ...given });
-}
-
-function tombstone(server: ServerObject): Spec {
-  return { [objectKey('server', server.id)]: specObject<'server'>(server, true) };
 }
 
 const power = (reports: readonly ObjectReport[]) =>

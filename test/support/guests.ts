@@ -61,6 +61,11 @@ export function specOf(...servers: readonly ServerObject[]): Spec {
   );
 }
 
+/** A spec that has this server destroyed. */
+export function tombstone(server: ServerObject): Spec {
+  return { [objectKey('server', server.id)]: specObject<'server'>(server, true) };
+}
+
 /** A reference to an image file, and the function that opens it. */
 export async function imageOf(file: string, disk_format: ImageRef['disk_format']) {
   const id = randomUUID();
