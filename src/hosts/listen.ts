@@ -6,7 +6,8 @@ import { splitAddress } from '../net/listen-address.js';
  * Makes the API listen: on a socket inherited from whoever started the process, so that it can listen where the process itself
  * could not (another network namespace, a privileged port), or else on `config.listen`. Resolves with what it listens on.
  *
- * - `MARU_LISTEN=ipc`: the parent sends `{type: 'listen'}` with a server handle over Node's IPC.
+ * - `MARU_LISTEN=ipc`: we send `{type: 'listen'}` to the parent over Node's IPC; it answers with a socket: a listening
+ *   server or a bare handle.
  * - `LISTEN_FDS`, `LISTEN_PID`: systemd's socket activation, the first descriptor.
  */
 export async function listenApi(
