@@ -59,7 +59,7 @@ export async function troubledServers(
 
 /** How many there are of what operators count. */
 export async function resourceCounts(db: Reader): Promise<Record<string, number>> {
-  const count = async (table: 'host' | 'project' | 'user' | 'network' | 'router' | 'floating_ip') => {
+  const count = async (table: 'host' | 'user' | 'network' | 'router' | 'floating_ip') => {
     const row = await db
       .selectFrom(table)
       .select((eb) => eb.fn.countAll<number>().as('n'))
@@ -72,6 +72,12 @@ export async function resourceCounts(db: Reader): Promise<Record<string, number>
     .where('deleted_at', 'is', null)
     .groupBy('status')
     .execute();
+  // domains are projects too
+  const projects = await db
+    .selectFrom('project')
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .where('is_domain', '=', 0)
+    .executeTakeFirstOrThrow();
   const images = await db
     .selectFrom('image')
     .select((eb) => eb.fn.countAll<number>().as('n'))
@@ -79,7 +85,7 @@ export async function resourceCounts(db: Reader): Promise<Record<string, number>
     .executeTakeFirstOrThrow();
   return {
     hosts: await count('host'),
-    projects: await count('project'),
+    projects: Number(projects.n),
     users: await count('user'),
     images: Number(images.n),
     networks: await count('network'),

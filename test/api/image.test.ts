@@ -205,7 +205,9 @@ describe.each(DIALECTS)('image API on %s', (dialect) => {
       '/v2/images?limit=2&sort=name:asc&visibility=shared&owner=' +
       (await cloud.projectUser('carol')).projectId;
     while (next) {
-      const page = (await cloud.request('GET', `/image${next}`, { token: carol })).json;
+      const page: { images: { name: string }[]; next?: string } = (
+        await cloud.request('GET', `/image${next}`, { token: carol })
+      ).json;
       expect(page.images.length).toBeLessThanOrEqual(2);
       seen.push(...page.images.map((i: { name: string }) => i.name));
       next = page.next;

@@ -13,19 +13,21 @@ export function identityVersion(publicUrl: string) {
 
 /** Version discovery: open to everybody. */
 export const versionOperations: readonly Operation[] = [
-  {
-    method: 'GET',
-    path: '/',
-    policy: null,
-    summary: 'list versions',
-    status: 300,
-    handler: ({ app }) =>
-      new OpReply(
-        300,
-        { versions: { values: [identityVersion(app.config.public_url)] } },
-        { location: `${app.config.public_url}/identity/v3/`, vary: 'X-Auth-Token' },
-      ),
-  },
+  ...['', '/'].map(
+    (path): Operation => ({
+      method: 'GET',
+      path,
+      policy: null,
+      summary: 'list versions',
+      status: 300,
+      handler: ({ app }) =>
+        new OpReply(
+          300,
+          { versions: { values: [identityVersion(app.config.public_url)] } },
+          { location: `${app.config.public_url}/identity/v3/`, vary: 'X-Auth-Token' },
+        ),
+    }),
+  ),
   {
     method: 'GET',
     path: '/v3',

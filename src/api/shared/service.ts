@@ -195,7 +195,7 @@ function unauthorized(): MaruError {
 }
 
 function noRoute(service: Service, request: FastifyRequest): Problem {
-  const path = request.url.split('?')[0]!.slice(service.prefix.length) || '/';
+  const path = request.url.split('?')[0]!.slice(service.prefix.length);
   const allowed = service.methodNotAllowed ? allowedMethods(service, path) : [];
   const none = { type: 'HTTPNotFound', message: 'The resource could not be found.' };
   if (allowed.length === 0) return { status: 404, code: 'no-route', headers: {}, ...none };
