@@ -1,6 +1,6 @@
-import type { ServerFlavor, ServerImage, ServerKey } from '../core/server/facts.js';
 import type { PortOfServer } from '../core/port/of-servers.js';
 import { portsOfServers } from '../core/port/of-servers.js';
+import type { ServerFlavor, ServerImage, ServerKey } from '../core/server/facts.js';
 import type { DiskBody, GuestMetadata, ServerObject } from '../protocol/objects.js';
 import { hostsOfServerChange } from '../store/compute/placed.js';
 import { type ServerRow, serversOfHost } from '../store/compute/server.js';

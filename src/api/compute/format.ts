@@ -1,5 +1,11 @@
 import type { FastifyRequest } from 'fastify';
-import { type FormattedProblem, htmlPage, type Problem, type ProblemFormat, prefers } from '../shared/problem.js';
+import {
+  type FormattedProblem,
+  htmlPage,
+  type Problem,
+  type ProblemFormat,
+  prefers,
+} from '../shared/problem.js';
 
 const JSON_TYPE = 'application/json; charset=UTF-8';
 

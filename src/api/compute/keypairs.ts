@@ -1,6 +1,6 @@
-import { createKeypair, deleteKeypair, getKeypair } from '../../core/keypair/keypair.js';
-import type { KeyType } from '../../core/keypair/key.js';
 import { badRequest } from '../../core/errors.js';
+import type { KeyType } from '../../core/keypair/key.js';
+import { createKeypair, deleteKeypair, getKeypair } from '../../core/keypair/keypair.js';
 import { findKeypair, type KeypairRow, listKeypairs } from '../../store/compute/keypair.js';
 import { atLeast } from '../shared/microversion.js';
 import { type Operation, OpReply, type OpRequest, type Schema } from '../shared/operation.js';

@@ -37,7 +37,10 @@ export function integer(minimum: number, maximum = 2_147_483_647): Schema {
 }
 
 /** An object with exactly these properties, some required. */
-export function object(properties: Readonly<Record<string, Schema>>, required: readonly string[] = []): Schema {
+export function object(
+  properties: Readonly<Record<string, Schema>>,
+  required: readonly string[] = [],
+): Schema {
   return { type: 'object', properties, required, additionalProperties: false };
 }
 

@@ -9,10 +9,7 @@ export async function findServerGroup(db: Reader, id: string): Promise<ServerGro
 }
 
 export async function addGroupMember(tx: Tx, groupId: string, serverId: string): Promise<void> {
-  await tx
-    .insertInto('server_group_member')
-    .values({ group_id: groupId, server_id: serverId })
-    .execute();
+  await tx.insertInto('server_group_member').values({ group_id: groupId, server_id: serverId }).execute();
 }
 
 /** Hosts of the given servers. */

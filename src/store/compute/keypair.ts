@@ -8,11 +8,7 @@ export async function insertKeypair(tx: Tx, row: Omit<KeypairRow, 'internal_id'>
   return await tx.insertInto('keypair').values(row).returningAll().executeTakeFirstOrThrow();
 }
 
-export async function findKeypair(
-  db: Reader,
-  userId: string,
-  name: string,
-): Promise<KeypairRow | undefined> {
+export async function findKeypair(db: Reader, userId: string, name: string): Promise<KeypairRow | undefined> {
   return await db
     .selectFrom('keypair')
     .selectAll()

@@ -32,11 +32,7 @@ export async function readCapacities(db: Reader): Promise<Map<string, Map<string
 }
 
 /** Replaces a host's inventories and raises its generation. */
-export async function writeInventories(
-  tx: Tx,
-  hostId: string,
-  rows: readonly InventoryRow[],
-): Promise<void> {
+export async function writeInventories(tx: Tx, hostId: string, rows: readonly InventoryRow[]): Promise<void> {
   await tx
     .insertInto('resource_provider')
     .values({ host_id: hostId, generation: 1, updated_at: nowText() })

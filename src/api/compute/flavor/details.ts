@@ -1,6 +1,11 @@
-import { addFlavorAccess, listFlavorAccess, removeFlavorAccess } from '../../../core/flavor/access.js';
-import { deleteExtraSpec, noSuchSpec, readExtraSpecs, setExtraSpecs } from '../../../core/flavor/extra-specs.js';
 import { badRequest } from '../../../core/errors.js';
+import { addFlavorAccess, listFlavorAccess, removeFlavorAccess } from '../../../core/flavor/access.js';
+import {
+  deleteExtraSpec,
+  noSuchSpec,
+  readExtraSpecs,
+  setExtraSpecs,
+} from '../../../core/flavor/extra-specs.js';
 import type { Operation, OpRequest, Schema } from '../../shared/operation.js';
 import { validate } from '../../shared/validate.js';
 import { ADMIN, ANYBODY, policy } from '../policy.js';
@@ -45,7 +50,12 @@ export const flavorDetailOperations: readonly Operation[] = [
     summary: 'Set extra specs',
     body: envelope('extra_specs', SPECS),
     status: 200,
-    handler: async ({ app, ctx, params, body }: OpRequest<{ extra_specs: Record<string, string | number> }>) => {
+    handler: async ({
+      app,
+      ctx,
+      params,
+      body,
+    }: OpRequest<{ extra_specs: Record<string, string | number> }>) => {
       const specs = texts(body.extra_specs);
       await setExtraSpecs(app, ctx, params.flavor_id!, specs);
       return { extra_specs: specs };

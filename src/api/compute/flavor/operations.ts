@@ -19,13 +19,23 @@ const SORT_KEYS: Readonly<Record<string, string>> = {
 
 const FLAVOR: Readonly<Record<string, Schema>> = {
   name: NAME,
-  id: { type: ['string', 'number', 'null'], minLength: 1, maxLength: 255, pattern: '^(?! )[a-zA-Z0-9. _-]+(?<! )$' },
+  id: {
+    type: ['string', 'number', 'null'],
+    minLength: 1,
+    maxLength: 255,
+    pattern: '^(?! )[a-zA-Z0-9. _-]+(?<! )$',
+  },
   ram: integer(1),
   vcpus: integer(1),
   disk: integer(0),
   'OS-FLV-EXT-DATA:ephemeral': integer(0),
   swap: integer(0),
-  rxtx_factor: { type: ['number', 'string'], pattern: '^[0-9]+(\\.[0-9]+)?$', exclusiveMinimum: 0, maximum: 3.40282e38 },
+  rxtx_factor: {
+    type: ['number', 'string'],
+    pattern: '^[0-9]+(\\.[0-9]+)?$',
+    exclusiveMinimum: 0,
+    maximum: 3.40282e38,
+  },
   'os-flavor-access:is_public': BOOLEAN,
 };
 const REQUIRED = ['name', 'ram', 'vcpus', 'disk'];
@@ -140,7 +150,8 @@ async function create(request: OpRequest<FlavorBody>) {
 function amount(field: string, value: number | string, least: number): number {
   const number = Number(value);
   if (number >= least && number <= 2_147_483_647) return number;
-  const fault = number < least ? `less than the minimum of ${least}` : 'greater than the maximum of 2147483647';
+  const fault =
+    number < least ? `less than the minimum of ${least}` : 'greater than the maximum of 2147483647';
   throw badRequest(`Invalid input for field/attribute ${field}. Value: ${value}. ${value} is ${fault}`);
 }
 

@@ -1,0 +1,60 @@
+import type { Config } from '../../config.js';
+import { showVersion } from '../shared/microversion.js';
+import type { Service } from '../shared/service.js';
+import { discoveryOperations, MAX_VERSION, MIN_VERSION } from './discovery.js';
+import { flavorDetailOperations } from './flavor/details.js';
+import { flavorOperations } from './flavor/operations.js';
+import { computeFormat } from './format.js';
+import { keypairOperations } from './keypairs.js';
+import { ADMIN, MEMBER } from './policy.js';
+import { SERVER_ACTIONS, serverActionOperation } from './server/actions.js';
+import { serverDetailOperations } from './server/details.js';
+import { serverMetadataOperations } from './server/metadata.js';
+import { serverOperations } from './server/operations.js';
+import { serverTagOperations } from './server/tags.js';
+
+/** Policies that handlers check themselves: parts of replies, and requests with special wishes. */
+const RULES: Readonly<Record<string, string>> = {
+  'os_compute_api:os-extended-server-attributes': ADMIN,
+  'os_compute_api:servers:show:host_status': ADMIN,
+  'os_compute_api:servers:detail:get_all_tenants': ADMIN,
+  'os_compute_api:servers:create:forced_host': ADMIN,
+  'os_compute_api:compute:servers:create:requested_destination': ADMIN,
+  'os_compute_api:os-lock-server:unlock:unlock_override': ADMIN,
+  'os_compute_api:os-instance-actions:events:details': ADMIN,
+  'os_compute_api:os-instance-actions:events': MEMBER,
+  ...Object.fromEntries(Object.values(SERVER_ACTIONS).map(({ policy }) => [policy.name, policy.rule])),
+};
+
+/** The compute service (Nova's v2.1 API), mounted under `/compute`. */
+export function computeService(config: Config): Service {
+  return {
+    name: 'compute',
+    prefix: '/compute',
+    operations: [
+      ...discoveryOperations,
+      ...flavorOperations,
+      ...flavorDetailOperations,
+      ...keypairOperations,
+      ...serverOperations,
+      serverActionOperation,
+      ...serverMetadataOperations,
+      ...serverTagOperations,
+      ...serverDetailOperations,
+    ],
+    microversions: {
+      type: 'compute',
+      min: MIN_VERSION,
+      max: MAX_VERSION,
+      legacyHeader: 'x-openstack-nova-api-version',
+    },
+    format: computeFormat(`${config.public_url}/identity`),
+    rules: RULES,
+    headers: (requestId, version) => ({
+      'openstack-api-version': `compute ${showVersion(version)}`,
+      'x-openstack-nova-api-version': showVersion(version),
+      'x-compute-request-id': requestId,
+      vary: 'OpenStack-API-Version, X-OpenStack-Nova-API-Version',
+    }),
+  };
+}
