@@ -20,7 +20,9 @@ export async function commandIn(
 }
 
 /** Runs it with this process's terminal, and gives its exit code. */
-export async function labExec(lab: LabNames, place: string, command: readonly string[]): Promise<number> {
+export async function labExec(lab: LabNames, place: string, words: readonly string[]): Promise<number> {
+  const command = words[0] === '--' ? words.slice(1) : words;
+  if (command.length === 0) throw new Error('which command? e.g. maru lab exec host1 -- virsh list');
   const [file, args] = await commandIn(lab, place, command);
   const child = spawn(file, args, { stdio: 'inherit' });
   // the terminal sends these to the command as well, which decides

@@ -78,9 +78,8 @@ export function labFiles(lab: LabNames) {
     adminPassword: `${d}/controller/admin-password`,
     images: `${d}/images`,
     tinyImage: `${d}/images/tiny.qcow2`,
-    demoKey: `${d}/demo_ed25519`,
+    demoKey: `${d}/demo_key`,
     demoPassword: `${d}/demo-password`,
-    knownHosts: `${d}/demo_known_hosts`,
     /** Where each host sees its own directory: the same path on all of them, as on real machines. */
     hostMount: `${d}/host`,
     hostDirectory: (host: string) => `${d}/hosts/${host}`,
