@@ -2,20 +2,23 @@ import { mkdir } from 'node:fs/promises';
 import { createApi } from './api/api.js';
 import { allServices } from './api/services.js';
 import { type Config, loadConfig } from './config.js';
-import { onHostFacts } from './core/allocation/inventory.js';
 import type { App } from './core/app.js';
-import { ImageFiles } from './core/image/files.js';
-import { resetInterruptedUploads } from './core/image/upload.js';
+import { createDefaultFlavors } from './core/flavor/defaults.js';
 import { bootstrapIdentity } from './core/identity/bootstrap.js';
 import { createIdentity } from './core/identity/identity.js';
+import { ImageFiles } from './core/image/files.js';
+import { resetInterruptedUploads } from './core/image/upload.js';
 import { RulePolicy } from './core/policy/engine.js';
+import { sweepServers } from './core/server/sweep.js';
+import { followHosts } from './core/server/wire.js';
 import { sweepDeletedVolumes } from './core/volume/change.js';
 import { onVolumeReports } from './core/volume/reports.js';
+import { serverKind } from './desired/server.js';
 import { volumeKind } from './desired/volume.js';
 import { Hosts } from './hosts/hosts.js';
 import { listenApi } from './hosts/listen.js';
-import { createLogger, type Logger } from './protocol/log.js';
 import { startPeriodic } from './periodic.js';
+import { createLogger, type Logger } from './protocol/log.js';
 import { Store } from './store/store.js';
 
 /** Runs a controller until SIGTERM or SIGINT. Rejects when it cannot start, with what is wrong. */
@@ -42,20 +45,25 @@ export async function startController(config: Config, log: Logger): Promise<{ cl
     config,
     store,
     log,
-    kinds: [volumeKind],
+    kinds: [serverKind, volumeKind],
     openImage: (id) => images.open(id),
   });
   const app: App = { config, store, log, identity, policy, hosts, images, auth: identity.tokens };
-  hosts.onFacts((tx, hostId, facts) => onHostFacts(tx, config, hostId, facts));
+  followHosts(app, hosts);
   hosts.onReport(onVolumeReports);
 
   const services = allServices(app);
   const api = await createApi(app, services);
   policy.verify();
-  await bootstrapIdentity(app, services.map((s) => s.name));
+  await bootstrapIdentity(
+    app,
+    services.map((s) => s.name),
+  );
+  await createDefaultFlavors(app);
   await resetInterruptedUploads(app);
   await hosts.start();
   const periodic = startPeriodic(log, [
+    { name: 'overdue servers', seconds: 5, run: () => sweepServers(app) },
     { name: 'deleted volumes', seconds: 5, run: () => sweepDeletedVolumes(app) },
   ]);
   log.info('ready', { listening: await listenApi(api, config) });

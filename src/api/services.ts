@@ -1,5 +1,6 @@
 import type { App } from '../core/app.js';
 import { adminService } from './admin/service.js';
+import { computeService } from './compute/service.js';
 import { identityService } from './identity/service.js';
 import { imageService } from './image/service.js';
 import type { Service } from './shared/service.js';
@@ -10,6 +11,7 @@ export function allServices(app: App): readonly Service[] {
   return [
     identityService(app),
     imageService(app.config),
+    computeService(app.config),
     volumeService(app.config),
     adminService(),
   ];

@@ -7,25 +7,10 @@ import { endAction } from './history.js';
 import { onFailedBuild } from './report.js';
 import { saveServer } from './save.js';
 
-const INTERVAL_MS = 5000;
-
-/** Ends what took longer than it may: nothing stays in BUILD, or on its way out, for ever. Gives a function that stops it. */
-export function startServerSweeper(app: App): () => void {
-  let running = false;
-  const timer = setInterval(() => {
-    if (running) return;
-    running = true;
-    sweepServers(app)
-      .catch((error) => app.log.error('sweeping servers failed', { error }))
-      .finally(() => {
-        running = false;
-      });
-  }, INTERVAL_MS);
-  timer.unref();
-  return () => clearInterval(timer);
-}
-
-/** One round of the sweeper; safe to run at any time, also by several controllers. */
+/**
+ * Ends what took longer than it may: nothing stays in BUILD, or on its way out, for ever. Run periodically; safe at any time, also
+ * by several controllers.
+ */
 export async function sweepServers(app: App): Promise<void> {
   for (const { id } of await overdueServers(app.store.read, nowText())) {
     await app.store.tx(async (tx) => {
