@@ -35,6 +35,8 @@ export function mortalHost(host: Host, dieAt: number, moment: 'before' | 'after'
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== 'function') return value;
       return (...args: unknown[]) => {
+        if (name === 'now') return Reflect.apply(value, target, args) as unknown;
+        if (dead && (name === 'openPipe' || name === 'kill')) throw new Error('the agent is dead');
         if (dead) return Promise.reject(new Error('the agent is dead'));
         const call = () => Reflect.apply(value, target, args) as unknown;
         if (!CHANGES.has(String(name))) return call();
