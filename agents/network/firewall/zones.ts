@@ -1,0 +1,61 @@
+import type { NetworkContext } from '../config.js';
+
+const FIRST = 1;
+const LAST = 65_535;
+
+/**
+ * Numbers of the conntrack zones of this host's networks. They are kept on disk: a network whose number changed would lose
+ * its connections.
+ */
+export class ZoneNumbers {
+  readonly #context: NetworkContext;
+  #numbers: Map<string, number> | null = null;
+  #dirty = false;
+
+  constructor(context: NetworkContext) {
+    this.#context = context;
+  }
+
+  get #file(): string {
+    return `${this.#context.config.state_dir}/network/zones.json`;
+  }
+
+  /** Reads the file once. */
+  async load(): Promise<void> {
+    if (this.#numbers) return;
+    const text = await this.#context.host.readFileIfExists(this.#file);
+    this.#numbers = new Map(text === null ? [] : Object.entries(JSON.parse(text) as Record<string, number>));
+  }
+
+  /** The number of a network's zone; a new one is the lowest that is free. */
+  of(networkId: string): number {
+    const numbers = this.#numbers!;
+    const known = numbers.get(networkId);
+    if (known !== undefined) return known;
+    const used = new Set(numbers.values());
+    let number = FIRST;
+    while (used.has(number)) number++;
+    if (number > LAST) throw new Error(`all ${LAST} conntrack zones of this host are in use`);
+    numbers.set(networkId, number);
+    this.#dirty = true;
+    return number;
+  }
+
+  /** Gives back the numbers of networks that are gone. */
+  keepOnly(networkIds: ReadonlySet<string>): void {
+    for (const id of this.#numbers!.keys()) {
+      if (networkIds.has(id)) continue;
+      this.#numbers!.delete(id);
+      this.#dirty = true;
+    }
+  }
+
+  /** Writes the numbers if they changed: before they are used. */
+  async save(): Promise<void> {
+    if (!this.#dirty) return;
+    const { host, config } = this.#context;
+    await host.makeDirectory(`${config.state_dir}/network`, 0o755);
+    await host.writeFile(this.#file, `${JSON.stringify(Object.fromEntries(this.#numbers!))}\n`, 0o600);
+    this.#dirty = false;
+  }
+}

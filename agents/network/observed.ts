@@ -1,0 +1,114 @@
+import { eachLimited } from './concurrency.js';
+import type { NetworkContext } from './config.js';
+import type { DesiredHost } from './desired.js';
+import { type ObservedDnsmasq, observeDnsmasq } from './dhcp/process.js';
+import { type ObservedSets, observeSets } from './firewall/ipset/sets.js';
+import type { ObservedTables } from './firewall/iptables/model.js';
+import { observeTables } from './firewall/iptables/observe.js';
+import { type ObservedTable, observeTable } from './firewall/nft/observe.js';
+import { PORT_SECURITY, ZONES } from './firewall/nft/tables.js';
+import { HOST_SYSCTLS, readSysctls } from './firewall/sysctls.js';
+import type { LinksObserved } from './links/model.js';
+import { observeLinks } from './links/observe.js';
+import type { ObservedNamespace } from './namespace/model.js';
+import { listNamespaces, observeNamespace } from './namespace/observe.js';
+
+/** What can be read again by itself. */
+export type Region = 'links' | 'sysctls' | 'port-security' | 'zones' | 'tables' | 'sets' | 'namespaces';
+
+const REGIONS: readonly Region[] = [
+  'links',
+  'sysctls',
+  'port-security',
+  'zones',
+  'tables',
+  'sets',
+  'namespaces',
+];
+
+/**
+ * What the host has, as last read or changed by us. Every successful change is noted here, so an apply reads nothing that
+ * it knows; a region in which something failed is read again before the next apply.
+ */
+export class ObservedHost {
+  links: LinksObserved = { links: new Map(), fdb: new Map() };
+  sysctls = new Map<string, string>();
+  portSecurity: ObservedTable = { version: null, rules: 0, elements: new Map() };
+  zones: ObservedTable = { version: null, rules: 0, elements: new Map() };
+  tables: ObservedTables = new Map();
+  sets: ObservedSets = new Map();
+  /** Names of our namespaces. */
+  names = new Set<string>();
+  readonly namespaces = new Map<string, ObservedNamespace>();
+  readonly dnsmasq = new Map<string, ObservedDnsmasq>();
+  /** Directories of dnsmasq processes, by network. */
+  dnsmasqDirectories = new Set<string>();
+  readonly #stale = new Set<Region>(REGIONS);
+
+  /** Has a region read again before it is used next; without argument, everything. */
+  markStale(region?: Region): void {
+    for (const each of region ? [region] : REGIONS) this.#stale.add(each);
+  }
+
+  /** Forgets one namespace, so that it is read again. */
+  forgetNamespace(name: string): void {
+    this.namespaces.delete(name);
+  }
+
+  /** Reads what is stale of the host's own namespace, all at once. */
+  async refresh(context: NetworkContext): Promise<void> {
+    const reads: Record<Region, () => Promise<void>> = {
+      links: async () => {
+        this.links = await observeLinks(context);
+      },
+      sysctls: async () => {
+        this.sysctls = await readSysctls(context, Object.keys(HOST_SYSCTLS));
+      },
+      'port-security': async () => {
+        this.portSecurity = await observeTable(context, PORT_SECURITY);
+      },
+      zones: async () => {
+        this.zones = await observeTable(context, ZONES);
+      },
+      tables: async () => {
+        this.tables = await observeTables(context, [4, 6]);
+      },
+      sets: async () => {
+        this.sets = await observeSets(context);
+      },
+      namespaces: async () => {
+        this.names = new Set(await listNamespaces(context));
+        this.dnsmasqDirectories = new Set(
+          await context.host.listDirectory(`${context.config.state_dir}/dhcp`),
+        );
+        this.namespaces.clear();
+        this.dnsmasq.clear();
+      },
+    };
+    await Promise.all(
+      [...this.#stale].map(async (region) => {
+        await reads[region]();
+        this.#stale.delete(region);
+      }),
+    );
+  }
+
+  /** Reads the namespaces and DHCP servers that are wanted and not known yet. */
+  async refreshNamespaces(context: NetworkContext, desired: DesiredHost): Promise<void> {
+    const unknown = [...desired.namespaces.values()].filter(
+      ({ name }) => this.names.has(name) && !this.namespaces.has(name),
+    );
+    await eachLimited(unknown, 4, async (namespace) => {
+      this.namespaces.set(namespace.name, await observeNamespace(context, namespace));
+    });
+    for (const { network_id } of desired.dhcps.values()) {
+      if (!this.dnsmasq.has(network_id))
+        this.dnsmasq.set(network_id, await observeDnsmasq(context, network_id));
+    }
+  }
+
+  /** Whether a device is known to be inside a namespace. */
+  hasDevice(netns: string, device: string): boolean {
+    return this.namespaces.get(netns)?.devices.has(device) ?? false;
+  }
+}

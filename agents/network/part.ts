@@ -1,0 +1,111 @@
+import { parseKey } from '../../src/protocol/keys.js';
+import type { ObjectReport, PlanStep } from '../../src/protocol/messages.js';
+import type { ObjectKey, ObjectKind, Spec } from '../../src/protocol/objects.js';
+import type { Part, ReconcileRequest } from '../part.js';
+import { Serial } from './concurrency.js';
+import type { NetworkContext } from './config.js';
+import { type DesiredHost, desiredHost } from './desired.js';
+import type { DesiredFirewall } from './firewall/desired.js';
+import { ZoneNumbers } from './firewall/zones.js';
+import { Failures, objectsOf, SHARED } from './model.js';
+import { ObservedHost } from './observed.js';
+import { planSteps } from './plan.js';
+import { reconcile } from './reconcile.js';
+
+/** Kinds of objects that this part brings about. */
+const KINDS: readonly ObjectKind[] = ['network', 'dhcp', 'port', 'security-group', 'group-members', 'router'];
+/** Kinds that stand on the host's own tables. */
+const FIREWALLED: readonly ObjectKind[] = ['network', 'port', 'security-group', 'group-members'];
+
+/** The network part of the agent: bridges, tunnels, ports, security groups, DHCP and routers of one host. */
+export function createNetworkPart(context: NetworkContext): Part {
+  return new NetworkPart(context);
+}
+
+class NetworkPart implements Part {
+  readonly name = 'network';
+  readonly #context: NetworkContext;
+  readonly #serial = new Serial();
+  readonly #observed = new ObservedHost();
+  readonly #zones: ZoneNumbers;
+  readonly #portCache: DesiredFirewall['cache'] = new Map();
+  /** Objects whose last report was an error: they are reported again once they are well. */
+  readonly #failed = new Set<ObjectKey>();
+
+  constructor(context: NetworkContext) {
+    this.#context = context;
+    this.#zones = new ZoneNumbers(context);
+  }
+
+  apply(request: ReconcileRequest): Promise<readonly ObjectReport[]> {
+    return this.#serial.run(async () => {
+      const { spec, changed } = request;
+      const failures = new Failures();
+      if (changed === null) this.#observed.markStale();
+      try {
+        const desired = await this.#compute(spec, failures);
+        await this.#zones.save();
+        await reconcile(this.#context, spec, desired, this.#observed, failures);
+      } catch (error) {
+        // reading the host failed: nothing is known of any object
+        this.#observed.markStale();
+        for (const key of reportedKeys(spec, changed)) failures.addThrown(key, error);
+      }
+      return this.#reports(spec, changed, failures);
+    });
+  }
+
+  plan(spec: Spec): Promise<readonly PlanStep[]> {
+    return this.#serial.run(async () => {
+      const failures = new Failures();
+      this.#observed.markStale();
+      const desired = await this.#compute(spec, failures);
+      return planSteps(this.#context, desired, this.#observed, failures);
+    });
+  }
+
+  async #compute(spec: Spec, failures: Failures): Promise<DesiredHost> {
+    const [context, observed] = [this.#context, this.#observed];
+    await Promise.all([this.#zones.load(), observed.refresh(context)]);
+    const desired = desiredHost(
+      spec,
+      {
+        config: context.config,
+        hasBridge: (name) => observed.links.links.has(name),
+        zoneOf: (networkId) => this.#zones.of(networkId),
+        portCache: this.#portCache,
+      },
+      failures,
+    );
+    this.#zones.keepOnly(new Set(objectsOf(spec, 'network').map(({ body }) => body.id)));
+    for (const key of this.#portCache.keys()) if (!spec[key]) this.#portCache.delete(key);
+    await observed.refreshNamespaces(context, desired);
+    return desired;
+  }
+
+  #reports(spec: Spec, changed: ReadonlySet<ObjectKey> | null, failures: Failures): ObjectReport[] {
+    const keys = new Set([...reportedKeys(spec, changed), ...failures.keys(), ...this.#failed]);
+    keys.delete(SHARED);
+    const reports: ObjectReport[] = [];
+    for (const key of keys) {
+      const object = spec[key];
+      const { kind } = parseKey(key);
+      const error = failures.get(key) ?? (FIREWALLED.includes(kind) ? failures.get(SHARED) : undefined);
+      if (error) {
+        this.#failed.add(key);
+        this.#context.log.error(error.message, { object: key, ...error });
+        reports.push({ key, revision: object?.revision ?? null, state: 'error', error });
+        continue;
+      }
+      this.#failed.delete(key);
+      const gone = !object || object.tombstone;
+      reports.push({ key, revision: object?.revision ?? null, state: gone ? 'gone' : 'applied' });
+    }
+    return reports;
+  }
+}
+
+function reportedKeys(spec: Spec, changed: ReadonlySet<ObjectKey> | null): ObjectKey[] {
+  const keys = changed === null ? (Object.keys(spec) as ObjectKey[]) : [...changed];
+  return keys.filter((key) => KINDS.includes(parseKey(key).kind));
+}

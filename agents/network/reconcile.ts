@@ -1,0 +1,134 @@
+import type { ObjectKey, Spec } from '../../src/protocol/objects.js';
+import { eachLimited } from './concurrency.js';
+import type { NetworkContext } from './config.js';
+import type { DesiredHost } from './desired.js';
+import { applyDnsmasq, removeDnsmasq } from './dhcp/process.js';
+import { applyFirewall, closePorts, openPorts, prepareFirewall } from './firewall/apply.js';
+import { applyFdb, applyLinks } from './links/apply.js';
+import { diffLinks, type LinksDiff } from './links/diff.js';
+import type { Failures } from './model.js';
+import { applyNamespace, prepareNamespace, removeNamespace } from './namespace/apply.js';
+import { namespaceOwner } from './namespace/model.js';
+import type { ObservedHost } from './observed.js';
+
+/**
+ * Makes the host what is desired. The order keeps ports closed until all their filters stand: base tables, closing,
+ * namespaces, devices, rules, opening; what nobody wants any more goes last.
+ */
+export async function reconcile(
+  context: NetworkContext,
+  spec: Spec,
+  desired: DesiredHost,
+  observed: ObservedHost,
+  failures: Failures,
+): Promise<void> {
+  await prepareFirewall(context, desired.firewall, observed, failures);
+  await closePorts(context, desired.firewall, observed, failures);
+  await eachLimited([...desired.namespaces.values()], 4, async (namespace) => {
+    const known = observed.names.has(namespace.name) ? observed.namespaces.get(namespace.name) : undefined;
+    await guard(failures, namespace.owner, async () => {
+      observed.namespaces.set(namespace.name, await prepareNamespace(context, namespace, known));
+      observed.names.add(namespace.name);
+    });
+  });
+  const newPeers = new Set<string>();
+  const links = diffLinks(
+    desired,
+    observed.links,
+    (netns, device) => observed.hasDevice(netns, device),
+    desired.named,
+  );
+  await makeLinks(context, links, observed, failures, newPeers);
+  await Promise.all([
+    eachLimited([...desired.namespaces.values()], 4, async (namespace) => {
+      const known = observed.namespaces.get(namespace.name);
+      if (!known || failures.has(namespace.owner)) return;
+      const clean = await applyNamespace(context, namespace, known, failures);
+      if (!clean) observed.forgetNamespace(namespace.name);
+    }),
+    applyFirewall(context, spec, desired.firewall, observed, failures),
+  ]);
+  await Promise.all([
+    openPorts(context, desired.firewall, observed, failures),
+    ...[...desired.dhcps].map(([key, dhcp]) =>
+      guard(failures, key, async () => {
+        if (failures.has(key)) return;
+        const found = observed.dnsmasq.get(dhcp.network_id) ?? { files: new Map(), running: false };
+        observed.dnsmasq.set(dhcp.network_id, found);
+        await applyDnsmasq(context, dhcp, found, newPeers.has(dhcp.port_id.slice(0, 11)));
+        observed.dnsmasqDirectories.add(dhcp.network_id);
+      }),
+    ),
+  ]);
+  await removeLeftOvers(context, desired, links, observed, failures);
+}
+
+async function makeLinks(
+  context: NetworkContext,
+  links: LinksDiff,
+  observed: ObservedHost,
+  failures: Failures,
+  newPeers: Set<string>,
+): Promise<void> {
+  const clean = await applyLinks(
+    context,
+    links.make,
+    observed.links,
+    failures,
+    ({ netns, device, mac, mtu }) => {
+      newPeers.add(device.slice(3));
+      const namespace = observed.namespaces.get(netns);
+      if (!namespace) return;
+      namespace.devices.set(device, { mac, mtu, up: false, addresses: new Set() });
+      for (const [key, how] of namespace.routes)
+        if (how.includes(`dev ${device}`)) namespace.routes.delete(key);
+    },
+  );
+  const cleanFdb = await applyFdb(context, links.fdb, observed.links, failures);
+  if (!clean || !cleanFdb) observed.markStale('links');
+}
+
+/** Removes namespaces, DHCP servers and devices that bear our names and that no object of the spec names. */
+async function removeLeftOvers(
+  context: NetworkContext,
+  desired: DesiredHost,
+  links: LinksDiff,
+  observed: ObservedHost,
+  failures: Failures,
+): Promise<void> {
+  for (const networkId of leftOverDnsmasq(desired, observed)) {
+    await guard(failures, `dhcp/${networkId}`, async () => {
+      await removeDnsmasq(context, networkId);
+      observed.dnsmasq.delete(networkId);
+      observed.dnsmasqDirectories.delete(networkId);
+    });
+  }
+  const clean = await applyLinks(context, links.remove, observed.links, failures, () => {});
+  if (!clean) observed.markStale('links');
+  for (const name of leftOverNamespaces(desired, observed)) {
+    await guard(failures, namespaceOwner(name), async () => {
+      await removeNamespace(context, name);
+      observed.names.delete(name);
+      observed.namespaces.delete(name);
+    });
+  }
+}
+
+/** Networks whose dnsmasq nobody wants. */
+export function leftOverDnsmasq(desired: DesiredHost, observed: ObservedHost): string[] {
+  return [...observed.dnsmasqDirectories].filter((id) => !desired.named.has(`qdhcp-${id}`));
+}
+
+/** Namespaces of ours that nobody wants. */
+export function leftOverNamespaces(desired: DesiredHost, observed: ObservedHost): string[] {
+  return [...observed.names].filter((name) => !desired.named.has(name));
+}
+
+/** Runs something whose failure is one object's failure. */
+async function guard(failures: Failures, object: ObjectKey, action: () => Promise<void>): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    failures.addThrown(object, error);
+  }
+}
