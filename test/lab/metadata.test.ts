@@ -46,7 +46,17 @@ async function makeNamespace() {
 }
 
 async function ask(from: string, path: string, ...options: string[]) {
-  const args = ['-sS', '-m', '5', '--interface', from, '-w', '\n%{http_code}', ...options, `http://169.254.169.254${path}`];
+  const args = [
+    '-sS',
+    '-m',
+    '5',
+    '--interface',
+    from,
+    '-w',
+    '\n%{http_code}',
+    ...options,
+    `http://169.254.169.254${path}`,
+  ];
   const { stdout } = await host.read('curl', args, { netns });
   const end = stdout.lastIndexOf('\n');
   return { status: Number(stdout.slice(end + 1)), body: stdout.slice(0, end) };
@@ -89,14 +99,23 @@ describe('the metadata service', () => {
     const other = await ask('198.51.100.6', '/openstack/2012-08-10/meta_data.json');
     expect(JSON.parse(other.body).uuid).toBe(two.id);
     expect(JSON.parse(other.body).random_seed).toBeUndefined();
-    const forged = await ask('198.51.100.7', '/openstack/latest/meta_data.json', '-H', 'X-Forwarded-For: 198.51.100.5');
+    const forged = await ask(
+      '198.51.100.7',
+      '/openstack/latest/meta_data.json',
+      '-H',
+      'X-Forwarded-For: 198.51.100.5',
+    );
     expect(forged.status).toBe(404);
   });
 
   test.each([
     ['/', 200, /^1\.0\n[\s\S]*\nlatest$/],
     ['/openstack', 200, /^2012-08-10\n[\s\S]*\n2020-10-14\nlatest$/],
-    ['/openstack/latest/', 200, /^meta_data.json\nuser_data\npassword\nvendor_data.json\nnetwork_data.json\nvendor_data2.json$/],
+    [
+      '/openstack/latest/',
+      200,
+      /^meta_data.json\nuser_data\npassword\nvendor_data.json\nnetwork_data.json\nvendor_data2.json$/,
+    ],
     ['/openstack/latest/user_data', 200, /^#!\/bin\/sh\necho hi$/],
     ['/openstack/latest/vendor_data2.json', 200, /^{}$/],
     ['/openstack/2012-08-10/vendor_data2.json', 404, /Not Found/],
@@ -124,7 +143,9 @@ describe('the metadata service', () => {
     expect((await ask('198.51.100.5', '/openstack/latest/password', '-d', 'c2VjcmV0')).status).toBe(200);
     expect((await ask('198.51.100.5', '/openstack/latest/password', '-d', 'other')).status).toBe(409);
     expect((await ask('198.51.100.5', '/openstack/latest/password')).body).toBe('c2VjcmV0');
-    expect((await ask('198.51.100.5', '/openstack/latest/password', '-d', 'x'.repeat(2000))).status).toBe(400);
+    expect((await ask('198.51.100.5', '/openstack/latest/password', '-d', 'x'.repeat(2000))).status).toBe(
+      400,
+    );
   });
 
   test('follows a namespace that was made anew, and leaves one that is not wanted', async () => {

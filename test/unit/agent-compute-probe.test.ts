@@ -17,10 +17,14 @@ class ProbeHost extends RealHost {
   override read(command: string, args: readonly string[], options?: CommandOptions) {
     this.probes++;
     if (this.fails) return Promise.reject(this.fails);
-    return super.read(command, args.map((arg) => (arg === 'kvm' ? this.accel : arg === 'host' ? 'max' : arg)), {
-      ...options,
-      timeoutMs: 20_000,
-    });
+    return super.read(
+      command,
+      args.map((arg) => (arg === 'kvm' ? this.accel : arg === 'host' ? 'max' : arg)),
+      {
+        ...options,
+        timeoutMs: 20_000,
+      },
+    );
   }
 }
 
