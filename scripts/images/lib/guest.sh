@@ -11,7 +11,6 @@ guest_begin() {
   qemu=
   trap guest_end EXIT
   ip link set lo up
-  where=(-p 2222 127.0.0.1)
 }
 
 guest_end() {
@@ -20,7 +19,10 @@ guest_end() {
     printf -- '--- serial console:\n' >&2
     tail -n 40 "$serial" >&2
   fi
-  for pid in "${pids[@]}" $qemu; do kill -9 "$pid" 2>/dev/null || true; done
+  for pid in "${pids[@]}" $qemu; do
+    disown "$pid" 2>/dev/null || true
+    kill -9 "$pid" 2>/dev/null || true
+  done
   rm -rf "$work"
 }
 
@@ -53,14 +55,16 @@ drive_iso() {
 guest_start() {
   local machine=$1 memory=$2
   shift 2
-  # A hot-plugged device needs a port on q35, which has none to spare by itself.
   rm -f "$serial" "$work/qmp" "$work/console"
   qemu-system-x86_64 -machine "$machine,accel=tcg" -cpu qemu64 -m "$memory" -display none -device virtio-rng-pci \
     -chardev "socket,id=console,path=$work/console,server=on,wait=off,logfile=$serial" -serial chardev:console \
     -qmp "unix:$work/qmp,server=on,wait=off" "$@" &
   qemu=$!
-  where=(-p 2222 127.0.0.1)
   booted=$SECONDS
+  case $* in
+    *"${user_network[*]}"*) where=(-p 2222 127.0.0.1) ;;
+    *) where=(10.77.0.10) ;;
+  esac
 }
 
 guest_stop() {
@@ -78,6 +82,7 @@ boot_marker() {
     sleep 0.1
   done
   say "booted in $((SECONDS - booted)) s"
+  booted=$SECONDS
 }
 
 # marker NAME: a field of the last boot marker.
@@ -90,8 +95,6 @@ guest() {
 }
 
 keyscan() { ssh-keyscan -T 20 -t ed25519 "${where[@]}" 2>/dev/null | cut -d' ' -f2-; }
-
-via_bridge() { where=(10.77.0.10); }
 
 expect() { # WHAT WANTED GOT
   [ "$2" = "$3" ] || die "$1: expected '$2', got '$3'"
