@@ -58,21 +58,17 @@ export class NetworkLab {
   async dhcp(guest: Machine): Promise<Record<string, string>> {
     const script = join(this.#directory, 'udhcpc');
     await writeFile(script, DHCP_SCRIPT, { mode: 0o755 });
+    const request = ['-O', 'mtu', '-O', 'staticroutes', '-s', script];
     const { stdout } = await guest.exec('busybox', [
       'udhcpc',
       '-i',
       'eth0',
-      '-n',
-      '-q',
-      '-f',
+      '-nqf',
       '-t',
       '5',
       '-T',
       '1',
-      '-O',
-      'mtu',
-      '-s',
-      script,
+      ...request,
     ]);
     return Object.fromEntries(
       stdout
