@@ -1,0 +1,118 @@
+import { splitAddress } from '../src/net/listen-address.js';
+import { createLogger, type Logger } from '../src/protocol/log.js';
+import { Agent, agentUrl, certificateAddresses } from './agent.js';
+import { composeParts } from './compose.js';
+import { probeVirtualisation } from './compute/probe.js';
+import { type AgentConfig, loadAgentConfig } from './config.js';
+import { gatherFacts, readBootId, readUsage } from './facts.js';
+import type { Host } from './host/host.js';
+import { RealHost } from './host/real.js';
+import { SpecStore, type StateFiles } from './spec-store.js';
+import { Controller } from './transport/controller.js';
+import { type Identity, isFromToken, join, loadIdentity } from './transport/identity.js';
+
+export interface RunOptions {
+  /** Pretend: a machine in memory instead of this one. */
+  readonly simulate?: boolean;
+  /** One-time token for the first contact. */
+  readonly join?: string;
+}
+
+/** Runs a host's agent until the process is told to end (SIGTERM, SIGINT). Guests and network stay as they are then. */
+export async function runAgent(configFile: string, options: RunOptions = {}): Promise<void> {
+  const config = loadAgentConfig(configFile);
+  const log = createLogger(config.log_level, { host: config.name });
+  const agent = await startAgent(config, options, log);
+  const signal = await new Promise<string>((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name));
+  });
+  log.info('agent ends', { signal });
+  await agent.close();
+}
+
+/** Joins if need be, composes the parts on the real or a simulated host, and starts. */
+export async function startAgent(config: AgentConfig, options: RunOptions, log: Logger): Promise<Agent> {
+  const files = new RealHost();
+  await files.makeDirectory(config.state_dir, 0o711);
+  // the environment too: an argument list can be read by every user of the machine
+  const identity = await identify(files, config, options.join ?? process.env.MARU_JOIN_TOKEN, log);
+  const host: Host = options.simulate ? await simulatedHost(config) : files;
+  const bootId = await readBootId(host);
+  const virtualisation = await probeVirtualisation({
+    host,
+    override: config.virt_type,
+    stateDir: config.state_dir,
+    bootId,
+  });
+  const controller = new Controller(identity);
+  const parts = composeParts({
+    host,
+    config,
+    virtType: virtualisation.type,
+    bootId,
+    fetchImage: (id) => controller.image(id),
+    log,
+  });
+  const agent = new Agent({
+    config,
+    identity,
+    controller,
+    files,
+    specs: new SpecStore(files, config.state_dir, config.max_removal_share),
+    parts,
+    bootId,
+    facts: () =>
+      gatherFacts(
+        host,
+        config,
+        { type: host.simulated ? 'fake' : virtualisation.type, reason: virtualisation.reason },
+        virtualisation.warnings,
+      ),
+    usage: async () => await readUsage(host, config.state_dir, await parts.compute.runningGuests()),
+    consoleOutput: (serverId, lines) => parts.compute.consoleOutput(serverId, lines),
+    log,
+  });
+  const { port } = await agent.start();
+  log.info('agent started', {
+    url: agentUrl(config, port),
+    controller: identity.controller,
+    virt_type: virtualisation.type,
+    simulated: host.simulated,
+  });
+  return agent;
+}
+
+/** Loaded only for simulation: an agent of a real host does not carry the pretended one. */
+async function simulatedHost(config: AgentConfig): Promise<Host> {
+  const { createFakeHost } = await import('./host/fake.js');
+  return createFakeHost({ hostname: config.name, physicalBridges: Object.values(config.physical_networks) });
+}
+
+async function identify(
+  files: StateFiles,
+  config: AgentConfig,
+  token: string | undefined,
+  log: Logger,
+): Promise<Identity> {
+  const known = await loadIdentity(files, config.state_dir, config.controller);
+  if (known && known.name !== config.name) {
+    throw new Error(
+      `${config.state_dir} belongs to host '${known.name}', the configuration names '${config.name}': give the host another state_dir, or its old name back`,
+    );
+  }
+  if (known && (token === undefined || isFromToken(known, token))) return known;
+  if (token === undefined) {
+    throw new Error(
+      `this host has not joined: make a token on the controller with \`maru host token --name ${config.name}\`, then start with --join TOKEN or with the token in MARU_JOIN_TOKEN`,
+    );
+  }
+  const identity = await join(files, config.state_dir, token, {
+    name: config.name,
+    controller: config.controller,
+    agentUrl: agentUrl(config, splitAddress(config.listen).port),
+    addresses: certificateAddresses(config),
+    underlayIp: config.underlay_ip,
+  });
+  log.info('joined', { controller: identity.controller, host_id: identity.host_id });
+  return identity;
+}

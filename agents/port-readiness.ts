@@ -1,0 +1,41 @@
+import type { ObjectError, ObjectReport } from '../src/protocol/messages.js';
+import type { Part } from './part.js';
+
+/** The network part, with an answer to whether a port's tap is plugged and its firewall complete. */
+export interface NetworkWithPorts {
+  readonly part: Part;
+  /** Null once the port was applied; else why a guest must not start with it. */
+  portReady(portId: string): ObjectError | null;
+}
+
+/** Remembers what the network part reported of each port. */
+export function watchPorts(network: Part): NetworkWithPorts {
+  const ports = new Map<string, ObjectReport>();
+  const part: Part = {
+    name: network.name,
+    async apply(request) {
+      const reports = await network.apply(request);
+      for (const report of reports) {
+        if (!report.key.startsWith('port/')) continue;
+        if (report.state === 'gone') ports.delete(report.key);
+        else ports.set(report.key, report);
+      }
+      return reports;
+    },
+    plan: (spec) => network.plan(spec),
+    ...(network.orphans ? { orphans: (spec) => network.orphans?.(spec) ?? Promise.resolve([]) } : {}),
+    ...(network.watch ? { watch: (changed) => network.watch?.(changed) } : {}),
+    ...(network.housekeeping ? { housekeeping: async (spec) => network.housekeeping?.(spec) } : {}),
+    close: async () => network.close?.(),
+  };
+  return {
+    part,
+    portReady(portId) {
+      const report = ports.get(`port/${portId}`);
+      if (!report) return { message: `port ${portId} is not set up on this host yet` };
+      if (report.state === 'applied') return null;
+      const reason = report.error?.message ?? 'no reason given';
+      return { ...report.error, message: `port ${portId} could not be set up: ${reason}` };
+    },
+  };
+}
