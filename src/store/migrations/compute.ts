@@ -1,12 +1,17 @@
 import type { CreateTableBuilder, Kysely } from 'kysely';
+import { createServerRevisionTriggers } from './server-revision.js';
 
 /** Creates the tables of the compute service. */
-export async function createComputeTables(db: Kysely<unknown>, dialect: 'sqlite' | 'postgres'): Promise<void> {
+export async function createComputeTables(
+  db: Kysely<unknown>,
+  dialect: 'sqlite' | 'postgres',
+): Promise<void> {
   await createFlavorTables(db, dialect);
   await createServerTable(db, dialect);
   await createServerDetailTables(db);
   await createPlacementTables(db);
   await createHostGroupTables(db, dialect);
+  await createServerRevisionTriggers(db, dialect);
 }
 
 async function createFlavorTables(db: Kysely<unknown>, dialect: 'sqlite' | 'postgres'): Promise<void> {
