@@ -54,6 +54,7 @@ export async function createFloatingIp(
     fixed_port_id: null,
     fixed_ip_address: null,
     router_id: null,
+    status: 'DOWN',
     dns_name: given.dns_name,
     dns_domain: given.dns_domain,
   });
@@ -91,6 +92,7 @@ async function disassociate(tx: Tx, ctx: Context, floating: FloatingIp): Promise
     fixed_port_id: null,
     fixed_ip_address: null,
     router_id: null,
+    status: 'DOWN',
   });
   await recordAssociation(tx, ctx, floating);
 }
@@ -126,6 +128,7 @@ async function associate(
     fixed_port_id: port.id,
     fixed_ip_address: fixed.ip_address,
     router_id,
+    status: 'ACTIVE',
   });
   await recordAssociation(tx, ctx, floating);
   await recordAssociation(tx, ctx, updated!);

@@ -15,6 +15,7 @@ export async function removePort(tx: Tx, port: NetworkTables['port']): Promise<v
       fixed_port_id: null,
       fixed_ip_address: null,
       router_id: null,
+      status: 'DOWN',
     });
     await recordChange(tx, 'floating-ip', floating.id);
     if (floating.router_id) await recordChange(tx, 'router', floating.router_id);

@@ -192,6 +192,7 @@ async function createRouters(db: Kysely<unknown>): Promise<void> {
     .addColumn('fixed_port_id', 'text', (c) => c.references('port.id'))
     .addColumn('fixed_ip_address', 'text')
     .addColumn('router_id', 'text', (c) => c.references('router.id'))
+    .addColumn('status', 'text', (c) => c.notNull())
     .addColumn('dns_domain', 'text', (c) => c.notNull())
     .addColumn('dns_name', 'text', (c) => c.notNull())
     .addColumn('revision_number', 'integer', (c) => c.notNull())

@@ -172,3 +172,15 @@ async function freeUnheld(
       .execute();
   }
 }
+
+/** How many addresses of each subnet are taken. */
+export async function addressUse(db: Reader, subnetIds: readonly string[]): Promise<Map<string, number>> {
+  if (subnetIds.length === 0) return new Map();
+  const rows = await db
+    .selectFrom('ip_allocation')
+    .select((eb) => ['subnet_id', eb.fn.countAll<number>().as('n')])
+    .where('subnet_id', 'in', [...subnetIds])
+    .groupBy('subnet_id')
+    .execute();
+  return new Map(rows.map((row) => [row.subnet_id, Number(row.n)]));
+}

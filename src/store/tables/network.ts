@@ -151,6 +151,7 @@ export interface FloatingIpTable {
   fixed_port_id: string | null;
   fixed_ip_address: string | null;
   router_id: string | null;
+  status: 'ACTIVE' | 'DOWN';
   dns_domain: string;
   dns_name: string;
   revision_number: number;
