@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { consoleLog } from '../../agents/storage/paths.js';
+import { tapName } from '../../src/net/names.js';
 import { objectKey } from '../../src/protocol/keys.js';
 import type { ObjectReport } from '../../src/protocol/messages.js';
-import type { ObjectKey, ServerObject } from '../../src/protocol/objects.js';
+import type { ObjectKey, ServerObject, Spec } from '../../src/protocol/objects.js';
 import { computeAgent } from '../support/compute-agent.js';
 import { imageOf, serverObject, specOf, tombstone } from '../support/guests.js';
 import { LabHost, textOf, until } from '../support/lab-host.js';
@@ -18,8 +20,8 @@ beforeAll(async () => {
 });
 afterAll(() => host?.stop());
 
-const agent = (bootId = 'boot-1') =>
-  computeAgent(host, `${host.directory}/state`, async () => image.open(), bootId);
+const agent = (bootId = 'boot-1', shutdownTimeoutMs = 2_000) =>
+  computeAgent(host, `${host.directory}/state`, async () => image.open(), bootId, shutdownTimeoutMs);
 
 function tiny(given: Partial<ServerObject> = {}): ServerObject {
   const disk = {
@@ -73,6 +75,79 @@ describe('a server', () => {
     expect(await host.pids('qemu-system')).toEqual([]);
     await a.close();
   }, 120_000);
+
+  test('reads its config drive, reboots and stops when its guest is asked to', async () => {
+    const a = agent('boot-1', 60_000);
+    const server = tiny({ name: 'drive', config_drive: true });
+    const key = objectKey('server', server.id);
+    const waiting: ObjectKey[] = [];
+    a.compute.watch?.((keys) => waiting.push(...keys));
+    const prompts = async () =>
+      (await textOf(consoleLog(a.stateDir, server.id))).split('drive login:').length - 1;
+    const reported = async (spec: Spec, what: string) => {
+      await until(what, 60_000, async () => {
+        // as the agent's loop does: apply again when an event says so
+        if (!waiting.splice(0).includes(key)) return false;
+        return (await a.apply(spec)).length > 0;
+      });
+      return power(await a.apply(spec));
+    };
+    await a.apply(specOf(server));
+    await until('the login prompt', 90_000, async () => (await prompts()) === 1);
+
+    const reboot = { ...server, reboot: { soft: 1, hard: 0 } };
+    waiting.splice(0);
+    expect(await a.apply(specOf(reboot))).toEqual([]);
+    expect(await reported(specOf(reboot), 'the end of the reboot')).toEqual(['running']);
+    await until('the second login prompt', 90_000, async () => (await prompts()) === 2);
+
+    const stopped = { ...reboot, power: 'stopped' as const };
+    waiting.splice(0);
+    expect(await a.apply(specOf(stopped))).toEqual([]);
+    expect(await reported(specOf(stopped), 'the end of the guest')).toEqual(['shutdown']);
+    expect(host.runs.filter((run) => run.includes(' destroy '))).toEqual([]);
+    await a.apply(tombstone(server));
+    await a.close();
+  }, 240_000);
+
+  test.each(['pc', 'q35'])(
+    'with every kind of device starts on %s, its interfaces on taps that exist',
+    async (machine) => {
+      const a = agent();
+      const port_id = randomUUID();
+      const tap = tapName(port_id);
+      await host.run('ip', ['tuntap', 'add', 'dev', tap, 'mode', 'tap']);
+    await host.run('ip', ['link', 'set', tap, 'up']);
+      const disk = { size_bytes: 16 << 20, image: null, volume_id: null, boot_index: null } as const;
+      const server = bare({
+        hardware: {
+          hw_machine_type: machine,
+          hw_qemu_guest_agent: 'yes',
+          hw_watchdog_action: 'reset',
+          hw_pointer_model: 'usbtablet',
+        },
+        config_drive: true,
+        vcpus: 2,
+        nics: [{ port_id, mac: 'fa:16:3e:00:00:01', mtu: 1450, model: 'virtio' }],
+        disks: [
+          { ...disk, role: 'root', device: 'vda', bus: 'virtio', boot_index: 1 },
+          { ...disk, role: 'ephemeral', device: 'vdb', bus: 'virtio' },
+          { ...disk, role: 'swap', device: 'sda', bus: 'scsi' },
+          { ...disk, role: 'ephemeral', device: 'sdb', bus: 'sata' },
+        ],
+      });
+      const [report] = await a.apply(specOf(server));
+      expect(report?.error).toBeUndefined();
+      expect(await a.plan(specOf(server))).toEqual([]);
+      // a tap has a carrier while somebody holds it
+    const { stdout } = await host.read('ip', ['-j', 'link', 'show', tap]);
+      expect(JSON.parse(stdout)[0].flags).toContain('LOWER_UP');
+      await a.apply(tombstone(server));
+      // managed='no': the tap is the network's to remove
+      await host.run('ip', ['link', 'del', tap]);
+      await a.close();
+    },
+  );
 
   test('of two agents that follow each other is started once, and destroyed once', async () => {
     const server = bare();

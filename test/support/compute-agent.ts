@@ -11,6 +11,7 @@ export function computeAgent(
   stateDir: string,
   fetchImage: (id: string) => Promise<NodeJS.ReadableStream>,
   bootId = 'boot-1',
+  shutdownTimeoutMs = 2_000,
 ) {
   const log = memoryLog();
   const storage = createStoragePart({
@@ -28,7 +29,7 @@ export function computeAgent(
     bootId,
     storage,
     portReady: () => null,
-    shutdownTimeoutMs: 2_000,
+    shutdownTimeoutMs,
     log,
   });
   const apply = async (spec: Spec, changed: ReadonlySet<ObjectKey> | null = null) => [
