@@ -100,10 +100,31 @@ function probeArguments(payload: string): string[] {
   ];
 }
 
-/** A boot sector that ends QEMU: mov dx,0xf4; mov al,0x21; out dx,al; hlt. */
+/**
+ * A boot sector that goes the way of a boot loader and a kernel: 16-bit code; flat 32-bit protected mode, with an IRET there; page tables
+ * and 64-bit mode, with an IRETQ; then it ends QEMU through the debug-exit port. Where only a part of this works, the first
+ * instructions alone succeed and every real guest still hangs in its boot loader.
+ */
 function bootSector(): Buffer {
   const sector = Buffer.alloc(512);
-  Buffer.from([0xba, 0xf4, 0x00, 0xb0, 0x21, 0xee, 0xf4]).copy(sector);
+  Buffer.from(PAYLOAD.join(''), 'hex').copy(sector);
   sector.writeUInt16LE(0xaa55, 510);
   return sector;
 }
+
+/** Assembled for address 0x7c00. */
+const PAYLOAD = [
+  'fa31c08ed88ec08ed0', // cli; ds, es, ss = 0
+  '0f0116c87c0f20c00c010f22c0ea1b7c0800', // lgdt; cr0.PE = 1; far jump to 32-bit code
+  'b8100000008ed88ec08ed0bc007c0000', // flat data segments; esp = 0x7c00
+  '9c6a0868347c0000cf', // pushf; push cs; push next; iret
+  'bf001000000f22df31c0b9000c0000f3ab', // cr3 = 0x1000; clear three pages for tables
+  'c7050010000003200000c7050020000003300000c7050030000083000000', // one page of 2 MB, mapped to itself
+  '0f20e00c200f22e0b9800000c00f3280cc010f30', // cr4.PAE = 1; EFER.LME = 1
+  '0f20c00d000000800f22c0ea897c00001800', // cr0.PG = 1; far jump to 64-bit code
+  '6a1068007c00009c6a18689a7c000048cf', // push ss, rsp, flags, cs, next; iretq
+  '66baf400b021eef4', // mov dx, 0xf4; mov al, 0x21; out dx, al; hlt
+  '660f1f440000', // padding
+  '0000000000000000ffff0000009acf00ffff00000092cf00ffff0000009aaf00', // null, 32-bit code, data, 64-bit code
+  '1f00a87c0000', // the table's limit and address
+];
