@@ -71,8 +71,16 @@ export async function readUsage(
   };
 }
 
+/**
+ * Names the boot of this host. A host that lives in namespaces of its own boots without its kernel: so the start of its
+ * first process (clock ticks, constant on a real machine) is part of the name.
+ */
 export async function readBootId(host: Host): Promise<string> {
-  return (await host.readFile('/proc/sys/kernel/random/boot_id')).trim();
+  const kernel = (await host.readFile('/proc/sys/kernel/random/boot_id')).trim();
+  const first = await host.readFileIfExists('/proc/1/stat');
+  // the program's name, in brackets, may contain blanks; the start time is field 22
+  const started = first?.slice(first.lastIndexOf(')') + 2).split(' ')[19];
+  return started ? `${kernel}-${started}` : kernel;
 }
 
 async function readProcessors(host: Host): Promise<{ model: string; count: number }> {
