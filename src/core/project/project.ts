@@ -5,6 +5,7 @@ import { users } from '../../store/identity/users.js';
 import type { Reader, Tx } from '../../store/store.js';
 import type { App } from '../app.js';
 import type { Context } from '../context.js';
+import { deleteDomainRow } from '../domain/domain.js';
 import { badRequest, forbidden } from '../errors.js';
 import {
   extraOf,
@@ -96,12 +97,12 @@ export async function updateProject(
   });
 }
 
-/** Deletes a project that has none below it. What other services hold for it stays theirs. */
+/** Deletes a project that has none below it, or a disabled domain. What other services hold for it stays theirs. */
 export async function deleteProject(app: App, id: string): Promise<void> {
   await app.identity.write(async (tx) => {
     const row = await mustGet(projects, tx, id, 'project');
     refuseImmutable(row, 'project');
-    if (row.is_domain) throw forbidden(`Cannot delete project ${id}: it acts as a domain.`);
+    if (row.is_domain) return await deleteDomainRow(app, tx, row);
     if ((await descendants(tx, id)).length > 0) {
       throw forbidden(`Cannot delete the project ${id} since it is not a leaf in the hierarchy.`);
     }

@@ -95,6 +95,11 @@ export async function addInference(app: App, priorId: string, impliedId: string)
     if (pair.implied.name.toLowerCase() === 'admin' && pair.implied.domain_id === '') {
       throw forbidden(`${impliedId} cannot be an implied role.`);
     }
+    if (pair.prior.domain_id === '' && pair.implied.domain_id !== '') {
+      throw forbidden(
+        `The role ${priorId} of the cloud cannot imply ${impliedId}, which belongs to a domain.`,
+      );
+    }
     await addImplication(tx, priorId, impliedId);
     return pair;
   });
