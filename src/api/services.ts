@@ -3,6 +3,7 @@ import { adminService } from './admin/service.js';
 import { computeService } from './compute/service.js';
 import { identityService } from './identity/service.js';
 import { imageService } from './image/service.js';
+import { networkService } from './network/service.js';
 import type { Service } from './shared/service.js';
 import { volumeService } from './volume/service.js';
 
@@ -12,6 +13,7 @@ export function allServices(app: App): readonly Service[] {
     identityService(app),
     imageService(app.config),
     computeService(app.config),
+    networkService,
     volumeService(app.config),
     adminService(),
   ];
