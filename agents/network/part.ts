@@ -31,6 +31,8 @@ class NetworkPart implements Part {
   readonly #portCache: DesiredFirewall['cache'] = new Map();
   /** Objects whose last report was an error: they are reported again once they are well. */
   readonly #failed = new Set<ObjectKey>();
+  /** What the last apply went by. */
+  #applied: Spec = {};
 
   constructor(context: NetworkContext) {
     this.#context = context;
@@ -39,19 +41,28 @@ class NetworkPart implements Part {
 
   apply(request: ReconcileRequest): Promise<readonly ObjectReport[]> {
     return this.#serial.run(async () => {
-      const { spec, changed } = request;
+      const { changed } = request;
       const failures = new Failures();
+      const before = this.#applied;
+      const spec = changed === null ? request.spec : withLeaving(request.spec, changed, before);
       if (changed === null) this.#observed.markStale();
       try {
         const desired = await this.#compute(spec, failures);
+        const released = this.#zones.keepOnly(new Set(objectsOf(spec, 'network').map(({ body }) => body.id)));
+        for (const key of this.#portCache.keys()) if (!spec[key]) this.#portCache.delete(key);
         await this.#zones.save();
-        await reconcile(this.#context, spec, desired, this.#observed, failures);
+        await reconcile(
+          this.#context,
+          { spec, before, desired, observed: this.#observed, released },
+          failures,
+        );
+        this.#applied = spec;
       } catch (error) {
         // reading the host failed: nothing is known of any object
         this.#observed.markStale();
-        for (const key of reportedKeys(spec, changed)) failures.addThrown(key, error);
+        for (const key of reportedKeys(request.spec, changed)) failures.addThrown(key, error);
       }
-      return this.#reports(spec, changed, failures);
+      return this.#reports(request.spec, changed, failures);
     });
   }
 
@@ -77,15 +88,14 @@ class NetworkPart implements Part {
       },
       failures,
     );
-    this.#zones.keepOnly(new Set(objectsOf(spec, 'network').map(({ body }) => body.id)));
-    for (const key of this.#portCache.keys()) if (!spec[key]) this.#portCache.delete(key);
     await observed.refreshNamespaces(context, desired);
     return desired;
   }
 
   #reports(spec: Spec, changed: ReadonlySet<ObjectKey> | null, failures: Failures): ObjectReport[] {
-    const keys = new Set([...reportedKeys(spec, changed), ...failures.keys(), ...this.#failed]);
-    keys.delete(SHARED);
+    const keys = new Set(reportedKeys(spec, changed));
+    // besides what was asked for: what now fails or is well again because of it
+    for (const key of [...failures.keys(), ...this.#failed]) if (spec[key]) keys.add(key);
     const reports: ObjectReport[] = [];
     for (const key of keys) {
       const object = spec[key];
@@ -103,6 +113,16 @@ class NetworkPart implements Part {
     }
     return reports;
   }
+}
+
+/**
+ * The spec with what has left it but is not to be taken away yet: an apply acts only on the keys it is given, since a port
+ * that is gone may still be in use by a guest that is being stopped.
+ */
+function withLeaving(spec: Spec, changed: ReadonlySet<ObjectKey>, before: Spec): Spec {
+  const leaving = (Object.keys(before) as ObjectKey[]).filter((key) => !spec[key] && !changed.has(key));
+  if (!leaving.length) return spec;
+  return { ...Object.fromEntries(leaving.map((key) => [key, before[key]!])), ...spec };
 }
 
 function reportedKeys(spec: Spec, changed: ReadonlySet<ObjectKey> | null): ObjectKey[] {

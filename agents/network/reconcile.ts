@@ -1,3 +1,4 @@
+import { tapName } from '../../src/net/names.js';
 import type { ObjectKey, Spec } from '../../src/protocol/objects.js';
 import { eachLimited } from './concurrency.js';
 import type { NetworkContext } from './config.js';
@@ -5,23 +6,30 @@ import type { DesiredHost } from './desired.js';
 import { applyDnsmasq, removeDnsmasq } from './dhcp/process.js';
 import { applyFirewall, closePorts, openPorts, prepareFirewall } from './firewall/apply.js';
 import { applyFdb, applyLinks } from './links/apply.js';
-import { diffLinks, type LinksDiff } from './links/diff.js';
-import type { Failures } from './model.js';
+import { diffLinks, type LinkChange, type LinksDiff } from './links/diff.js';
+import { usedTaps } from './links/observe.js';
+import { type Failures, objectsOf } from './model.js';
 import { applyNamespace, prepareNamespace, removeNamespace } from './namespace/apply.js';
 import { namespaceOwner } from './namespace/model.js';
 import type { ObservedHost } from './observed.js';
+
+/** One apply: from what, to what. */
+export interface Change {
+  readonly spec: Spec;
+  /** The spec of the apply before; empty after a start. */
+  readonly before: Spec;
+  readonly desired: DesiredHost;
+  readonly observed: ObservedHost;
+  /** Conntrack zones of networks that are gone. */
+  readonly released: readonly number[];
+}
 
 /**
  * Makes the host what is desired. The order keeps ports closed until all their filters stand: base tables, closing,
  * namespaces, devices, rules, opening; what nobody wants any more goes last.
  */
-export async function reconcile(
-  context: NetworkContext,
-  spec: Spec,
-  desired: DesiredHost,
-  observed: ObservedHost,
-  failures: Failures,
-): Promise<void> {
+export async function reconcile(context: NetworkContext, change: Change, failures: Failures): Promise<void> {
+  const { desired, observed } = change;
   await prepareFirewall(context, desired.firewall, observed, failures);
   await closePorts(context, desired.firewall, observed, failures);
   await eachLimited([...desired.namespaces.values()], 4, async (namespace) => {
@@ -46,7 +54,7 @@ export async function reconcile(
       const clean = await applyNamespace(context, namespace, known, failures);
       if (!clean) observed.forgetNamespace(namespace.name);
     }),
-    applyFirewall(context, spec, desired.firewall, observed, failures),
+    applyFirewall(context, change, failures),
   ]);
   await Promise.all([
     openPorts(context, desired.firewall, observed, failures),
@@ -60,7 +68,7 @@ export async function reconcile(
       }),
     ),
   ]);
-  await removeLeftOvers(context, desired, links, observed, failures);
+  await removeLeftOvers(context, change, links, failures);
 }
 
 async function makeLinks(
@@ -91,9 +99,8 @@ async function makeLinks(
 /** Removes namespaces, DHCP servers and devices that bear our names and that no object of the spec names. */
 async function removeLeftOvers(
   context: NetworkContext,
-  desired: DesiredHost,
+  { before, desired, observed }: Change,
   links: LinksDiff,
-  observed: ObservedHost,
   failures: Failures,
 ): Promise<void> {
   for (const networkId of leftOverDnsmasq(desired, observed)) {
@@ -103,7 +110,8 @@ async function removeLeftOvers(
       observed.dnsmasqDirectories.delete(networkId);
     });
   }
-  const clean = await applyLinks(context, links.remove, observed.links, failures, () => {});
+  const unused = await withoutUsedTaps(context, links.remove, before, failures);
+  const clean = await applyLinks(context, unused, observed.links, failures, () => {});
   if (!clean) observed.markStale('links');
   for (const name of leftOverNamespaces(desired, observed)) {
     await guard(failures, namespaceOwner(name), async () => {
@@ -112,6 +120,26 @@ async function removeLeftOvers(
       observed.namespaces.delete(name);
     });
   }
+}
+
+/** A tap that a guest still holds stays (closed as it is), and its port's removal is an error until the guest lets go. */
+async function withoutUsedTaps(
+  context: NetworkContext,
+  changes: readonly LinkChange[],
+  before: Spec,
+  failures: Failures,
+): Promise<readonly LinkChange[]> {
+  if (!changes.some(({ name }) => name.startsWith('tap'))) return changes;
+  const used = await usedTaps(context);
+  const owners = new Map(objectsOf(before, 'port').map(({ key, body }) => [tapName(body.id), key]));
+  return changes.filter(({ name, object }) => {
+    if (!used.has(name)) return true;
+    failures.add(owners.get(name) ?? object, {
+      message: `device ${name} is kept, closed, because a running guest holds it`,
+      hint: 'It goes by itself when the guest has stopped.',
+    });
+    return false;
+  });
 }
 
 /** Networks whose dnsmasq nobody wants. */

@@ -1,7 +1,8 @@
 import type { SecurityGroupObject, Spec } from '../../../src/protocol/objects.js';
 import type { NetworkContext } from '../config.js';
-import { type Failures, objectOf, SHARED } from '../model.js';
+import { type Failures, objectOf, objectsOf, SHARED } from '../model.js';
 import type { ObservedHost } from '../observed.js';
+import type { Change } from '../reconcile.js';
 import { cutForbidden, type StricterPort } from './conntrack/cut.js';
 import type { DesiredFirewall } from './desired.js';
 import { applySets, diffSets, type SetChange, type SetsDiff } from './ipset/sets.js';
@@ -65,11 +66,11 @@ export async function closePorts(
 /** Sets of group members, then the rules that refer to them, then the cut of what they no longer allow. */
 export async function applyFirewall(
   context: NetworkContext,
-  spec: Spec,
-  desired: DesiredFirewall,
-  observed: ObservedHost,
+  change: Change,
   failures: Failures,
 ): Promise<void> {
+  const { spec, before, observed, released } = change;
+  const desired = change.desired.firewall;
   const sets = diffSets(desired.sets, observed.sets);
   const firstDiffs = diffTables(
     desired.tables((owner) => failures.has(owner)),
@@ -79,7 +80,12 @@ export async function applyFirewall(
     await applyEachSet(context, sets.make, observed, failures);
     await restoreTables(context, desired, observed, failures);
     await applyEachSet(context, sets.remove, observed, failures);
-    await cutForbidden(context, stricterPorts(desired, firstDiffs, sets, spec), spec);
+    const stricter = [...stricterPorts(desired, firstDiffs, sets, spec), ...gonePorts(desired, before, spec)];
+    await cutForbidden(context, stricter, spec);
+    // the number may soon be another network's, with the same addresses
+    for (const zone of released) {
+      await context.host.run('conntrack', ['-D', '-w', `${zone}`], { okCodes: [0, 1] });
+    }
   } catch (error) {
     failures.addThrown(SHARED, error instanceof RestoreError ? error.cause : error);
     observed.markStale('tables');
@@ -194,6 +200,16 @@ function stricterPorts(
       found.push({ key, port, zone, rules: rulesOf(port.security_group_ids, spec) });
   }
   return found;
+}
+
+/** Ports that the spec no longer has: whoever gets their addresses next begins without their connections. */
+function gonePorts(desired: DesiredFirewall, before: Spec, spec: Spec): StricterPort[] {
+  return objectsOf(before, 'port')
+    .filter(({ key }) => !spec[key])
+    .flatMap(({ key, body: port }) => {
+      const zone = desired.zoneOf(port.network_id);
+      return zone === undefined ? [] : [{ key, port, zone, rules: null }];
+    });
 }
 
 function rulesOf(groupIds: readonly string[], spec: Spec) {

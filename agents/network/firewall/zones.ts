@@ -41,13 +41,16 @@ export class ZoneNumbers {
     return number;
   }
 
-  /** Gives back the numbers of networks that are gone. */
-  keepOnly(networkIds: ReadonlySet<string>): void {
-    for (const id of this.#numbers!.keys()) {
+  /** Gives back the numbers of networks that are gone, and returns them. */
+  keepOnly(networkIds: ReadonlySet<string>): number[] {
+    const released: number[] = [];
+    for (const [id, number] of this.#numbers!) {
       if (networkIds.has(id)) continue;
       this.#numbers!.delete(id);
       this.#dirty = true;
+      released.push(number);
     }
+    return released;
   }
 
   /** Writes the numbers if they changed: before they are used. */

@@ -10,6 +10,13 @@ export async function observeLinks({ host }: NetworkContext): Promise<LinksObser
   return { links: parseLinks(links.stdout), fdb: parseFdb(fdb.stdout) };
 }
 
+/** Taps that a process has open just now: those have a carrier. */
+export async function usedTaps({ host }: NetworkContext): Promise<ReadonlySet<string>> {
+  const { stdout } = await host.read('ip', ['-j', '-d', 'link', 'show', 'type', 'tun']);
+  const all = JSON.parse(stdout || '[]') as RawLink[];
+  return new Set(all.filter(({ flags }) => flags?.includes('LOWER_UP')).map(({ ifname }) => ifname));
+}
+
 /** Output of `ip -j -d link show`. */
 export function parseLinks(json: string): Map<string, ObservedLink> {
   const all = JSON.parse(json || '[]') as RawLink[];
