@@ -51,6 +51,11 @@ export class Cloud {
     );
   }
 
+  /** The token in use; empty before the first call. */
+  get token(): string {
+    return this.#token ?? '';
+  }
+
   /** Calls a service by its type, e.g. `call('network', 'GET', '/v2.0/networks')`; null for an empty reply. */
   async call<T = Json>(
     service: string,
