@@ -1,5 +1,6 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { App } from '../core/app.js';
+import { mountRoot } from './root.js';
 import { mountService, type Service } from './shared/service.js';
 
 /**
@@ -16,6 +17,7 @@ export async function createApi(app: App, services: readonly Service[]): Promise
     bodyLimit: Number.MAX_SAFE_INTEGER,
     forceCloseConnections: true,
   });
+  mountRoot(fastify, app, services);
   for (const service of services) await mountService(fastify, app, service);
   return fastify;
 }
