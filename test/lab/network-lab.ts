@@ -125,6 +125,7 @@ export class Machine {
   readonly #process: ChildProcess;
   readonly #real = new RealHost();
   readonly #flags: readonly string[];
+  readonly #started: ChildProcess[] = [];
 
   private constructor(process: ChildProcess, flags: readonly string[]) {
     this.#process = process;
@@ -166,10 +167,15 @@ export class Machine {
 
   /** A command that keeps running in the machine. */
   start(command: string, args: readonly string[]): ChildProcess {
-    return spawn('nsenter', [...this.enter(), command, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn('nsenter', [...this.enter(), command, ...args], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    this.#started.push(child);
+    return child;
   }
 
   stop(): void {
+    for (const child of this.#started) child.kill('SIGKILL');
     this.#process.kill('SIGKILL');
   }
 
