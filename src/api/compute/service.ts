@@ -2,16 +2,25 @@ import type { Config } from '../../config.js';
 import { showVersion } from '../shared/microversion.js';
 import type { Service } from '../shared/service.js';
 import { discoveryOperations, MAX_VERSION, MIN_VERSION } from './discovery.js';
+import { extensionOperations } from './extensions.js';
 import { flavorDetailOperations } from './flavor/details.js';
 import { flavorOperations } from './flavor/operations.js';
 import { computeFormat } from './format.js';
+import { aggregateOperations } from './hosts/aggregates.js';
+import { hypervisorOperations } from './hosts/hypervisors.js';
+import { serviceOperations } from './hosts/services.js';
+import { zoneOperations } from './hosts/zones.js';
 import { keypairOperations } from './keypairs.js';
-import { ADMIN, MEMBER } from './policy.js';
+import { ADMIN } from './policy.js';
+import { limitOperations } from './quota/limits.js';
+import { quotaOperations } from './quota/quota-sets.js';
 import { SERVER_ACTIONS, serverActionOperation } from './server/actions.js';
 import { serverDetailOperations } from './server/details.js';
 import { serverMetadataOperations } from './server/metadata.js';
 import { serverOperations } from './server/operations.js';
 import { serverTagOperations } from './server/tags.js';
+import { serverGroupOperations } from './server-groups.js';
+import { usageOperations } from './tenant-usage.js';
 
 /** Policies that handlers check themselves: parts of replies, and requests with special wishes. */
 const RULES: Readonly<Record<string, string>> = {
@@ -22,7 +31,7 @@ const RULES: Readonly<Record<string, string>> = {
   'os_compute_api:compute:servers:create:requested_destination': ADMIN,
   'os_compute_api:os-lock-server:unlock:unlock_override': ADMIN,
   'os_compute_api:os-instance-actions:events:details': ADMIN,
-  'os_compute_api:os-instance-actions:events': MEMBER,
+  'os_compute_api:limits:other_project': ADMIN,
   ...Object.fromEntries(Object.values(SERVER_ACTIONS).map(({ policy }) => [policy.name, policy.rule])),
 };
 
@@ -41,6 +50,15 @@ export function computeService(config: Config): Service {
       ...serverMetadataOperations,
       ...serverTagOperations,
       ...serverDetailOperations,
+      ...serverGroupOperations,
+      ...limitOperations,
+      ...quotaOperations,
+      ...usageOperations,
+      ...hypervisorOperations,
+      ...serviceOperations,
+      ...zoneOperations,
+      ...aggregateOperations,
+      ...extensionOperations,
     ],
     microversions: {
       type: 'compute',

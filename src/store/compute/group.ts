@@ -65,3 +65,48 @@ export async function groupOfServer(db: Reader, serverId: string): Promise<strin
     .executeTakeFirst();
   return row?.group_id ?? null;
 }
+
+export async function countGroups(db: Reader, projectId: string): Promise<number> {
+  const row = await db
+    .selectFrom('server_group')
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .where('project_id', '=', projectId)
+    .executeTakeFirstOrThrow();
+  return Number(row.n);
+}
+
+export async function insertGroup(tx: Tx, row: ServerGroupRow): Promise<void> {
+  await tx.insertInto('server_group').values(row).execute();
+}
+
+export async function deleteGroupRow(tx: Tx, id: string): Promise<void> {
+  await tx.deleteFrom('server_group_member').where('group_id', '=', id).execute();
+  await tx.deleteFrom('server_group').where('id', '=', id).execute();
+}
+
+/** A project's groups, or everybody's (null), oldest first. */
+export async function listGroups(
+  db: Reader,
+  projectId: string | null,
+  page: { readonly limit: number; readonly offset: number },
+): Promise<ServerGroupRow[]> {
+  let query = db.selectFrom('server_group').selectAll();
+  if (projectId !== null) query = query.where('project_id', '=', projectId);
+  return await query.orderBy('created_at').orderBy('id').limit(page.limit).offset(page.offset).execute();
+}
+
+/** Ids of the servers in each group that are not gone. */
+export async function groupMembers(db: Reader, groupIds: readonly string[]): Promise<Map<string, string[]>> {
+  const members = new Map<string, string[]>(groupIds.map((id) => [id, []]));
+  if (groupIds.length === 0) return members;
+  const rows = await db
+    .selectFrom('server_group_member')
+    .innerJoin('server', 'server.id', 'server_group_member.server_id')
+    .select(['server_group_member.group_id', 'server_group_member.server_id'])
+    .where('server_group_member.group_id', 'in', groupIds)
+    .where('server.deleted_at', 'is', null)
+    .orderBy('server.internal_id')
+    .execute();
+  for (const { group_id, server_id } of rows) members.get(group_id)!.push(server_id);
+  return members;
+}

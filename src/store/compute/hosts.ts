@@ -1,4 +1,4 @@
-import type { Reader } from '../store.js';
+import type { Reader, Tx } from '../store.js';
 
 /** What the scheduler and the administrators' lists want to know about a host. */
 export interface ComputeHost {
@@ -76,4 +76,13 @@ function group<T>(rows: readonly T[], pair: (row: T) => readonly [string, string
     else groups.set(key, new Set([value]));
   }
   return groups;
+}
+
+/** An operator's word that a host is down, whatever its heartbeat says. */
+export async function setForcedDown(tx: Tx, hostId: string, down: boolean): Promise<void> {
+  await tx
+    .updateTable('host_number')
+    .set({ forced_down: down ? 1 : 0 })
+    .where('host_id', '=', hostId)
+    .execute();
 }

@@ -149,3 +149,21 @@ export async function findServerAnywhere(db: Reader, idOrName: string): Promise<
     .limit(10)
     .execute();
 }
+
+/** Ids and names of the servers on each host. */
+export async function serversByHost(db: Reader): Promise<Map<string, { id: string; name: string }[]>> {
+  const rows = await db
+    .selectFrom('server')
+    .select(['id', 'name', 'host_id'])
+    .where('host_id', 'is not', null)
+    .where('deleted_at', 'is', null)
+    .orderBy('internal_id')
+    .execute();
+  const hosts = new Map<string, { id: string; name: string }[]>();
+  for (const { id, name, host_id } of rows) {
+    const list = hosts.get(host_id!);
+    if (list) list.push({ id, name });
+    else hosts.set(host_id!, [{ id, name }]);
+  }
+  return hosts;
+}

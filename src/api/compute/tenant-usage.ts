@@ -1,0 +1,103 @@
+import { badRequest } from '../../core/errors.js';
+import type { ServerFlavor } from '../../core/server/facts.js';
+import { serversInSpan, type UsedServer } from '../../store/compute/usage.js';
+import type { Operation, OpRequest } from '../shared/operation.js';
+import { first } from './paging.js';
+import { ADMIN, policy, READER } from './policy.js';
+
+const HOUR_MS = 3600 * 1000;
+const FOUR_WEEKS_MS = 28 * 24 * HOUR_MS;
+
+/** How long servers ran and how much they took, per project. */
+export const usageOperations: readonly Operation[] = [
+  {
+    method: 'GET',
+    path: '/v2.1/os-simple-tenant-usage',
+    policy: policy('os-simple-tenant-usage:list', ADMIN),
+    summary: 'Show the usage of all projects',
+    status: 200,
+    handler: async (request) => ({
+      tenant_usages: await usages(request, null, first(request.query.detailed) === '1'),
+    }),
+  },
+  {
+    method: 'GET',
+    path: '/v2.1/os-simple-tenant-usage/:project_id',
+    policy: policy('os-simple-tenant-usage:show', READER),
+    summary: 'Show the usage of a project',
+    target: ({ params }) => ({ project_id: params.project_id }),
+    status: 200,
+    handler: async (request) => {
+      const [usage] = await usages(request, request.params.project_id!, true);
+      return { tenant_usage: usage ?? {} };
+    },
+  },
+];
+
+async function usages({ app, query }: OpRequest, projectId: string | null, detailed: boolean) {
+  const stop = readTime(first(query.end), new Date());
+  const start = readTime(first(query.start), new Date(stop.getTime() - FOUR_WEEKS_MS));
+  if (start > stop) throw badRequest('Invalid start time. The start time cannot occur after the end time.');
+  const rows = await serversInSpan(app.store.read, projectId, start.toISOString(), stop.toISOString());
+  return [...groupByProject(rows)].map(([tenant_id, servers]) => {
+    const shown = servers.map((server) => usageOf(server, start, stop));
+    const sum = (each: (usage: (typeof shown)[number]) => number) =>
+      shown.reduce((total, usage) => total + each(usage), 0);
+    return {
+      tenant_id,
+      start: micro(start),
+      stop: micro(stop),
+      total_hours: sum(({ hours }) => hours),
+      total_local_gb_usage: sum(({ hours, local_gb }) => hours * local_gb),
+      total_memory_mb_usage: sum(({ hours, memory_mb }) => hours * memory_mb),
+      total_vcpus_usage: sum(({ hours, vcpus }) => hours * vcpus),
+      ...(detailed ? { server_usages: shown } : {}),
+    };
+  });
+}
+
+function groupByProject(rows: readonly UsedServer[]): Map<string, UsedServer[]> {
+  const projects = new Map<string, UsedServer[]>();
+  for (const row of rows) {
+    const list = projects.get(row.project_id);
+    if (list) list.push(row);
+    else projects.set(row.project_id, [row]);
+  }
+  return projects;
+}
+
+function usageOf(server: UsedServer, start: Date, stop: Date) {
+  const flavor = JSON.parse(server.flavor) as ServerFlavor;
+  const started = new Date(server.launched_at!);
+  const ended = server.deleted_at === null ? null : new Date(server.deleted_at);
+  const from = Math.max(started.getTime(), start.getTime());
+  const to = Math.min(ended?.getTime() ?? stop.getTime(), stop.getTime());
+  const uptime = Math.max(0, (ended ?? new Date()).getTime() - started.getTime());
+  return {
+    instance_id: server.id,
+    name: server.name,
+    tenant_id: server.project_id,
+    hours: Math.max(0, to - from) / HOUR_MS,
+    flavor: flavor.name,
+    vcpus: flavor.vcpus,
+    memory_mb: flavor.ram,
+    local_gb: flavor.disk + flavor.ephemeral,
+    started_at: micro(started),
+    ended_at: ended && micro(ended),
+    state: ended ? 'terminated' : server.vm_state,
+    uptime: Math.floor(uptime / 1000),
+  };
+}
+
+function readTime(text: string | undefined, usual: Date): Date {
+  if (text === undefined) return usual;
+  const date = new Date(
+    /[zZ]$|[+-]\d\d:\d\d$/.test(text) || text.length === 10 ? text : `${text.replace(' ', 'T')}Z`,
+  );
+  if (Number.isNaN(date.getTime())) throw badRequest(`Datetime is in invalid format`);
+  return date;
+}
+
+function micro(date: Date): string {
+  return `${date.toISOString().slice(0, 23)}000`;
+}
