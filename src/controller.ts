@@ -8,11 +8,13 @@ import { bootstrapIdentity } from './core/identity/bootstrap.js';
 import { createIdentity } from './core/identity/identity.js';
 import { ImageFiles } from './core/image/files.js';
 import { resetInterruptedUploads } from './core/image/upload.js';
+import { onNetworkReports, sweepAddressHolds } from './core/network/reports.js';
 import { RulePolicy } from './core/policy/engine.js';
 import { sweepServers } from './core/server/sweep.js';
 import { followHosts } from './core/server/wire.js';
 import { sweepDeletedVolumes } from './core/volume/change.js';
 import { onVolumeReports } from './core/volume/reports.js';
+import { networkKinds } from './desired/network-kinds.js';
 import { serverKind } from './desired/server.js';
 import { volumeKind } from './desired/volume.js';
 import { Hosts } from './hosts/hosts.js';
@@ -45,12 +47,13 @@ export async function startController(config: Config, log: Logger): Promise<{ cl
     config,
     store,
     log,
-    kinds: [serverKind, volumeKind],
+    kinds: [...networkKinds, serverKind, volumeKind],
     openImage: (id) => images.open(id),
   });
   const app: App = { config, store, log, identity, policy, hosts, images, auth: identity.tokens };
   followHosts(app, hosts);
   hosts.onReport(onVolumeReports);
+  hosts.onReport((tx, hostId, reports) => onNetworkReports(app, tx, hostId, reports));
 
   const services = allServices(app);
   const api = await createApi(app, services);
@@ -64,6 +67,7 @@ export async function startController(config: Config, log: Logger): Promise<{ cl
   await hosts.start();
   const periodic = startPeriodic(log, [
     { name: 'overdue servers', seconds: 5, run: () => sweepServers(app) },
+    { name: 'addresses to give out again', seconds: 30, run: () => sweepAddressHolds(app) },
     { name: 'deleted volumes', seconds: 5, run: () => sweepDeletedVolumes(app) },
   ]);
   log.info('ready', { listening: await listenApi(api, config) });

@@ -1,5 +1,5 @@
 import { hostName } from '../../store/network/network.js';
-import { groupsOfPorts, setBinding } from '../../store/network/port.js';
+import { bindingsOfPorts, groupsOfPorts, setBinding } from '../../store/network/port.js';
 import { findRow, updateRow } from '../../store/network/rows.js';
 import { recordChange, type Tx } from '../../store/store.js';
 import type { NetworkTables } from '../../store/tables/network.js';
@@ -13,6 +13,8 @@ import { ensureDhcpPort } from '../port/dhcp-port.js';
 export async function bindPort(tx: Tx, portId: string, hostId: string): Promise<void> {
   const port = await findRow(tx, 'port', portId);
   if (!port) throw portNotFound(portId);
+  const bindings = await bindingsOfPorts(tx, [portId]);
+  if (bindings.length === 1 && bindings[0]?.host_id === hostId) return;
   const binding_host = (await hostName(tx, hostId)) ?? hostId;
   await setBinding(tx, portId, hostId);
   await updateRow(tx, 'port', portId, { binding_host, status: 'DOWN' });

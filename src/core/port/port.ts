@@ -98,6 +98,8 @@ export async function updatePort(
     ...textColumns(changes),
     ...flag('admin_state_up', changes.admin_state_up),
     ...flag('port_security_enabled', changes.port_security_enabled),
+    // it is up again when its host says so
+    ...(changes.admin_state_up === false ? { status: 'DOWN' as const } : {}),
     allowed_address_pairs: addressPairs(pairs, changed.mac_address),
     ...(changes.extra_dhcp_opts
       ? { extra_dhcp_opts: JSON.stringify(mergeOptions(port, changes.extra_dhcp_opts)) }

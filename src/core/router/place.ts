@@ -1,3 +1,4 @@
+import { routerPlace } from '../../store/network/placed.js';
 import { claimRouter, hostOffers, hostsForRouter, unplacedRouters } from '../../store/network/router.js';
 import { findRow } from '../../store/network/rows.js';
 import { recordChange, type Tx } from '../../store/store.js';
@@ -19,6 +20,8 @@ export async function placeRouter(tx: Tx, app: App, routerId: string): Promise<v
   const [hostId] = await hostsForRouter(tx, physical, seenSince);
   if (!hostId || !(await claimRouter(tx, routerId, router.host_id, hostId))) return;
   await recordChange(tx, 'router', routerId);
+  const { networkIds } = await routerPlace(tx, routerId);
+  for (const id of networkIds) await recordChange(tx, 'network', id);
 }
 
 /** Places routers that had to wait for a host; called when hosts report. */

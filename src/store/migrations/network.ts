@@ -104,6 +104,7 @@ async function createPorts(db: Kysely<unknown>): Promise<void> {
     .addColumn('ip_address', 'text', (c) => c.notNull())
     .addColumn('mac_address', 'text', (c) => c.notNull())
     .addColumn('revision', 'text')
+    .addColumn('created_at', 'text', (c) => c.notNull())
     .execute();
   await db.schema
     .createIndex('address_hold_object')

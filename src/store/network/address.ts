@@ -1,4 +1,4 @@
-import type { Reader, Tx } from '../store.js';
+import { nowText, type Reader, type Tx } from '../store.js';
 import type { IpAllocationTable } from '../tables/network.js';
 
 /** Takes an address; false when somebody has it or it is still quarantined. */
@@ -85,6 +85,7 @@ export async function quarantineAddresses(
           ip_address,
           mac_address: port.mac_address,
           revision: report?.revision ?? null,
+          created_at: nowText(),
         })),
       )
       .execute();
@@ -127,6 +128,26 @@ export async function releaseHolds(
   await freeUnheld(tx, released);
 }
 
+/** Holds from before a time, with what their hosts last reported about the object. */
+export async function oldHolds(db: Reader, before: string) {
+  return await db
+    .selectFrom('address_hold as a')
+    .leftJoin('host as h', 'h.id', 'a.host_id')
+    .leftJoin('object_report as r', (join) =>
+      join.onRef('r.host_id', '=', 'a.host_id').onRef('r.object_key', '=', 'a.object_key'),
+    )
+    .select([
+      'a.host_id',
+      'a.object_key',
+      'h.id as known_host_id',
+      'r.revision as reported_revision',
+      'r.state as reported_state',
+    ])
+    .distinct()
+    .where('a.created_at', '<', before)
+    .execute();
+}
+
 /** Ends every hold of a host that is gone for good. */
 export async function releaseHost(tx: Tx, hostId: string): Promise<void> {
   const released = await tx
@@ -135,17 +156,6 @@ export async function releaseHost(tx: Tx, hostId: string): Promise<void> {
     .returning(['network_id', 'ip_address'])
     .execute();
   await freeUnheld(tx, released);
-}
-
-/** Object keys for which a host still holds addresses. */
-export async function heldKeys(db: Reader, hostId: string): Promise<Set<string>> {
-  const rows = await db
-    .selectFrom('address_hold')
-    .select('object_key')
-    .distinct()
-    .where('host_id', '=', hostId)
-    .execute();
-  return new Set(rows.map((row) => row.object_key));
 }
 
 async function freeUnheld(

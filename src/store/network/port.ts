@@ -144,3 +144,19 @@ export async function serverGroupRows(db: Reader, serverIds: readonly string[]) 
     .orderBy('g.name')
     .execute();
 }
+
+/** What hosts see of ports: sets the status of those that differ, leaving revisions alone. */
+export async function setPortStatus(
+  tx: Tx,
+  portIds: readonly string[],
+  status: 'ACTIVE' | 'DOWN',
+): Promise<void> {
+  if (portIds.length === 0) return;
+  let query = tx
+    .updateTable('port')
+    .set({ status })
+    .where('id', 'in', [...portIds])
+    .where('status', '!=', status);
+  if (status === 'ACTIVE') query = query.where('admin_state_up', '=', 1);
+  await query.execute();
+}

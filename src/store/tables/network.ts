@@ -95,6 +95,7 @@ export interface AddressHoldTable {
   mac_address: string;
   /** Revision that the host had when the address was given back; a report of another one releases it. */
   revision: string | null;
+  created_at: string;
 }
 
 export interface SecurityGroupTable extends StandardColumns {

@@ -1,0 +1,46 @@
+import { parseCidr } from '../net/cidr.js';
+import { compareIps } from '../net/ip.js';
+import type { GroupMembersObject } from '../protocol/objects.js';
+
+/** A member's address; ports without any have one row with null. */
+export interface MemberRow {
+  readonly security_group_id: string;
+  readonly network_id: string;
+  /** JSON list of {ip_address, mac_address}. */
+  readonly allowed_address_pairs: string;
+  readonly ip_address: string | null;
+}
+
+/** Object id of a group's members as ports of a network see them. */
+export function groupMembersId(groupId: string, networkId: string): string {
+  return `${groupId}:${networkId}`;
+}
+
+/**
+ * Addresses from which a group's members can reach ports of a network: members on it, and on the networks that a router
+ * joins to it, since routers leave inner addresses as they are. Elsewhere equal addresses may belong to strangers.
+ */
+export function groupMembersObject(
+  groupId: string,
+  networkId: string,
+  neighbours: ReadonlySet<string>,
+  rows: readonly MemberRow[],
+): GroupMembersObject {
+  const ipv4 = new Set<string>();
+  const ipv6 = new Set<string>();
+  for (const row of rows) {
+    if (row.security_group_id !== groupId) continue;
+    if (row.network_id !== networkId && !neighbours.has(row.network_id)) continue;
+    const pairs = JSON.parse(row.allowed_address_pairs) as { ip_address: string }[];
+    for (const address of [row.ip_address, ...pairs.map((pair) => pair.ip_address)]) {
+      if (address !== null) (parseCidr(address).version === 4 ? ipv4 : ipv6).add(address);
+    }
+  }
+  const sorted = (set: Set<string>) =>
+    [...set].sort((a, b) => compareIps(base(a), base(b)) || (a < b ? -1 : 1));
+  return { group_id: groupId, network_id: networkId, ipv4: sorted(ipv4), ipv6: sorted(ipv6) };
+}
+
+function base(address: string): string {
+  return address.split('/')[0] ?? address;
+}
