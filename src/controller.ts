@@ -10,6 +10,7 @@ import { ImageFiles } from './core/image/files.js';
 import { resetInterruptedUploads } from './core/image/upload.js';
 import { onNetworkReports, sweepAddressHolds } from './core/network/reports.js';
 import { RulePolicy } from './core/policy/engine.js';
+import { placeWaitingRouters } from './core/router/place.js';
 import { sweepServers } from './core/server/sweep.js';
 import { followHosts } from './core/server/wire.js';
 import { sweepDeletedVolumes } from './core/volume/change.js';
@@ -54,6 +55,7 @@ export async function startController(config: Config, log: Logger): Promise<{ cl
   followHosts(app, hosts);
   hosts.onReport(onVolumeReports);
   hosts.onReport((tx, hostId, reports) => onNetworkReports(app, tx, hostId, reports));
+  hosts.onFacts((tx) => placeWaitingRouters(tx, app));
 
   const services = allServices(app);
   const api = await createApi(app, services);
