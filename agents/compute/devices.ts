@@ -33,15 +33,15 @@ export function diskDevice(server: ServerObject, disk: DiskBody, options: Domain
   };
 }
 
-/** IDE where there is IDE; on q35 a read-only virtio disk, because kernels made for clouds lack AHCI. */
+/** IDE where there is a place; else a read-only virtio disk, because kernels made for clouds lack AHCI. */
 function configDrive(server: ServerObject, stateDir: string): XmlNode {
-  const q35 = isQ35(server);
+  const ide = !isQ35(server) && !server.disks.some((disk) => disk.device === 'hdd');
   return {
     '@type': 'file',
-    '@device': q35 ? 'disk' : 'cdrom',
+    '@device': ide ? 'cdrom' : 'disk',
     driver: { '@name': 'qemu', '@type': 'raw' },
     source: { '@file': configDriveFile(stateDir, server.id) },
-    target: q35 ? { '@dev': 'vdz', '@bus': 'virtio' } : { '@dev': 'hdd', '@bus': 'ide' },
+    target: ide ? { '@dev': 'hdd', '@bus': 'ide' } : { '@dev': 'vdz', '@bus': 'virtio' },
     readonly: {},
   };
 }

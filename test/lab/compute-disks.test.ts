@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { readdir, stat, truncate, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { CommandOptions } from '../../agents/host/host.js';
 import { RealHost } from '../../agents/host/real.js';
+import { buildConfigDrive } from '../../agents/storage/config-drive.js';
 import { createStoragePart } from '../../agents/storage/part.js';
 import { configDriveFile, imageFile, serverDirectory, volumeFile } from '../../agents/storage/paths.js';
 import { inspect } from '../../agents/storage/qemu-img.js';
@@ -108,10 +109,28 @@ describe('disks of a server', () => {
     expect((await host.read('blkid', ['-p', '-o', 'export', iso])).stdout).toMatch(
       /LABEL=config-2\n[\s\S]*TYPE=iso9660/,
     );
-    const listing = await host.read('isoinfo', ['-J', '-f', '-i', iso]);
-    expect(listing.stdout).toContain('/openstack/latest/meta_data.json');
-    const document = await host.read('isoinfo', ['-J', '-i', iso, '-x', '/openstack/latest/meta_data.json']);
-    expect(JSON.parse(document.stdout)).toMatchObject({ uuid: server.id, hostname: 'test.novalocal' });
+    const content = await readFile(iso);
+    for (const [names, path] of [
+      [['-R'], '/openstack/latest/meta_data.json'],
+      [['-J'], '/openstack/latest/meta_data.json'],
+      [[], '/OPENSTACK/LATEST/META_DATA.JSON;1'],
+    ] as const) {
+      const listing = await host.read('isoinfo', [...names, '-f', '-i', iso]);
+      expect(listing.stdout).toContain(`${path}\n`);
+      // one for each version, latest, and EC2's two
+      expect(listing.stdout.match(/meta.data\.json/gi)).toHaveLength(12);
+      const inner = await host.read('isoinfo', [...names, '-i', iso, '-x', path]);
+      expect(JSON.parse(inner.stdout)).toMatchObject({ uuid: server.id, hostname: 'test.novalocal' });
+    }
+    expect(content.length % 2048).toBe(0);
+
+    const again = `${directory}/again.iso`;
+    const drive = { 'openstack/latest/meta_data.json': '{}' };
+    await buildConfigDrive(host, again, drive);
+    const bytes = await readFile(again);
+    await host.removeFile(again);
+    await buildConfigDrive(host, again, drive);
+    expect(bytes.equals(await readFile(again))).toBe(true);
 
     host.runs = [];
     await apply(spec);

@@ -59,7 +59,7 @@ describe('a server', () => {
     expect(await a.plan(spec)).toEqual([]);
     expect(host.runs).toEqual([]);
 
-    await until('the boot marker', 90_000, async () =>
+    await until('the boot marker', 200_000, async () =>
       (await textOf(consoleLog(a.stateDir, server.id))).includes('login:'),
     );
     expect(await a.compute.consoleOutput(server.id, 2)).toContain('login:');
@@ -74,7 +74,7 @@ describe('a server', () => {
     expect(host.runs).toEqual([]);
     expect(await host.pids('qemu-system')).toEqual([]);
     await a.close();
-  }, 120_000);
+  }, 300_000);
 
   test('reads its config drive, reboots and stops when its guest is asked to', async () => {
     const a = agent('boot-1', 60_000);
@@ -85,7 +85,7 @@ describe('a server', () => {
     const prompts = async () =>
       (await textOf(consoleLog(a.stateDir, server.id))).split('drive login:').length - 1;
     const reported = async (spec: Spec, what: string) => {
-      await until(what, 60_000, async () => {
+      await until(what, 70_000, async () => {
         // as the agent's loop does: apply again when an event says so
         if (!waiting.splice(0).includes(key)) return false;
         return (await a.apply(spec)).length > 0;
@@ -93,13 +93,13 @@ describe('a server', () => {
       return power(await a.apply(spec));
     };
     await a.apply(specOf(server));
-    await until('the login prompt', 90_000, async () => (await prompts()) === 1);
+    await until('the login prompt', 200_000, async () => (await prompts()) === 1);
 
     const reboot = { ...server, reboot: { soft: 1, hard: 0 } };
     waiting.splice(0);
     expect(await a.apply(specOf(reboot))).toEqual([]);
     expect(await reported(specOf(reboot), 'the end of the reboot')).toEqual(['running']);
-    await until('the second login prompt', 90_000, async () => (await prompts()) === 2);
+    await until('the second login prompt', 200_000, async () => (await prompts()) === 2);
 
     const stopped = { ...reboot, power: 'stopped' as const };
     waiting.splice(0);
@@ -108,7 +108,7 @@ describe('a server', () => {
     expect(host.runs.filter((run) => run.includes(' destroy '))).toEqual([]);
     await a.apply(tombstone(server));
     await a.close();
-  }, 240_000);
+  }, 600_000);
 
   test.each(['pc', 'q35'])(
     'with every kind of device starts on %s, its interfaces on taps that exist',
@@ -117,7 +117,7 @@ describe('a server', () => {
       const port_id = randomUUID();
       const tap = tapName(port_id);
       await host.run('ip', ['tuntap', 'add', 'dev', tap, 'mode', 'tap']);
-    await host.run('ip', ['link', 'set', tap, 'up']);
+      await host.run('ip', ['link', 'set', tap, 'up']);
       const disk = { size_bytes: 16 << 20, image: null, volume_id: null, boot_index: null } as const;
       const server = bare({
         hardware: {
@@ -140,7 +140,7 @@ describe('a server', () => {
       expect(report?.error).toBeUndefined();
       expect(await a.plan(specOf(server))).toEqual([]);
       // a tap has a carrier while somebody holds it
-    const { stdout } = await host.read('ip', ['-j', 'link', 'show', tap]);
+      const { stdout } = await host.read('ip', ['-j', 'link', 'show', tap]);
       expect(JSON.parse(stdout)[0].flags).toContain('LOWER_UP');
       await a.apply(tombstone(server));
       // managed='no': the tap is the network's to remove
