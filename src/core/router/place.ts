@@ -6,7 +6,7 @@ import type { App } from '../app.js';
 
 /**
  * Gives a router to a host that offers its external network's provider network: the one with fewest routers among those
- * that were heard of lately. Without such a host the router waits; it stays where it is as long as that host will do.
+ * that are up. Without such a host the router waits; it stays where it is as long as that host will do.
  */
 export async function placeRouter(tx: Tx, app: App, routerId: string): Promise<void> {
   const router = await findRow(tx, 'router', routerId);
@@ -16,8 +16,8 @@ export async function placeRouter(tx: Tx, app: App, routerId: string): Promise<v
   if (router.host_id) {
     if (physical === null || (await hostOffers(tx, router.host_id, physical))) return;
   }
-  const seenSince = new Date(Date.now() - app.config.host_down_after * 1000).toISOString();
-  const [hostId] = await hostsForRouter(tx, physical, seenSince);
+  const able = await hostsForRouter(tx, physical);
+  const hostId = able.find((id) => app.hosts.isUp(id)) ?? able[0];
   if (!hostId || !(await claimRouter(tx, routerId, router.host_id, hostId))) return;
   await recordChange(tx, 'router', routerId);
   const { networkIds } = await routerPlace(tx, routerId);

@@ -64,19 +64,13 @@ export async function unplacedRouters(db: Reader): Promise<string[]> {
 export async function hostsForRouter(
   db: Reader,
   physicalNetwork: string | null,
-  seenSince: string,
 ): Promise<string[]> {
   let query = db
     .selectFrom('host as h')
     .leftJoin('router as r', 'r.host_id', 'h.id')
-    .select([
-      'h.id',
-      sql<number>`count(r.id)`.as('routers'),
-      sql<number>`case when h.last_seen_at >= ${seenSince} then 0 else 1 end`.as('silent'),
-    ])
+    .select(['h.id', sql<number>`count(r.id)`.as('routers')])
     .where('h.enabled', '=', 1)
-    .groupBy(['h.id', 'h.last_seen_at'])
-    .orderBy('silent')
+    .groupBy('h.id')
     .orderBy('routers')
     .orderBy('h.id');
   if (physicalNetwork !== null) {
