@@ -8,16 +8,19 @@ import {
   tapName,
   vxlanName,
 } from '../../src/net/names.js';
-import type { DhcpObject, NetworkObject, ObjectKey, Spec } from '../../src/protocol/objects.js';
+import type { NetworkObject, ObjectKey, Spec } from '../../src/protocol/objects.js';
 import { bridgeOf, missingBridgeHint, type NetworkBridge, providerBridge } from './bridge/desired.js';
 import type { NetworkConfig } from './config.js';
 import { dhcpNamespaceOf } from './dhcp/desired.js';
+import { renderDnsmasq } from './dhcp/dnsmasq.js';
+import { type DnsmasqService, dnsmasqDirectory } from './dhcp/process.js';
 import { DesiredFirewall } from './firewall/desired.js';
 import type { FdbEntry, Link, VethLink } from './links/model.js';
 import { fdbKey } from './links/model.js';
 import { type Failures, objectsOf } from './model.js';
 import type { DesiredNamespace } from './namespace/model.js';
 import { tapEntry, tapLink } from './port/desired.js';
+import { routerAdvertiser } from './router/advertise.js';
 import { routerNamespaceOf } from './router/desired.js';
 import { vxlanEntries, vxlanLink } from './vxlan/desired.js';
 
@@ -26,7 +29,8 @@ export interface DesiredHost {
   readonly links: ReadonlyMap<string, Link>;
   readonly fdb: ReadonlyMap<string, FdbEntry>;
   readonly namespaces: ReadonlyMap<string, DesiredNamespace>;
-  readonly dhcps: ReadonlyMap<ObjectKey, DhcpObject>;
+  /** By name. */
+  readonly services: ReadonlyMap<string, DnsmasqService>;
   readonly firewall: DesiredFirewall;
   /** Devices and namespaces of objects in the spec, also of those that failed: they are never removed. */
   readonly named: ReadonlySet<string>;
@@ -55,7 +59,14 @@ export function desiredHost(spec: Spec, inputs: DesiredInputs, failures: Failure
       const namespace = dhcpNamespaceOf(body, key);
       builder.plug(key, namespace.name, dhcpDeviceName(port_id), { port_id, network_id, mac, mtu });
       builder.namespaces.set(namespace.name, namespace);
-      builder.dhcps.set(key, body);
+      const name = `dhcp/${network_id}`;
+      builder.services.set(name, {
+        name,
+        owner: key,
+        netns: namespace.name,
+        devices: [dhcpDeviceName(port_id)],
+        files: renderDnsmasq(body, dnsmasqDirectory(inputs, name)),
+      });
       builder.firewall.addDhcp(key, body, builder.networkOf(network_id).tunnel);
     });
   }
@@ -70,6 +81,8 @@ export function desiredHost(spec: Spec, inputs: DesiredInputs, failures: Failure
         builder.plug(key, namespace.name, routerGatewayName(body.external.port_id), body.external);
       }
       builder.namespaces.set(namespace.name, namespace);
+      const advertiser = routerAdvertiser(body, key, spec, inputs);
+      if (advertiser) builder.services.set(advertiser.name, advertiser);
     });
   }
   for (const { key, revision, body } of objectsOf(spec, 'port')) {
@@ -93,6 +106,7 @@ function* namesOf(spec: Spec): Generator<string> {
   for (const { body } of objectsOf(spec, 'dhcp')) {
     yield tapName(body.port_id);
     yield dhcpNamespace(body.network_id);
+    yield `dhcp/${body.network_id}`;
   }
   for (const { body } of objectsOf(spec, 'router')) {
     if (!body.admin_state_up) continue;
@@ -118,7 +132,7 @@ class Builder implements DesiredHost {
   readonly links = new Map<string, Link>();
   readonly fdb = new Map<string, FdbEntry>();
   readonly namespaces = new Map<string, DesiredNamespace>();
-  readonly dhcps = new Map<ObjectKey, DhcpObject>();
+  readonly services = new Map<string, DnsmasqService>();
   readonly named = new Set<string>();
   readonly networks = new Map<string, UsableNetwork>();
   readonly firewall: DesiredFirewall;

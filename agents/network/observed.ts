@@ -1,7 +1,7 @@
 import { eachLimited } from './concurrency.js';
 import type { NetworkContext } from './config.js';
 import type { DesiredHost } from './desired.js';
-import { type ObservedDnsmasq, observeDnsmasq } from './dhcp/process.js';
+import { listDnsmasq, type ObservedDnsmasq, observeDnsmasq } from './dhcp/process.js';
 import { type ObservedSets, observeSets } from './firewall/ipset/sets.js';
 import type { ObservedTables } from './firewall/iptables/model.js';
 import { observeTables } from './firewall/iptables/observe.js';
@@ -41,8 +41,8 @@ export class ObservedHost {
   names = new Set<string>();
   readonly namespaces = new Map<string, ObservedNamespace>();
   readonly dnsmasq = new Map<string, ObservedDnsmasq>();
-  /** Directories of dnsmasq processes, by network. */
-  dnsmasqDirectories = new Set<string>();
+  /** Names of the dnsmasq processes that have files here. */
+  services = new Set<string>();
   readonly #stale = new Set<Region>(REGIONS);
 
   /** Has a region read again before it is used next; without argument, everything. */
@@ -78,9 +78,7 @@ export class ObservedHost {
       },
       namespaces: async () => {
         this.names = new Set(await listNamespaces(context));
-        this.dnsmasqDirectories = new Set(
-          await context.host.listDirectory(`${context.config.state_dir}/dhcp`),
-        );
+        this.services = new Set(await listDnsmasq(context));
         this.namespaces.clear();
         this.dnsmasq.clear();
       },
@@ -101,9 +99,8 @@ export class ObservedHost {
     await eachLimited(unknown, 4, async (namespace) => {
       this.namespaces.set(namespace.name, await observeNamespace(context, namespace));
     });
-    for (const { network_id } of desired.dhcps.values()) {
-      if (!this.dnsmasq.has(network_id))
-        this.dnsmasq.set(network_id, await observeDnsmasq(context, network_id));
+    for (const name of desired.services.keys()) {
+      if (!this.dnsmasq.has(name)) this.dnsmasq.set(name, await observeDnsmasq(context, name));
     }
   }
 

@@ -13,7 +13,7 @@ import { type Failures, SHARED } from './model.js';
 import { namespaceSteps } from './namespace/diff.js';
 import { namespaceOwner } from './namespace/model.js';
 import type { ObservedHost } from './observed.js';
-import { leftOverDnsmasq, leftOverNamespaces } from './reconcile.js';
+import { leftOverNamespaces, leftOverServices, serviceOwner } from './reconcile.js';
 
 /** The diffs that an apply would carry out now, as steps to read. Empty on a host that matches its spec. */
 export function planSteps(
@@ -53,12 +53,12 @@ export function planSteps(
     steps.push(...tableSteps(diff, ''));
   steps.push(...elementSteps(ZONES, desired.firewall.zones, observed.zones));
   steps.push(...elementSteps(PORT_SECURITY, desired.firewall.portSecurity(failed), observed.portSecurity));
-  for (const [key, dhcp] of desired.dhcps) {
-    const found = observed.dnsmasq.get(dhcp.network_id) ?? { files: new Map(), running: false };
-    steps.push(...dnsmasqSteps(context, dhcp, key, found));
+  for (const service of desired.services.values()) {
+    const found = observed.dnsmasq.get(service.name) ?? { files: new Map(), running: false };
+    steps.push(...dnsmasqSteps(context, service, found));
   }
-  for (const id of leftOverDnsmasq(desired, observed)) {
-    steps.push({ object: `dhcp/${id}`, action: 'stop', detail: `dnsmasq of network ${id}` });
+  for (const name of leftOverServices(desired, observed)) {
+    steps.push({ object: serviceOwner(name), action: 'stop', detail: `dnsmasq of ${name}` });
   }
   for (const { lines } of links.remove) {
     steps.push(...lines.map(({ object, line }) => ({ object, action: 'ip', detail: line })));

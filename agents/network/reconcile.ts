@@ -58,13 +58,14 @@ export async function reconcile(context: NetworkContext, change: Change, failure
   ]);
   await Promise.all([
     openPorts(context, desired.firewall, observed, failures),
-    ...[...desired.dhcps].map(([key, dhcp]) =>
-      guard(failures, key, async () => {
-        if (failures.has(key)) return;
-        const found = observed.dnsmasq.get(dhcp.network_id) ?? { files: new Map(), running: false };
-        observed.dnsmasq.set(dhcp.network_id, found);
-        await applyDnsmasq(context, dhcp, found, newPeers.has(dhcp.port_id.slice(0, 11)));
-        observed.dnsmasqDirectories.add(dhcp.network_id);
+    ...[...desired.services.values()].map((service) =>
+      guard(failures, service.owner, async () => {
+        if (failures.has(service.owner)) return;
+        const found = observed.dnsmasq.get(service.name) ?? { files: new Map(), running: false };
+        observed.dnsmasq.set(service.name, found);
+        observed.services.add(service.name);
+        const newDevice = service.devices.some((device) => newPeers.has(device));
+        await applyDnsmasq(context, service, found, newDevice);
       }),
     ),
   ]);
@@ -84,7 +85,7 @@ async function makeLinks(
     observed.links,
     failures,
     ({ netns, device, mac, mtu }) => {
-      newPeers.add(device.slice(3));
+      newPeers.add(device);
       const namespace = observed.namespaces.get(netns);
       if (!namespace) return;
       namespace.devices.set(device, { mac, mtu, up: false, addresses: new Set() });
@@ -103,11 +104,11 @@ async function removeLeftOvers(
   links: LinksDiff,
   failures: Failures,
 ): Promise<void> {
-  for (const networkId of leftOverDnsmasq(desired, observed)) {
-    await guard(failures, `dhcp/${networkId}`, async () => {
-      await removeDnsmasq(context, networkId);
-      observed.dnsmasq.delete(networkId);
-      observed.dnsmasqDirectories.delete(networkId);
+  for (const name of leftOverServices(desired, observed)) {
+    await guard(failures, serviceOwner(name), async () => {
+      await removeDnsmasq(context, name);
+      observed.dnsmasq.delete(name);
+      observed.services.delete(name);
     });
   }
   const unused = await withoutUsedTaps(context, links.remove, before, failures);
@@ -142,9 +143,14 @@ async function withoutUsedTaps(
   });
 }
 
-/** Networks whose dnsmasq nobody wants. */
-export function leftOverDnsmasq(desired: DesiredHost, observed: ObservedHost): string[] {
-  return [...observed.dnsmasqDirectories].filter((id) => !desired.named.has(`qdhcp-${id}`));
+/** dnsmasq processes that nobody wants. */
+export function leftOverServices(desired: DesiredHost, observed: ObservedHost): string[] {
+  return [...observed.services].filter((name) => !desired.services.has(name) && !desired.named.has(name));
+}
+
+/** Who a dnsmasq served, from its name. */
+export function serviceOwner(name: string): ObjectKey {
+  return name.startsWith('dhcp/') ? (name as ObjectKey) : `router/${name.slice('ra/'.length)}`;
 }
 
 /** Namespaces of ours that nobody wants. */

@@ -1,11 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { dhcpNamespace } from '../../../src/net/names.js';
-import type { DhcpObject, ObjectKey } from '../../../src/protocol/objects.js';
+import type { ObjectKey } from '../../../src/protocol/objects.js';
 import type { NetworkContext } from '../config.js';
 import type { Step } from '../model.js';
-import { type DnsmasqFiles, renderDnsmasq } from './dnsmasq.js';
+import type { DnsmasqFiles } from './dnsmasq.js';
 
-/** What one network's dnsmasq runs with. */
+/** One dnsmasq: a network's DHCP server, or what sends a router's advertisements. */
+export interface DnsmasqService {
+  /** `dhcp/<network>` or `ra/<router>`: also its directory under the agent's state directory. */
+  readonly name: string;
+  readonly owner: ObjectKey;
+  readonly netns: string;
+  /** Devices it listens on: when one is made anew, it has to start again. */
+  readonly devices: readonly string[];
+  readonly files: DnsmasqFiles;
+}
+
+/** What one dnsmasq runs with. */
 export interface ObservedDnsmasq {
   readonly files: Map<string, string>;
   running: boolean;
@@ -17,21 +27,31 @@ export interface DnsmasqDiff {
 }
 
 const FILES = ['dnsmasq.conf', 'hosts', 'options', 'addresses'] as const;
+const KINDS = ['dhcp', 'ra'];
 
-/** Directory of a network's dnsmasq. */
-export function dnsmasqDirectory({ config }: NetworkContext, networkId: string): string {
-  return `${config.state_dir}/dhcp/${networkId}`;
+/** Directory of a dnsmasq. */
+export function dnsmasqDirectory({ config }: Pick<NetworkContext, 'config'>, name: string): string {
+  return `${config.state_dir}/${name}`;
+}
+
+/** Names of all that were ever started here and not removed. */
+export async function listDnsmasq({ host, config }: NetworkContext): Promise<string[]> {
+  const lists = KINDS.map(async (kind) => {
+    const ids = await host.listDirectory(`${config.state_dir}/${kind}`);
+    return ids.map((id) => `${kind}/${id}`);
+  });
+  return (await Promise.all(lists)).flat();
 }
 
 /** Reads the files and looks for the process: no command is run. */
-export async function observeDnsmasq(context: NetworkContext, networkId: string): Promise<ObservedDnsmasq> {
-  const directory = dnsmasqDirectory(context, networkId);
+export async function observeDnsmasq(context: NetworkContext, name: string): Promise<ObservedDnsmasq> {
+  const directory = dnsmasqDirectory(context, name);
   const files = new Map<string, string>();
-  for (const name of FILES) {
-    const text = await context.host.readFileIfExists(`${directory}/${name}`);
-    if (text !== null) files.set(name, text);
+  for (const file of FILES) {
+    const text = await context.host.readFileIfExists(`${directory}/${file}`);
+    if (text !== null) files.set(file, text);
   }
-  return { files, running: (await runningPid(context, networkId)) !== null };
+  return { files, running: (await runningPid(context, name)) !== null };
 }
 
 /** Whether files differ, and whether dnsmasq has to be started (again) or only told to read its hosts. */
@@ -47,76 +67,74 @@ export function diffDnsmasq(
 /** The same in words. */
 export function dnsmasqSteps(
   context: NetworkContext,
-  dhcp: DhcpObject,
-  object: ObjectKey,
+  service: DnsmasqService,
   observed: ObservedDnsmasq,
 ): Step[] {
-  const directory = dnsmasqDirectory(context, dhcp.network_id);
-  const { changed, restart } = diffDnsmasq(renderDnsmasq(dhcp, directory), observed, false);
-  const steps = changed.map((name) => ({ object, action: 'write', detail: `${directory}/${name}` }));
+  const { owner: object, name, files } = service;
+  const directory = dnsmasqDirectory(context, name);
+  const { changed, restart } = diffDnsmasq(files, observed, false);
+  const steps = changed.map((file) => ({ object, action: 'write', detail: `${directory}/${file}` }));
   if (restart)
     steps.push({ object, action: 'start', detail: `dnsmasq --conf-file=${directory}/dnsmasq.conf` });
-  else if (changed.length)
-    steps.push({ object, action: 'signal', detail: `SIGHUP to dnsmasq of ${dhcp.network_id}` });
+  else if (changed.length) steps.push({ object, action: 'signal', detail: `SIGHUP to dnsmasq of ${name}` });
   return steps;
 }
 
 /** Writes what differs, then signals or (re)starts dnsmasq. It daemonises, so it outlives the agent. */
 export async function applyDnsmasq(
   context: NetworkContext,
-  dhcp: DhcpObject,
+  service: DnsmasqService,
   observed: ObservedDnsmasq,
   newDevice: boolean,
 ): Promise<void> {
   const { host } = context;
-  const directory = dnsmasqDirectory(context, dhcp.network_id);
-  const wanted = renderDnsmasq(dhcp, directory);
+  const { name, files: wanted, netns } = service;
+  const directory = dnsmasqDirectory(context, name);
   const { changed, restart } = diffDnsmasq(wanted, observed, newDevice);
   if (!changed.length && !restart) return;
   if (!observed.files.size) await host.makeDirectory(directory, 0o755);
   const lost = changed.includes('hosts')
     ? lostReservations(observed.files.get('hosts') ?? '', wanted.hosts)
     : [];
-  for (const name of changed) {
-    await host.writeFile(`${directory}/${name}`, wanted[name], 0o644);
-    observed.files.set(name, wanted[name]);
+  for (const file of changed) {
+    await host.writeFile(`${directory}/${file}`, wanted[file], 0o644);
+    observed.files.set(file, wanted[file]);
   }
   const stale = lost.length > 0 && (await hasLease(context, directory, lost));
   if (!restart && !stale) {
-    const pid = await runningPid(context, dhcp.network_id);
+    const pid = await runningPid(context, name);
     if (pid !== null && host.kill(pid, 'SIGHUP')) return;
   }
-  await stopDnsmasq(context, dhcp.network_id);
+  await stopDnsmasq(context, name);
   observed.running = false;
   // dnsmasq never gives an address to another MAC while the lease of the one before lasts
   if (stale) await dropLeases(context, directory, lost);
-  const netns = dhcpNamespace(dhcp.network_id);
   await host.run('dnsmasq', [`--conf-file=${directory}/dnsmasq.conf`], { netns });
   observed.running = true;
 }
 
-/** Ends a network's dnsmasq and waits until it is gone. */
-export async function stopDnsmasq(context: NetworkContext, networkId: string): Promise<void> {
-  const pid = await runningPid(context, networkId);
+/** Ends a dnsmasq and waits until it is gone. */
+export async function stopDnsmasq(context: NetworkContext, name: string): Promise<void> {
+  const pid = await runningPid(context, name);
   if (pid === null) return;
   context.host.kill(pid, 'SIGTERM');
   for (let waited = 0; waited < 2000; waited += 5) {
-    if ((await runningPid(context, networkId)) === null) return;
+    if ((await runningPid(context, name)) === null) return;
     await sleep(5);
   }
   context.host.kill(pid, 'SIGKILL');
 }
 
 /** Ends it and removes its files. */
-export async function removeDnsmasq(context: NetworkContext, networkId: string): Promise<void> {
-  await stopDnsmasq(context, networkId);
-  await context.host.removeTree(dnsmasqDirectory(context, networkId));
+export async function removeDnsmasq(context: NetworkContext, name: string): Promise<void> {
+  await stopDnsmasq(context, name);
+  await context.host.removeTree(dnsmasqDirectory(context, name));
 }
 
-/** The process that the pid file names, if it is this network's dnsmasq and not another process by now. */
-async function runningPid(context: NetworkContext, networkId: string): Promise<number | null> {
+/** The process that the pid file names, if it is this dnsmasq and not another process by now. */
+async function runningPid(context: NetworkContext, name: string): Promise<number | null> {
   const { host } = context;
-  const directory = dnsmasqDirectory(context, networkId);
+  const directory = dnsmasqDirectory(context, name);
   const pid = Number((await host.readFileIfExists(`${directory}/pid`))?.trim() || NaN);
   if (!Number.isInteger(pid) || pid <= 0) return null;
   const commandLine = await host.readFileIfExists(`/proc/${pid}/cmdline`).catch(() => null);
