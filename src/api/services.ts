@@ -4,6 +4,7 @@ import { computeService } from './compute/service.js';
 import { identityService } from './identity/service.js';
 import { imageService } from './image/service.js';
 import { networkService } from './network/service.js';
+import { placementService } from './placement/service.js';
 import type { Service } from './shared/service.js';
 import { volumeService } from './volume/service.js';
 
@@ -13,6 +14,7 @@ export function allServices(app: App): readonly Service[] {
     identityService(app),
     imageService(app.config),
     computeService(app.config),
+    placementService(app.config),
     networkService,
     volumeService(app.config),
     adminService(),

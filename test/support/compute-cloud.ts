@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { computeService } from '../../src/api/compute/service.js';
+import { placementService } from '../../src/api/placement/service.js';
 import { createDefaultFlavors } from '../../src/core/flavor/defaults.js';
 import { onServerGone } from '../../src/core/server/delete.js';
 import { onServerReports } from '../../src/core/server/report.js';
@@ -30,7 +31,11 @@ export class ComputeCloud {
     const hosts = new RowHosts();
     const cloud = await TestApp.open({
       ...options,
-      services: [(app) => computeService(app.config), ...(options.services ?? [])],
+      services: [
+        (app) => computeService(app.config),
+        (app) => placementService(app.config),
+        ...(options.services ?? []),
+      ],
       parts: { hosts: hosts.gateway, ...options.parts },
     });
     await createDefaultFlavors(cloud.app);

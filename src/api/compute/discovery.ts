@@ -34,9 +34,11 @@ const CURRENT: ApiVersion = {
 
 /** Version documents: what clients ask for first. None needs a token. */
 export const discoveryOperations: readonly Operation[] = [
-  discovery('/', 'List API versions', ({ baseUrl }) => ({
-    versions: [LEGACY, CURRENT].map((version) => brief(baseUrl, version)),
-  })),
+  ...['', '/'].map((path) =>
+    discovery(path, 'List API versions', ({ baseUrl }) => ({
+      versions: [LEGACY, CURRENT].map((version) => brief(baseUrl, version)),
+    })),
+  ),
   ...['/v2', '/v2/'].map((path) => discovery(path, 'Show API version 2.0', (r) => full(r.baseUrl, LEGACY))),
   ...['/v2.1', '/v2.1/'].map((path) =>
     discovery(path, 'Show API version 2.1', (r) => full(r.baseUrl, CURRENT)),

@@ -117,3 +117,31 @@ export async function allocationsOf(
     ? await query.where('consumer_id', '=', by.consumer_id).execute()
     : await query.where('host_id', '=', by.host_id).execute();
 }
+
+/** Generations of the hosts that have inventories. */
+export async function providerGenerations(db: Reader): Promise<Map<string, number>> {
+  const rows = await db.selectFrom('resource_provider').select(['host_id', 'generation']).execute();
+  return new Map(rows.map((row) => [row.host_id, row.generation]));
+}
+
+/** What a project (or one user of it) holds altogether, by resource class. */
+export async function projectUsage(
+  db: Reader,
+  projectId: string,
+  userId: string | null,
+): Promise<{ consumers: number; used: Record<string, number> }> {
+  let query = db
+    .selectFrom('allocation')
+    .select([
+      'resource_class',
+      sql<number>`sum(used)`.as('used'),
+      sql<number>`count(distinct consumer_id)`.as('consumers'),
+    ])
+    .where('project_id', '=', projectId);
+  if (userId !== null) query = query.where('user_id', '=', userId);
+  const rows = await query.groupBy('resource_class').orderBy('resource_class').execute();
+  return {
+    consumers: Math.max(0, ...rows.map((row) => Number(row.consumers))),
+    used: Object.fromEntries(rows.map((row) => [row.resource_class, Number(row.used)])),
+  };
+}

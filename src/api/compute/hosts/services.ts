@@ -75,7 +75,7 @@ interface OldBody {
   forced_down?: unknown;
 }
 
-async function update(request: OpRequest<never>) {
+async function update(request: OpRequest) {
   const { app, version, params } = request;
   const { id = '' } = params;
   if (!atLeast(version, '2.53')) return await updateNamed(request, id);
@@ -100,7 +100,7 @@ async function update(request: OpRequest<never>) {
 }
 
 /** Before 2.53 the last part of the path says what is to be done, and the body to which host. */
-async function updateNamed(request: OpRequest<never>, action: string) {
+async function updateNamed(request: OpRequest, action: string) {
   const { app, version } = request;
   const schema = OLD_SCHEMAS[action];
   if (!schema || (action === 'force-down' && !atLeast(version, '2.11'))) throw notFound('Unknown action');
