@@ -31,6 +31,9 @@ export interface Decision {
   readonly why: string;
 }
 
+/** Time between two requests to shut down. */
+export const ASK_AGAIN_MS = 10_000;
+
 /** What to do now about a server so that its domain becomes what is wanted. Pure. */
 export function decide(situation: Situation): Decision {
   const { server, record, domain, digest } = situation;
@@ -44,25 +47,26 @@ export function decide(situation: Situation): Decision {
 }
 
 function whenOn({ server, record, now }: Situation, domain: ObservedDomain): readonly [PowerAction, string] {
-  const expired = record.stopping !== null && now >= record.stopping.deadline;
+  const { stopping } = record;
+  const expired = stopping !== null && now >= stopping.deadline;
+  // a guest that is still booting does not hear the first request
+  const ask = stopping === null || now >= stopping.asked + ASK_AGAIN_MS;
   if (server.power === 'stopped') {
     if (domain.power !== 'running') return ['destroy', `${domain.power} → shutdown`];
-    if (record.stopping === null) return ['shutdown', 'running → shutdown'];
-    return expired
-      ? ['destroy', 'the guest did not shut down in time']
-      : ['wait', 'the guest is shutting down'];
+    if (expired) return ['destroy', 'the guest did not shut down in time'];
+    return ask ? ['shutdown', 'running → shutdown'] : ['wait', 'the guest is shutting down'];
   }
   const started = domain.current;
   if (started && started.hardReboot < server.reboot.hard)
     return ['restart', `hard reboot ${server.reboot.hard}`];
   if (started && started.softReboot < server.reboot.soft) {
-    if (record.stopping === null) return ['shutdown', `soft reboot ${server.reboot.soft}`];
-    return expired
-      ? ['restart', 'the guest did not shut down in time']
-      : ['wait', 'the guest is shutting down'];
+    const why = `soft reboot ${server.reboot.soft}`;
+    if (domain.power !== 'running') return ['restart', `${why} of a guest that is ${domain.power}`];
+    if (expired) return ['restart', `${why}: the guest did not shut down in time`];
+    return ask ? ['shutdown', why] : ['wait', 'the guest is shutting down'];
   }
   // a stop that was taken back: the guest may still follow it, and is started again then
-  if (record.stopping !== null && !expired) return ['wait', 'the guest may still be shutting down'];
+  if (stopping !== null && !expired) return ['wait', 'the guest may still be shutting down'];
   return ['none', ''];
 }
 

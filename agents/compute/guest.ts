@@ -5,7 +5,7 @@ import type { Host } from '../host/host.js';
 import { HintedError } from '../storage/object-error.js';
 import type { ServerStorage } from '../storage/part.js';
 import { serverDirectory } from '../storage/paths.js';
-import { type Decision, decide, type Situation } from './decide.js';
+import { ASK_AGAIN_MS, type Decision, decide, type Situation } from './decide.js';
 import { type RenderedDomain, renderDomain } from './domain-xml.js';
 import { isOff, type ObservedDomain, observeDomain } from './observe.js';
 import { newRecord, readRecord, type ServerRecord, writeRecord } from './record.js';
@@ -137,12 +137,19 @@ export async function applyGuest(
     case 'shutdown':
     case 'wait': {
       if (decision.define) await define();
-      const deadline = record.stopping?.deadline ?? found.now + options.shutdownTimeoutMs;
+      const stopping = {
+        deadline: record.stopping?.deadline ?? found.now + options.shutdownTimeoutMs,
+        asked: decision.power === 'shutdown' ? found.now : (record.stopping?.asked ?? found.now),
+      };
       if (decision.power === 'shutdown') {
-        await save({ stopping: { deadline } });
+        await save({ stopping });
         await virsh.change(['shutdown', id, '--mode', 'acpi']);
       }
-      return outcome(domain, { ...record, revision: null }, deadline);
+      return outcome(
+        domain,
+        { ...record, revision: null },
+        Math.min(stopping.deadline, stopping.asked + ASK_AGAIN_MS),
+      );
     }
 
     case 'destroy':

@@ -15,8 +15,8 @@ export interface ServerRecord {
   readonly reboot: { readonly soft: number; readonly hard: number };
   /** A start that was begun and whose success is not yet noted. */
   readonly starting: boolean;
-  /** The guest was asked by ACPI to shut down, and until when (ms) it may take. */
-  readonly stopping: { readonly deadline: number } | null;
+  /** The guest was asked by ACPI to shut down: when last, and until when (ms) it may take. */
+  readonly stopping: { readonly asked: number; readonly deadline: number } | null;
   readonly launched_at: string | null;
 }
 

@@ -48,7 +48,12 @@ export class RealHost implements Host {
   }
 
   openPipe(command: string, args: readonly string[]): Pipe {
-    const child = execa(command, [...args], { buffer: false, reject: false, stdin: 'pipe' });
+    const child = execa(command, [...args], {
+      buffer: false,
+      reject: false,
+      stdin: 'pipe',
+      env: UNTRANSLATED,
+    });
     const lines = createInterface({ input: child.stdout });
     const errors = createInterface({ input: child.stderr });
     // a child that has gone makes writes fail: onExit tells, the error itself adds nothing
@@ -163,6 +168,9 @@ export class RealHost implements Host {
   }
 }
 
+/** What commands say is read by this program, whatever the machine's language. */
+const UNTRANSLATED = { LC_ALL: 'C.UTF-8' };
+
 let temporaryCounter = 0;
 
 async function execute(
@@ -174,7 +182,7 @@ async function execute(
   const timeout = options.timeoutMs ?? 30_000;
   const result = await execa(file, all, {
     ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
-    ...(options.env ? { env: { ...options.env } } : {}),
+    env: { ...UNTRANSLATED, ...options.env },
     timeout,
     forceKillAfterDelay: 2_000,
     reject: false,

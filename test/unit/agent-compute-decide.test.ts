@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { decide, type Situation } from '../../agents/compute/decide.js';
+import { ASK_AGAIN_MS, decide, type Situation } from '../../agents/compute/decide.js';
 import type { ObservedDomain } from '../../agents/compute/observe.js';
 import { newRecord, type ServerRecord } from '../../agents/compute/record.js';
 import type { ServerObject } from '../../src/protocol/objects.js';
@@ -44,8 +44,9 @@ function situation(
 const ran = { power: 'running', run_epoch: 1 } as const;
 const on = { power: 'running' } as const;
 const off = { power: 'shutdown' } as const;
-const soon = { stopping: { deadline: NOW + 1 } };
-const late = { stopping: { deadline: NOW - 1 } };
+const soon = { stopping: { asked: NOW - 1, deadline: NOW + 1 } };
+const deaf = { stopping: { asked: NOW - ASK_AGAIN_MS, deadline: NOW + 1 } };
+const late = { stopping: { asked: NOW - ASK_AGAIN_MS, deadline: NOW - 1 } };
 
 describe('power', () => {
   test.each<
@@ -64,6 +65,7 @@ describe('power', () => {
     ['a stopped guest is started when that is wanted', {}, { ...ran, power: 'stopped' }, off, 'start'],
     ['a stop asks the guest first', { power: 'stopped' }, ran, on, 'shutdown'],
     ['and waits', { power: 'stopped' }, { ...ran, ...soon }, on, 'wait'],
+    ['asks again: it may have been booting', { power: 'stopped' }, { ...ran, ...deaf }, on, 'shutdown'],
     ['but not for ever', { power: 'stopped' }, { ...ran, ...late }, on, 'destroy'],
     ['a paused guest cannot be asked', { power: 'stopped' }, ran, { power: 'paused' }, 'destroy'],
     ['a stop that is taken back waits for the guest to go', {}, { ...ran, ...soon }, on, 'wait'],
@@ -81,6 +83,8 @@ describe('power', () => {
     ],
     ['a soft reboot asks the guest', { reboot: { soft: 1, hard: 0 } }, ran, on, 'shutdown'],
     ['and waits for it', { reboot: { soft: 1, hard: 0 } }, { ...ran, ...soon }, on, 'wait'],
+    ['and asks again', { reboot: { soft: 1, hard: 0 } }, { ...ran, ...deaf }, on, 'shutdown'],
+    ['not one that is paused', { reboot: { soft: 1, hard: 0 } }, ran, { power: 'paused' }, 'restart'],
     ['and starts it', { reboot: { soft: 1, hard: 0 } }, { ...ran, ...soon }, off, 'start'],
     ['or forces it', { reboot: { soft: 1, hard: 0 } }, { ...ran, ...late }, on, 'restart'],
     [
