@@ -48,12 +48,16 @@ function command(
   const namespace = machine.netns(where);
   switch (`${object} ${verb}`) {
     case 'link show':
-      return JSON.stringify([...namespace.links.values()].map((link, index) => linkJson(link, index + 1)));
+      return JSON.stringify(
+        [...namespace.links.values()]
+          .filter((link) => rest[0] !== 'type' || link.kind === rest[1])
+          .map((link, index) => linkJson(machine, link, index + 1)),
+      );
     case 'addr show':
     case 'address show':
       return JSON.stringify(
         [...namespace.links.values()].map((link, index) => ({
-          ...linkJson(link, index + 1),
+          ...linkJson(machine, link, index + 1),
           addr_info: addressJson(link),
         })),
       );
@@ -283,8 +287,15 @@ function changeRoute(namespace: FakeNamespace, verb: string, words: readonly str
   return '';
 }
 
-function linkJson(link: FakeLink, ifindex: number): Record<string, unknown> {
-  const flags = ['BROADCAST', 'MULTICAST', ...(link.up ? ['UP', 'LOWER_UP'] : [])];
+function linkJson(machine: FakeMachine, link: FakeLink, ifindex: number): Record<string, unknown> {
+  // a tap has a carrier while a guest holds it open
+  const carrier = link.kind !== 'tun' || isHeld(machine, link.name);
+  const flags = [
+    ...(link.up && !carrier ? ['NO-CARRIER'] : []),
+    'BROADCAST',
+    'MULTICAST',
+    ...(link.up ? ['UP', ...(carrier ? ['LOWER_UP'] : [])] : []),
+  ];
   const slave = link.master === null ? {} : { info_slave_kind: 'bridge', info_slave_data: link.portFlags };
   const linkinfo =
     link.kind || link.master ? { linkinfo: { info_kind: link.kind, info_data: link.info, ...slave } } : {};
@@ -293,12 +304,16 @@ function linkJson(link: FakeLink, ifindex: number): Record<string, unknown> {
     ifname: link.name,
     flags,
     mtu: link.mtu,
-    operstate: link.up ? 'UP' : 'DOWN',
+    operstate: link.up && carrier ? 'UP' : 'DOWN',
     address: link.mac,
     ...(link.master ? { master: link.master } : {}),
     inet6_addr_gen_mode: link.addressGeneration,
     ...linkinfo,
   };
+}
+
+function isHeld(machine: FakeMachine, tap: string): boolean {
+  return [...machine.domains.values()].some(({ running }) => running?.includes(`"${tap}"`));
 }
 
 function addressJson(link: FakeLink): unknown[] {

@@ -1,23 +1,30 @@
 import { specObject } from '../../../src/protocol/keys.js';
-import type { ObjectBodies, ObjectKey, ObjectKind, Spec, SpecObject, SubnetBody } from '../../../src/protocol/objects.js';
+import type {
+  ObjectBodies,
+  ObjectKey,
+  ObjectKind,
+  Spec,
+  SpecObject,
+  SubnetBody,
+} from '../../../src/protocol/objects.js';
 
-export const SERVER_ID = '11111111-0000-4000-8000-000000000001';
-const NETWORK_ID = '22222222-0000-4000-8000-000000000001';
-const EXTERNAL_ID = '22222222-0000-4000-8000-000000000002';
-const PORT_ID = '33333333-0000-4000-8000-000000000001';
-const DHCP_PORT_ID = '33333333-0000-4000-8000-000000000002';
-const ROUTER_PORT_ID = '33333333-0000-4000-8000-000000000003';
-const GATEWAY_PORT_ID = '33333333-0000-4000-8000-000000000004';
-const GROUP_ID = '44444444-0000-4000-8000-000000000001';
-const ROUTER_ID = '55555555-0000-4000-8000-000000000001';
-const IMAGE_ID = '66666666-0000-4000-8000-000000000001';
-const VOLUME_ID = '77777777-0000-4000-8000-000000000001';
+export const SERVER_ID = '11110001-0000-4000-8000-000000000001';
+const NETWORK_ID = '22220001-0000-4000-8000-000000000001';
+const EXTERNAL_ID = '22220002-0000-4000-8000-000000000002';
+const PORT_ID = '33330001-0000-4000-8000-000000000001';
+const DHCP_PORT_ID = '33330002-0000-4000-8000-000000000002';
+const ROUTER_PORT_ID = '33330003-0000-4000-8000-000000000003';
+const GATEWAY_PORT_ID = '33330004-0000-4000-8000-000000000004';
+const GROUP_ID = '44440001-0000-4000-8000-000000000001';
+const ROUTER_ID = '55550001-0000-4000-8000-000000000001';
+const IMAGE_ID = '66660001-0000-4000-8000-000000000001';
+const VOLUME_ID = '77770001-0000-4000-8000-000000000001';
 
 /** Bytes of a raw image. */
 export const IMAGE = Buffer.alloc(1024 * 1024, 7);
 
 const SUBNET: SubnetBody = {
-  id: '88888888-0000-4000-8000-000000000001',
+  id: '88880001-0000-4000-8000-000000000001',
   ip_version: 4,
   cidr: '10.0.0.0/24',
   gateway_ip: '10.0.0.1',
@@ -57,9 +64,13 @@ export function exampleSpec(sha512: string, size: number): Spec {
     id: GROUP_ID,
     stateful: true,
     rules: [
-      rule('99999999-0000-4000-8000-000000000001', { direction: 'egress' }),
-      rule('99999999-0000-4000-8000-000000000002', { protocol: 'tcp', port_range_min: 22, port_range_max: 22 }),
-      rule('99999999-0000-4000-8000-000000000003', { remote_group_id: GROUP_ID }),
+      rule('99990001-0000-4000-8000-000000000001', { direction: 'egress' }),
+      rule('99990002-0000-4000-8000-000000000002', {
+        protocol: 'tcp',
+        port_range_min: 22,
+        port_range_max: 22,
+      }),
+      rule('99990003-0000-4000-8000-000000000003', { remote_group_id: GROUP_ID }),
     ],
   });
   add('group-members', `${GROUP_ID}:${NETWORK_ID}`, {
@@ -111,12 +122,18 @@ export function exampleSpec(sha512: string, size: number): Spec {
       enable_snat: true,
     },
     interfaces: [
-      { port_id: ROUTER_PORT_ID, network_id: NETWORK_ID, mac: 'fa:16:3e:00:00:03', mtu: 1450, addresses: ['10.0.0.1/24'] },
+      {
+        port_id: ROUTER_PORT_ID,
+        network_id: NETWORK_ID,
+        mac: 'fa:16:3e:00:00:03',
+        mtu: 1450,
+        addresses: ['10.0.0.1/24'],
+      },
     ],
     routes: [],
     floating_ips: [
       {
-        id: 'aaaaaaaa-0000-4000-8000-000000000001',
+        id: 'aaaa0001-0000-4000-8000-000000000001',
         floating_ip_address: '198.51.100.20',
         fixed_ip_address: '10.0.0.5',
         port_id: PORT_ID,
@@ -136,8 +153,24 @@ export function exampleSpec(sha512: string, size: number): Spec {
     power: 'running',
     reboot: { soft: 0, hard: 0 },
     disks: [
-      { role: 'root', device: 'vda', bus: 'virtio', size_bytes: 1024 ** 3, image, volume_id: null, boot_index: 1 },
-      { role: 'volume', device: 'vdb', bus: 'virtio', size_bytes: 0, image: null, volume_id: VOLUME_ID, boot_index: null },
+      {
+        role: 'root',
+        device: 'vda',
+        bus: 'virtio',
+        size_bytes: 1024 ** 3,
+        image,
+        volume_id: null,
+        boot_index: 1,
+      },
+      {
+        role: 'volume',
+        device: 'vdb',
+        bus: 'virtio',
+        size_bytes: 0,
+        image: null,
+        volume_id: VOLUME_ID,
+        boot_index: null,
+      },
     ],
     nics: [{ port_id: PORT_ID, mac: 'fa:16:3e:00:00:05', mtu: 1450, model: 'virtio' }],
     config_drive: true,
