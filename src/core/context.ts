@@ -16,6 +16,26 @@ export interface TokenInfo {
   readonly system: { readonly all: true } | null;
   readonly is_domain: boolean;
   readonly roles: readonly NamedRef[];
+  /** Set for tokens got by an application credential; access rules list the only requests it may make. */
+  readonly application_credential?: NamedRef & {
+    readonly restricted: boolean;
+    readonly access_rules?: readonly AccessRule[];
+  };
+  /** Set for tokens got by a trust. */
+  readonly trust?: {
+    readonly id: string;
+    readonly impersonation: boolean;
+    readonly trustor_user: { readonly id: string };
+    readonly trustee_user: { readonly id: string };
+  };
+}
+
+/** A request that is allowed: service type, method, and path with `*` for one segment and `**` for any. */
+export interface AccessRule {
+  readonly id: string;
+  readonly service: string;
+  readonly method: string;
+  readonly path: string;
 }
 
 /** The attributes of a thing that a policy rule may refer to as `%(name)s`. */

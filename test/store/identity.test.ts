@@ -116,6 +116,7 @@ describe('token texts', () => {
     expiresAt: 1_790_003_600,
     auditIds: ['AAAAAAAAAAAAAAAAAAAAAA', 'BBBBBBBBBBBBBBBBBBBBBA'],
     applicationCredentialId: 'fedcba9876543210fedcba9876543210',
+    trustId: null,
   };
 
   it('carry their payload and stay short', () => {
@@ -124,6 +125,7 @@ describe('token texts', () => {
       { ...payload, scope: { kind: 'system' }, applicationCredentialId: null },
       { ...payload, scope: { kind: 'unscoped' }, auditIds: ['AAAAAAAAAAAAAAAAAAAAAA'] },
       { ...payload, scope: { kind: 'domain', id: payload.userId } },
+      { ...payload, applicationCredentialId: null, trustId: '00112233445566778899aabbccddeeff' },
     ];
     const keys = new TokenKeys(join(temporary(), 'token-keys'), 3600);
     for (const variant of variants) {

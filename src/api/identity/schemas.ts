@@ -86,6 +86,11 @@ export const AUTH: Schema = {
                 domain: domainRef,
                 system: { type: 'object', required: ['all'], properties: { all: { type: 'boolean' } } },
                 unscoped: { type: 'object' },
+                'OS-TRUST:trust': {
+                  type: 'object',
+                  required: ['id'],
+                  properties: { id: { type: 'string' } },
+                },
               },
             },
           ],

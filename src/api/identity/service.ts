@@ -1,7 +1,9 @@
 import type { App } from '../../core/app.js';
 import type { Service } from '../shared/service.js';
+import { applicationCredentialOperations } from './application-credentials.js';
 import { assignmentOperations } from './assignments.js';
 import { catalogOperations } from './catalog.js';
+import { credentialOperations } from './credentials.js';
 import { domainOperations } from './domains.js';
 import { grantOperations } from './grants.js';
 import { groupOperations } from './groups.js';
@@ -10,8 +12,12 @@ import { projectTagOperations } from './project-tags.js';
 import { projectOperations } from './projects.js';
 import { roleOperations } from './roles.js';
 import { tokenOperations } from './tokens.js';
+import { trustOperations } from './trusts.js';
 import { userOperations } from './users.js';
 import { versionOperations } from './versions.js';
+
+/** Paths that clients also ask for with a slash at the end. */
+const SLASHED = ['/v3', '/v3/OS-TRUST/trusts'];
 
 /** The identity service (Keystone, v3). */
 export function identityService(app: App): Service {
@@ -30,9 +36,12 @@ export function identityService(app: App): Service {
       ...grantOperations,
       ...assignmentOperations,
       ...catalogOperations,
+      ...applicationCredentialOperations,
+      ...credentialOperations,
+      ...trustOperations,
     ],
     format: (problem, request) => keystoneProblem(problem, request, app.config.public_url),
-    aliases: (path) => (path === '/v3' ? ['/v3/'] : []),
+    aliases: (path) => (SLASHED.includes(path) ? [`${path}/`] : []),
     methodNotAllowed: true,
   };
 }

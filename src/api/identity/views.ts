@@ -1,6 +1,7 @@
 import type { NamedRef } from '../../core/context.js';
-import type { ApplicationCredentialRow } from '../../store/identity/application-credentials.js';
+import { expiryText } from '../../core/token/times.js';
 import type { EndpointRow, RegionRow, ServiceRow } from '../../store/identity/catalog.js';
+import type { AccessRuleRow, ApplicationCredentialRow } from '../../store/identity/delegations.js';
 import type { ProjectRow } from '../../store/identity/projects.js';
 import type { RoleRow } from '../../store/identity/roles.js';
 import type { GroupRow, UserRow } from '../../store/identity/users.js';
@@ -112,18 +113,29 @@ export function applicationCredentialView(
   base: string,
   row: ApplicationCredentialRow,
   roles: readonly NamedRef[],
+  rules: readonly AccessRuleRow[],
 ) {
   return {
     id: row.id,
     name: row.name,
     description: row.description,
+    user_id: row.user_id,
     project_id: row.project_id,
-    roles: roles.map((role) => ({ ...role, domain_id: null })),
-    expires_at: row.expires_at && `${row.expires_at.slice(0, 19)}.000000`,
-    unrestricted: row.unrestricted === 1,
     system: null,
+    roles: roles.map(({ id, name }) => ({ id, name, domain_id: null, description: null, options: {} })),
+    expires_at: expiryText(row.expires_at, ''),
+    unrestricted: row.unrestricted === 1,
+    ...(row.access_rules !== null && { access_rules: rules.map(accessRuleFields) }),
     links: self(base, `users/${row.user_id}/application_credentials`, row.id),
   };
+}
+
+export function accessRuleView(base: string, row: AccessRuleRow) {
+  return { ...accessRuleFields(row), links: self(base, `users/${row.user_id}/access_rules`, row.id) };
+}
+
+function accessRuleFields({ id, service, method, path }: AccessRuleRow) {
+  return { id, service, method, path };
 }
 
 function self(base: string, collection: string, id: string) {

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { App } from '../../core/app.js';
 import type { Context } from '../../core/context.js';
 import { badRequest, MaruError } from '../../core/errors.js';
+import { coveredByRules } from './access-rules.js';
 import { readBody } from './body.js';
 import { ANONYMOUS, createContext } from './context.js';
 import { atLeast, compareVersions, type MicroversionRange, negotiate, parseVersion } from './microversion.js';
@@ -112,6 +113,10 @@ async function begin(
   const token = request.headers['x-auth-token'];
   if (typeof token === 'string' && token !== '') {
     const info = await app.auth.authenticate(token);
+    const rules = info?.application_credential?.access_rules;
+    if (rules && !coveredByRules(rules, service.name, request.method, pathBelow(service, request))) {
+      throw unauthorized();
+    }
     if (info) state.ctx = createContext(app, info, requestId);
     else if (operation.policy) throw unauthorized();
   } else if (operation.policy) {
@@ -192,6 +197,10 @@ function bodySchema(body: NonNullable<Operation['body']>, version: Microversion)
 
 function unauthorized(): MaruError {
   return new MaruError('unauthorized', 'The request you have made requires authentication.');
+}
+
+function pathBelow(service: Service, request: FastifyRequest): string {
+  return request.url.split('?')[0]!.slice(service.prefix.length);
 }
 
 function noRoute(service: Service, request: FastifyRequest): Problem {

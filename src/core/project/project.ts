@@ -1,4 +1,4 @@
-import { removeApplicationCredentials } from '../../store/identity/application-credentials.js';
+import { removeDelegationsInProject } from '../../store/identity/delegations.js';
 import { ancestors, descendants, type ProjectRow, projects, setTags } from '../../store/identity/projects.js';
 import { removeAssignments } from '../../store/identity/roles.js';
 import { users } from '../../store/identity/users.js';
@@ -113,7 +113,7 @@ export async function deleteProject(app: App, id: string): Promise<void> {
 /** Removes a project with what identity keeps about it, in a transaction of the caller. */
 export async function removeProjectRow(app: App, tx: Tx, id: string): Promise<void> {
   await removeAssignments(tx, { target_type: 'project', target_id: id });
-  await removeApplicationCredentials(tx, { project_id: id });
+  await removeDelegationsInProject(tx, id);
   await setTags(tx, id, []);
   for (const user of await users.list(tx, { default_project_id: id })) {
     await users.update(tx, user.id, { default_project_id: null });

@@ -2,7 +2,9 @@ import {
   type ApplicationCredentialRow,
   applicationCredentials,
   findApplicationCredential,
-} from '../../store/identity/application-credentials.js';
+  trusts,
+  useTrust,
+} from '../../store/identity/delegations.js';
 import { findProject } from '../../store/identity/projects.js';
 import { findUser, type UserRow, users } from '../../store/identity/users.js';
 import type { Reader } from '../../store/store.js';
@@ -10,8 +12,9 @@ import type { App } from '../app.js';
 import { badRequest, MaruError } from '../errors.js';
 import { verifyPassword } from '../identity/passwords.js';
 import type { AuthMethod, TokenPayload, TokenScope } from './payload.js';
-import { hasExpired, resolveSubject } from './resolve.js';
+import { resolveSubject } from './resolve.js';
 import type { ValidToken } from './service.js';
+import { hasExpired } from './times.js';
 
 /** A thing named by id, or by name within a domain. */
 interface Reference {
@@ -40,6 +43,7 @@ export interface AuthRequest {
         readonly domain?: { readonly id?: string; readonly name?: string };
         readonly system?: { readonly all: boolean };
         readonly unscoped?: object;
+        readonly 'OS-TRUST:trust'?: { readonly id: string };
       };
 }
 
@@ -64,6 +68,10 @@ export async function authenticate(app: App, auth: AuthRequest, address: string)
     proof = { ...proof, ...next };
   }
   const { userId, parent, credential } = proof!;
+  const trust = typeof auth.scope === 'object' ? auth.scope['OS-TRUST:trust'] : undefined;
+  if (trust) return await byTrust(app, proof!, methods as AuthMethod[], trust.id);
+  // what came by a trust stays within it
+  if (parent && parent.trustId !== null) throw unauthorized();
   const scope = await wantedScope(app.store.read, auth, proof!);
   const token = await app.identity.tokens.issue({
     userId,
@@ -72,6 +80,33 @@ export async function authenticate(app: App, auth: AuthRequest, address: string)
     parent,
     applicationCredentialId: credential?.id,
   });
+  if (!token) throw unauthorized();
+  return token;
+}
+
+/** A token by which the trustee of a trust acts, as the trustor when the trust says so. */
+async function byTrust(
+  app: App,
+  proof: Proof,
+  methods: readonly AuthMethod[],
+  trustId: string,
+): Promise<ValidToken> {
+  const trust = await trusts.get(app.store.read, trustId);
+  const mayUse = trust?.trustee_user_id === proof.userId && trust.project_id !== null;
+  if (!mayUse || proof.credential || proof.parent?.applicationCredentialId || proof.parent?.trustId) {
+    throw unauthorized();
+  }
+  const request = {
+    userId: trust.impersonation ? trust.trustor_user_id : trust.trustee_user_id,
+    methods,
+    scope: { kind: 'project', id: trust.project_id! } as const,
+    parent: proof.parent,
+    trustId,
+  };
+  if (trust.remaining_uses !== null && !(await app.store.tx((tx) => useTrust(tx, trustId)))) {
+    throw unauthorized();
+  }
+  const token = await app.identity.tokens.issue(request);
   if (!token) throw unauthorized();
   return token;
 }

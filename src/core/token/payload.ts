@@ -10,6 +10,7 @@ export interface TokenPayload {
   /** The token's own audit id, then that of the first of its chain of rescoped tokens. */
   readonly auditIds: readonly [string] | readonly [string, string];
   readonly applicationCredentialId: string | null;
+  readonly trustId: string | null;
 }
 
 export type TokenScope =
@@ -25,16 +26,18 @@ const SCOPES = ['unscoped', 'project', 'domain', 'system'] as const;
 const FORMAT = 1;
 const HAS_PARENT = 0x10;
 const HAS_APPLICATION_CREDENTIAL = 0x20;
+const HAS_TRUST = 0x40;
 const AUDIT_BYTES = 16;
 
 /** Packs a payload into about 70 bytes. */
 export function encodePayload(payload: TokenPayload): Buffer {
-  const { scope, auditIds, applicationCredentialId } = payload;
+  const { scope, auditIds, applicationCredentialId, trustId } = payload;
   let methods = 0;
   for (const method of payload.methods) methods |= 1 << METHODS.indexOf(method);
   let flags = SCOPES.indexOf(scope.kind);
   if (auditIds[1] !== undefined) flags |= HAS_PARENT;
   if (applicationCredentialId !== null) flags |= HAS_APPLICATION_CREDENTIAL;
+  if (trustId !== null) flags |= HAS_TRUST;
   const times = Buffer.alloc(11);
   times.writeUIntBE(payload.issuedAt, 0, 6);
   times.writeUIntBE(payload.expiresAt, 6, 5);
@@ -43,6 +46,7 @@ export function encodePayload(payload: TokenPayload): Buffer {
     packId(payload.userId),
     'id' in scope ? packId(scope.id) : Buffer.alloc(0),
     applicationCredentialId === null ? Buffer.alloc(0) : packId(applicationCredentialId),
+    trustId === null ? Buffer.alloc(0) : packId(trustId),
     times,
     ...auditIds.map((id) => Buffer.from(id, 'base64url')),
   ]);
@@ -78,6 +82,7 @@ class Reader {
           ? { kind }
           : { kind: 'unscoped' };
     const applicationCredentialId = flags & HAS_APPLICATION_CREDENTIAL ? this.#id() : null;
+    const trustId = flags & HAS_TRUST ? this.#id() : null;
     const issuedAt = this.#take(6).readUIntBE(0, 6);
     const expiresAt = this.#take(5).readUIntBE(0, 5);
     const own = this.#take(AUDIT_BYTES).toString('base64url');
@@ -92,6 +97,7 @@ class Reader {
       expiresAt,
       auditIds,
       applicationCredentialId,
+      trustId,
     };
   }
 

@@ -1,10 +1,10 @@
-import { applicationCredentials } from '../../store/identity/application-credentials.js';
 import { type ProjectRow, projects } from '../../store/identity/projects.js';
 import { isRevoked, type RevocationKind } from '../../store/identity/tokens.js';
 import { type UserRow, users } from '../../store/identity/users.js';
 import type { Reader } from '../../store/store.js';
 import type { NamedRef, TokenInfo } from '../context.js';
 import { effectiveRoles } from '../role/effective.js';
+import { byApplicationCredential, byTrust, type Delegated } from './delegation.js';
 import type { TokenPayload, TokenScope } from './payload.js';
 import { timeText } from './times.js';
 
@@ -26,23 +26,40 @@ export type ResolvedScope =
  * its scope.
  */
 export async function resolveToken(db: Reader, payload: TokenPayload): Promise<TokenInfo | null> {
-  const subject = await resolveSubject(db, payload.userId, payload.scope);
+  const subject = await resolveSubject(db, payload.userId, payload.scope, payload.trustId === null);
   if (!subject) return null;
-  if (await isRevoked(db, new Date(payload.issuedAt).toISOString(), subjectsOf(payload, subject)))
-    return null;
-  let roles = subject.roles;
-  if (payload.applicationCredentialId !== null) {
-    const credential = await applicationCredentials.get(db, payload.applicationCredentialId);
-    if (!credential || hasExpired(credential.expires_at)) return null;
-    const allowed = new Set(JSON.parse(credential.roles) as string[]);
-    roles = roles.filter((role) => allowed.has(role.id));
-    if (roles.length === 0) return null;
-  }
-  return tokenInfo(payload, { ...subject, roles });
+  const delegated = await delegatedRoles(db, payload, subject);
+  if (!delegated || (subject.scope.kind !== 'unscoped' && delegated.roles.length === 0)) return null;
+  const { roles, info } = delegated;
+  const subjects = subjectsOf(payload, subject);
+  if (info.trust) subjects.push(['user', info.trust.trustor_user.id], ['user', info.trust.trustee_user.id]);
+  if (await isRevoked(db, new Date(payload.issuedAt).toISOString(), subjects)) return null;
+  return { ...tokenInfo(payload, { ...subject, roles }), ...info };
 }
 
-/** User and scope as they are; null when one is gone or disabled, or the user has no role there. */
-export async function resolveSubject(db: Reader, userId: string, scope: TokenScope): Promise<Subject | null> {
+/** The roles that count: the user's own, or what an application credential or a trust leaves of them. */
+async function delegatedRoles(
+  db: Reader,
+  payload: TokenPayload,
+  { scope, roles }: Subject,
+): Promise<Delegated | null> {
+  if (payload.applicationCredentialId !== null) {
+    return await byApplicationCredential(db, payload.applicationCredentialId, roles);
+  }
+  if (payload.trustId !== null && scope.kind === 'project') return await byTrust(db, payload, scope);
+  return { roles, info: {} };
+}
+
+/**
+ * User and scope as they are; null when one is gone or disabled, or the user has no role there (unless `ownRoles` is false:
+ * the trustee of a trust needs none).
+ */
+export async function resolveSubject(
+  db: Reader,
+  userId: string,
+  scope: TokenScope,
+  ownRoles = true,
+): Promise<Subject | null> {
   const user = await users.get(db, userId);
   if (!user?.enabled) return null;
   const userDomain = await projects.get(db, user.domain_id);
@@ -50,6 +67,7 @@ export async function resolveSubject(db: Reader, userId: string, scope: TokenSco
   if (scope.kind === 'unscoped') return { user, userDomain, scope, roles: [] };
   const resolved = await resolveScope(db, scope);
   if (!resolved) return null;
+  if (!ownRoles) return { user, userDomain, scope: resolved, roles: [] };
   const roles = await effectiveRoles(
     db,
     userId,
@@ -102,9 +120,4 @@ function tokenInfo(payload: TokenPayload, { user, userDomain, scope, roles }: Su
 
 function ref(row: ProjectRow): NamedRef {
   return { id: row.id, name: row.name };
-}
-
-/** True for a time (ISO 8601) that has passed. */
-export function hasExpired(time: string | null): boolean {
-  return time !== null && Date.parse(time) <= Date.now();
 }

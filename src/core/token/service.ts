@@ -42,6 +42,7 @@ export interface TokenRequest {
   /** The token it was rescoped from, whose end and chain it keeps. */
   readonly parent?: TokenPayload;
   readonly applicationCredentialId?: string;
+  readonly trustId?: string;
 }
 
 /**
@@ -92,6 +93,7 @@ export class TokenService implements Authenticator {
       expiresAt: parent?.expiresAt ?? Math.floor(now / 1000) + this.#lifetime,
       auditIds: parent ? [auditId, parent.auditIds.at(-1)!] : [auditId],
       applicationCredentialId: request.applicationCredentialId ?? parent?.applicationCredentialId ?? null,
+      trustId: request.trustId ?? null,
     };
     const info = await resolveToken(this.#store.read, payload);
     if (!info) return null;
@@ -165,7 +167,7 @@ export class TokenService implements Authenticator {
   }
 
   async #render({ info }: ValidToken, withCatalog: boolean): Promise<Record<string, unknown>> {
-    const { project, domain, system, roles, is_domain, ...rest } = info;
+    const { project, domain, system, roles, is_domain, application_credential, trust, ...rest } = info;
     const scoped = project ?? domain ?? system;
     const projectId = project?.id ?? null;
     return {
@@ -178,6 +180,8 @@ export class TokenService implements Authenticator {
       ...(domain && { domain }),
       ...(system && { system }),
       ...(scoped && { roles }),
+      ...(application_credential && { application_credential }),
+      ...(trust && { 'OS-TRUST:trust': trust }),
       ...(scoped &&
         withCatalog && {
           catalog: await renderCatalog(this.#store.read, { projectId, userId: rest.user.id }),

@@ -1,4 +1,4 @@
-import { removeApplicationCredentials } from '../../store/identity/application-credentials.js';
+import { removeDelegationsOfUser } from '../../store/identity/delegations.js';
 import { projects } from '../../store/identity/projects.js';
 import { removeAssignments } from '../../store/identity/roles.js';
 import { removeMemberships, type UserRow, users } from '../../store/identity/users.js';
@@ -123,7 +123,7 @@ export async function deleteUser(app: App, id: string): Promise<void> {
 export async function removeUserRow(app: App, tx: Tx, id: string): Promise<void> {
   await removeAssignments(tx, { actor_type: 'user', actor_id: id });
   await removeMemberships(tx, { user_id: id });
-  await removeApplicationCredentials(tx, { user_id: id });
+  await removeDelegationsOfUser(tx, id);
   await users.remove(tx, id);
   await app.identity.tokens.revokeAll(tx, 'user', id);
 }

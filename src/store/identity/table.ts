@@ -11,7 +11,10 @@ type IdTable =
   | 'region'
   | 'service'
   | 'endpoint'
-  | 'application_credential';
+  | 'application_credential'
+  | 'access_rule'
+  | 'credential'
+  | 'trust';
 
 /** A value to compare with, or several of which any may match. */
 type Filter = string | number | null | readonly (string | number)[];

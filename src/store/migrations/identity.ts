@@ -9,6 +9,7 @@ export async function createIdentityTables(
   await createRoles(db);
   await createCatalog(db);
   await createTokenTables(db, dialect);
+  await createDelegations(db);
 }
 
 async function createSubjects(db: Kysely<unknown>): Promise<void> {
@@ -154,6 +155,9 @@ async function createTokenTables(db: Kysely<unknown>, dialect: 'sqlite' | 'postg
     .addColumn('value', 'integer', (c) => c.notNull())
     .execute();
   await sql`insert into identity_epoch (id, value) values (1, 1)`.execute(db);
+}
+
+async function createDelegations(db: Kysely<unknown>): Promise<void> {
   await db.schema
     .createTable('application_credential')
     .addColumn('id', 'text', (c) => c.primaryKey())
@@ -163,6 +167,7 @@ async function createTokenTables(db: Kysely<unknown>, dialect: 'sqlite' | 'postg
     .addColumn('description', 'text')
     .addColumn('secret_hash', 'text', (c) => c.notNull())
     .addColumn('roles', 'text', (c) => c.notNull())
+    .addColumn('access_rules', 'text')
     .addColumn('unrestricted', 'integer', (c) => c.notNull())
     .addColumn('expires_at', 'text')
     .addColumn('created_at', 'text', (c) => c.notNull())
@@ -173,4 +178,41 @@ async function createTokenTables(db: Kysely<unknown>, dialect: 'sqlite' | 'postg
     .on('application_credential')
     .columns(['user_id', 'name'])
     .execute();
+  await db.schema
+    .createTable('access_rule')
+    .addColumn('id', 'text', (c) => c.primaryKey())
+    .addColumn('user_id', 'text', (c) => c.notNull())
+    .addColumn('service', 'text', (c) => c.notNull())
+    .addColumn('method', 'text', (c) => c.notNull())
+    .addColumn('path', 'text', (c) => c.notNull())
+    .execute();
+  await db.schema
+    .createIndex('access_rule_request')
+    .unique()
+    .on('access_rule')
+    .columns(['user_id', 'service', 'method', 'path'])
+    .execute();
+  await db.schema
+    .createTable('credential')
+    .addColumn('id', 'text', (c) => c.primaryKey())
+    .addColumn('user_id', 'text', (c) => c.notNull())
+    .addColumn('project_id', 'text')
+    .addColumn('type', 'text', (c) => c.notNull())
+    .addColumn('blob', 'text', (c) => c.notNull())
+    .execute();
+  await db.schema.createIndex('credential_user').on('credential').column('user_id').execute();
+  await db.schema
+    .createTable('trust')
+    .addColumn('id', 'text', (c) => c.primaryKey())
+    .addColumn('trustor_user_id', 'text', (c) => c.notNull())
+    .addColumn('trustee_user_id', 'text', (c) => c.notNull())
+    .addColumn('project_id', 'text')
+    .addColumn('impersonation', 'integer', (c) => c.notNull())
+    .addColumn('roles', 'text', (c) => c.notNull())
+    .addColumn('expires_at', 'text')
+    .addColumn('remaining_uses', 'integer')
+    .addColumn('deleted_at', 'text')
+    .execute();
+  await db.schema.createIndex('trust_trustor').on('trust').column('trustor_user_id').execute();
+  await db.schema.createIndex('trust_trustee').on('trust').column('trustee_user_id').execute();
 }

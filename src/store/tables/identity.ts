@@ -129,9 +129,45 @@ export interface ApplicationCredentialTable {
   secret_hash: string;
   /** JSON list of role ids. */
   roles: string;
+  /** JSON list of access rule ids; null: no rules, everything is allowed. */
+  access_rules: string | null;
   unrestricted: number;
   expires_at: string | null;
   created_at: string;
+}
+
+/** A request that tokens of an application credential may make. */
+export interface AccessRuleTable {
+  id: string;
+  user_id: string;
+  service: string;
+  method: string;
+  path: string;
+}
+
+/** A secret of a user, such as an EC2 key pair. */
+export interface CredentialTable {
+  id: string;
+  user_id: string;
+  project_id: string | null;
+  type: string;
+  /** Sealed (see core/identity/sealing.ts). */
+  blob: string;
+}
+
+/** What a trustor lets a trustee do in a project. */
+export interface TrustTable {
+  id: string;
+  trustor_user_id: string;
+  trustee_user_id: string;
+  project_id: string | null;
+  impersonation: number;
+  /** JSON list of role ids. */
+  roles: string;
+  expires_at: string | null;
+  /** Tokens that may still be issued; null: any number. */
+  remaining_uses: number | null;
+  deleted_at: string | null;
 }
 
 export interface IdentityTables {
@@ -149,4 +185,7 @@ export interface IdentityTables {
   revocation: RevocationTable;
   identity_epoch: IdentityEpochTable;
   application_credential: ApplicationCredentialTable;
+  access_rule: AccessRuleTable;
+  credential: CredentialTable;
+  trust: TrustTable;
 }

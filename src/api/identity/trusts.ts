@@ -1,0 +1,185 @@
+import { MaruError } from '../../core/errors.js';
+import { missing } from '../../core/identity/rows.js';
+import { expiryText } from '../../core/token/times.js';
+import {
+  createTrust,
+  deleteTrust,
+  getTrust,
+  listTrusts,
+  type TrustBody,
+  trustRoles,
+} from '../../core/trust/trust.js';
+import { type TrustRow, trusts } from '../../store/identity/delegations.js';
+import { type Operation, OpReply, type OpRequest } from '../shared/operation.js';
+import { collection, parameter } from './lists.js';
+import { ADMIN_OR_READER, ANYBODY, policy } from './policy.js';
+import { BOOLEAN, enveloped, ID, ID_OR_NULL, TEXT_OR_NULL } from './schemas.js';
+import { roleView } from './views.js';
+
+const PATH = '/v3/OS-TRUST/trusts';
+const ROLE = `${PATH}/:trust_id/roles/:role_id`;
+const TRUSTOR = 'user_id:%(target.trust.trustor_user_id)s';
+const PARTIES = `${TRUSTOR} or user_id:%(target.trust.trustee_user_id)s`;
+const READ = `${ADMIN_OR_READER} or ${PARTIES}`;
+
+const BODY = enveloped(
+  'trust',
+  {
+    trustor_user_id: ID,
+    trustee_user_id: ID,
+    project_id: ID_OR_NULL,
+    impersonation: BOOLEAN,
+    expires_at: TEXT_OR_NULL,
+    remaining_uses: { type: ['integer', 'null'], minimum: 1 },
+    roles: {
+      type: 'array',
+      items: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } } },
+    },
+    allow_redelegation: { const: false },
+  },
+  ['trustor_user_id', 'trustee_user_id', 'impersonation'],
+);
+
+/** Trusts: users who let others act with some of their roles. */
+export const trustOperations: readonly Operation[] = [
+  {
+    method: 'POST',
+    path: PATH,
+    policy: policy('create_trust', ANYBODY),
+    summary: 'create a trust',
+    body: BODY,
+    status: 201,
+    async handler(request: OpRequest<{ trust: TrustBody }>) {
+      const row = await createTrust(request.app, request.ctx, request.body.trust);
+      return { trust: await view(request, row) };
+    },
+  },
+  {
+    method: 'GET',
+    path: PATH,
+    policy: policy('list_trusts', ANYBODY),
+    summary: 'list trusts',
+    status: 200,
+    async handler(request) {
+      const of = {
+        trustor_user_id: parameter(request, 'trustor_user_id'),
+        trustee_user_id: parameter(request, 'trustee_user_id'),
+      };
+      refuseOthers(request, Object.values(of));
+      const asked = Object.fromEntries(Object.entries(of).filter(([, id]) => id !== undefined));
+      const rows = await listTrusts(request.app.store.read, asked);
+      return collection(
+        request,
+        'trusts',
+        rows.map((row) => fields(request.baseUrl, row)),
+      );
+    },
+  },
+  {
+    method: 'GET',
+    path: `${PATH}/:trust_id`,
+    policy: policy('get_trust', READ),
+    target: trustTarget,
+    summary: 'show a trust',
+    status: 200,
+    async handler(request) {
+      const row = await getTrust(request.app.store.read, request.params.trust_id!);
+      return { trust: await view(request, row) };
+    },
+  },
+  {
+    method: 'DELETE',
+    path: `${PATH}/:trust_id`,
+    policy: policy('delete_trust', `rule:admin_required or ${TRUSTOR}`),
+    target: trustTarget,
+    summary: 'delete a trust',
+    status: 204,
+    handler: ({ app, params }) => deleteTrust(app, params.trust_id!),
+  },
+  {
+    method: 'GET',
+    path: `${PATH}/:trust_id/roles`,
+    policy: policy('list_roles_for_trust', READ),
+    target: trustTarget,
+    summary: 'list the roles of a trust',
+    status: 200,
+    async handler(request) {
+      const trust = await getTrust(request.app.store.read, request.params.trust_id!);
+      const rows = await trustRoles(request.app.store.read, trust);
+      return collection(
+        request,
+        'roles',
+        rows.map((row) => roleView(request.baseUrl, row)),
+      );
+    },
+  },
+  {
+    method: 'GET',
+    path: ROLE,
+    policy: policy('get_role_for_trust', READ),
+    target: trustTarget,
+    summary: 'show a role of a trust',
+    status: 200,
+    handler: async (request) => ({ role: roleView(request.baseUrl, await roleOf(request)) }),
+  },
+  {
+    method: 'HEAD',
+    path: ROLE,
+    policy: policy('get_role_for_trust', READ),
+    target: trustTarget,
+    summary: 'check a role of a trust',
+    status: 200,
+    async handler(request) {
+      await roleOf(request);
+      return new OpReply(200);
+    },
+  },
+];
+
+async function roleOf({ app, params }: OpRequest) {
+  const trust = await getTrust(app.store.read, params.trust_id!);
+  const role = (await trustRoles(app.store.read, trust)).find((row) => row.id === params.role_id);
+  if (!role) throw missing('role', params.role_id!);
+  return role;
+}
+
+/** Lists of trusts are for administrators; others list those that they gave or got. */
+function refuseOthers({ ctx }: OpRequest, ids: readonly (string | undefined)[]): void {
+  if (ctx.isAdmin || ctx.allows('system_reader') || ids.includes(ctx.userId)) return;
+  throw new MaruError(
+    'forbidden',
+    'You are not authorized to perform the requested action: identity:list_trusts.',
+  );
+}
+
+async function trustTarget({ app, params }: OpRequest) {
+  const row = await trusts.get(app.store.read, params.trust_id!);
+  return {
+    'target.trust.trustor_user_id': row?.trustor_user_id ?? '',
+    'target.trust.trustee_user_id': row?.trustee_user_id ?? '',
+  };
+}
+
+function fields(base: string, row: TrustRow) {
+  return {
+    id: row.id,
+    trustor_user_id: row.trustor_user_id,
+    trustee_user_id: row.trustee_user_id,
+    project_id: row.project_id,
+    impersonation: row.impersonation === 1,
+    expires_at: expiryText(row.expires_at, 'Z'),
+    remaining_uses: row.remaining_uses,
+    redelegation_count: 0,
+    deleted_at: row.deleted_at,
+    links: { self: `${base}/v3/OS-TRUST/trusts/${row.id}` },
+  };
+}
+
+async function view({ app, baseUrl }: OpRequest, row: TrustRow) {
+  const self = `${baseUrl}/v3/OS-TRUST/trusts/${row.id}/roles`;
+  return {
+    ...fields(baseUrl, row),
+    roles: (await trustRoles(app.store.read, row)).map((role) => roleView(baseUrl, role)),
+    roles_links: { next: null, self, previous: null },
+  };
+}

@@ -1,0 +1,162 @@
+import { randomBytes } from 'node:crypto';
+import {
+  type AccessRuleRow,
+  type ApplicationCredentialRow,
+  accessRules,
+  applicationCredentials,
+} from '../../store/identity/delegations.js';
+import { findRole, roles } from '../../store/identity/roles.js';
+import { nowText, type Reader, type Tx } from '../../store/store.js';
+import type { App } from '../app.js';
+import type { Context } from '../context.js';
+import { badRequest, forbidden } from '../errors.js';
+import { hashPassword } from '../identity/passwords.js';
+import { missing, newId, storing } from '../identity/rows.js';
+import { expiryOf } from '../token/times.js';
+
+/** What clients say about a new application credential. */
+export interface ApplicationCredentialBody {
+  readonly name: string;
+  readonly description?: string | null;
+  readonly secret?: string | null;
+  readonly expires_at?: string | null;
+  readonly roles?: readonly { readonly id?: string; readonly name?: string }[];
+  readonly unrestricted?: boolean;
+  readonly access_rules?: readonly {
+    readonly id?: string;
+    readonly service?: string;
+    readonly method?: string;
+    readonly path?: string;
+  }[];
+}
+
+/**
+ * Makes a credential with which programs act as the caller in the project of the caller's token, with no more than the
+ * caller's roles there. The secret is in the result and nowhere else.
+ */
+export async function createApplicationCredential(
+  app: App,
+  ctx: Context,
+  body: ApplicationCredentialBody,
+): Promise<{ row: ApplicationCredentialRow; secret: string }> {
+  refuseDelegated(ctx);
+  if (!ctx.token.project) {
+    throw badRequest('An application credential needs a token that is scoped to a project.');
+  }
+  const secret = body.secret ?? randomBytes(64).toString('base64url');
+  const secretHash = await hashPassword(secret);
+  const expiresAt = expiryOf(body.expires_at);
+  const row = await storing(app, 'application credential', async (tx) => {
+    const row: ApplicationCredentialRow = {
+      id: newId(),
+      user_id: ctx.userId,
+      project_id: ctx.projectId,
+      name: body.name,
+      description: body.description ?? null,
+      secret_hash: secretHash,
+      roles: JSON.stringify(await roleIds(tx, ctx, body.roles)),
+      access_rules: body.access_rules
+        ? JSON.stringify(await ruleIds(tx, ctx.userId, body.access_rules))
+        : null,
+      unrestricted: Number(body.unrestricted ?? false),
+      expires_at: expiresAt,
+      created_at: nowText(),
+    };
+    await applicationCredentials.insert(tx, row);
+    return row;
+  });
+  return { row, secret };
+}
+
+/** A credential of a user; 404 for those of others. */
+export async function getApplicationCredential(
+  db: Reader,
+  userId: string,
+  id: string,
+): Promise<ApplicationCredentialRow> {
+  const row = await applicationCredentials.get(db, id);
+  if (row?.user_id !== userId) throw missing('application credential', id);
+  return row;
+}
+
+/** Deletes a credential: its tokens end with it. */
+export async function deleteApplicationCredential(
+  app: App,
+  ctx: Context,
+  userId: string,
+  id: string,
+): Promise<void> {
+  refuseDelegated(ctx);
+  await app.identity.write(async (tx) => {
+    await getApplicationCredential(tx, userId, id);
+    await applicationCredentials.remove(tx, id);
+  });
+}
+
+export async function getAccessRule(db: Reader, userId: string, id: string): Promise<AccessRuleRow> {
+  const row = await accessRules.get(db, id);
+  if (row?.user_id !== userId) throw missing('access rule', id);
+  return row;
+}
+
+/** Deletes an access rule that no application credential uses. */
+export async function deleteAccessRule(app: App, userId: string, id: string): Promise<void> {
+  await app.identity.write(async (tx) => {
+    await getAccessRule(tx, userId, id);
+    for (const credential of await applicationCredentials.list(tx, { user_id: userId })) {
+      const used = JSON.parse(credential.access_rules ?? '[]') as string[];
+      if (used.includes(id)) {
+        throw forbidden(`Access rule ${id} is in use by application credential ${credential.id}.`);
+      }
+    }
+    await accessRules.remove(tx, id);
+  });
+}
+
+/** Refuses to delegate further what was itself delegated. */
+export function refuseDelegated(ctx: Context): void {
+  if (ctx.token.application_credential?.restricted) {
+    throw forbidden(
+      'Using method application_credential is not allowed for managing additional application credentials.',
+    );
+  }
+  if (ctx.token.trust) throw forbidden('A token of a trust cannot delegate further.');
+}
+
+/** The roles of the credential: those asked for, which the caller must have, else all of the caller's. */
+async function roleIds(tx: Tx, ctx: Context, asked: ApplicationCredentialBody['roles']): Promise<string[]> {
+  const own = ctx.token.roles.map((role) => role.id);
+  if (!asked?.length) return own;
+  const ids: string[] = [];
+  for (const { id, name } of asked) {
+    const role = id !== undefined ? await roles.get(tx, id) : await findRole(tx, name ?? '');
+    if (!role) throw missing('role', id ?? name ?? '');
+    if (!own.includes(role.id)) throw badRequest(`Could not find role assignment with role: ${role.id}.`);
+    ids.push(role.id);
+  }
+  return ids;
+}
+
+/** Ids of the rules, which are made when the user has none like them. */
+async function ruleIds(
+  tx: Tx,
+  userId: string,
+  rules: NonNullable<ApplicationCredentialBody['access_rules']>,
+): Promise<string[]> {
+  const ids: string[] = [];
+  for (const { id, service, method, path } of rules) {
+    if (id !== undefined) {
+      ids.push((await getAccessRule(tx, userId, id)).id);
+      continue;
+    }
+    if (!service || !method || !path) {
+      throw badRequest('An access rule needs an id, or service, method and path.');
+    }
+    const values = { user_id: userId, service, method, path };
+    const [found] = await accessRules.list(tx, values);
+    const row = found ?? { id: newId(), ...values };
+    if (!found) await accessRules.insert(tx, row);
+    ids.push(row.id);
+  }
+  return ids;
+}

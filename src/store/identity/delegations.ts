@@ -1,0 +1,61 @@
+import type { Selectable } from 'kysely';
+import type { Reader, Tx } from '../store.js';
+import type {
+  AccessRuleTable,
+  ApplicationCredentialTable,
+  CredentialTable,
+  TrustTable,
+} from '../tables/identity.js';
+import { idRows } from './table.js';
+
+export type ApplicationCredentialRow = Selectable<ApplicationCredentialTable>;
+export type AccessRuleRow = Selectable<AccessRuleTable>;
+export type CredentialRow = Selectable<CredentialTable>;
+export type TrustRow = Selectable<TrustTable>;
+
+export const applicationCredentials = idRows('application_credential');
+export const accessRules = idRows('access_rule');
+export const credentials = idRows('credential');
+export const trusts = idRows('trust');
+
+export async function findApplicationCredential(
+  db: Reader,
+  userId: string,
+  name: string,
+): Promise<ApplicationCredentialRow | undefined> {
+  return await db
+    .selectFrom('application_credential')
+    .selectAll()
+    .where('user_id', '=', userId)
+    .where('name', '=', name)
+    .executeTakeFirst();
+}
+
+/** Removes everything that a user has delegated or keeps as a secret, and what was delegated to the user. */
+export async function removeDelegationsOfUser(tx: Tx, userId: string): Promise<void> {
+  await tx.deleteFrom('application_credential').where('user_id', '=', userId).execute();
+  await tx.deleteFrom('access_rule').where('user_id', '=', userId).execute();
+  await tx.deleteFrom('credential').where('user_id', '=', userId).execute();
+  await tx
+    .deleteFrom('trust')
+    .where((eb) => eb.or([eb('trustor_user_id', '=', userId), eb('trustee_user_id', '=', userId)]))
+    .execute();
+}
+
+/** Removes what was delegated in a project. */
+export async function removeDelegationsInProject(tx: Tx, projectId: string): Promise<void> {
+  await tx.deleteFrom('application_credential').where('project_id', '=', projectId).execute();
+  await tx.deleteFrom('credential').where('project_id', '=', projectId).execute();
+  await tx.deleteFrom('trust').where('project_id', '=', projectId).execute();
+}
+
+/** Takes one of a trust's remaining uses; false when none is left. */
+export async function useTrust(tx: Tx, id: string): Promise<boolean> {
+  const result = await tx
+    .updateTable('trust')
+    .set((eb) => ({ remaining_uses: eb('remaining_uses', '-', 1) }))
+    .where('id', '=', id)
+    .where('remaining_uses', '>', 0)
+    .executeTakeFirst();
+  return result.numUpdatedRows > 0n;
+}
