@@ -1,8 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
+import { RealHost } from '../../agents/host/real.js';
 import { type Postgres, startPostgres } from './postgres.js';
 
 declare module 'vitest' {
@@ -12,18 +14,26 @@ declare module 'vitest' {
   }
 }
 
+const LAB = 'maru-lab-test';
+const QUICKSTART_MS = 1_200_000;
+
 /**
- * Keeps what is expensive and shared by test files, one PostgreSQL server per run, and starts it when a test first asks: test
- * files run in processes of their own, so they ask over a unix socket.
+ * Keeps what is expensive and shared by test files, one PostgreSQL server and one lab per run, and starts it when a test first
+ * asks: test files run in processes of their own, so they ask over a unix socket.
  */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const directory = mkdtempSync(join(tmpdir(), 'maru-test-'));
   const socket = join(directory, 'resources');
   let postgres: Promise<Postgres> | undefined;
+  let lab: Promise<string> | undefined;
   const resources: Readonly<Record<string, () => Promise<string>>> = {
     '/postgres-database': async () => {
       postgres ??= startPostgres();
       return await (await postgres).createDatabase();
+    },
+    '/lab': async () => {
+      lab ??= startLab();
+      return await lab;
     },
   };
 
@@ -44,7 +54,33 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   return async () => {
     server.close();
     server.closeAllConnections();
+    if (lab) await quickstart('--down');
     if (postgres) await (await postgres).stop();
     rmSync(directory, { recursive: true, force: true });
   };
+}
+
+/** A cloud of one host, as a user gets it; what a run that was killed has left is removed first. */
+async function startLab(): Promise<string> {
+  await quickstart('--down');
+  const output = await quickstart('--no-demo', '--json', '--api-port', String(await freePort()));
+  return output.trimEnd().split('\n').at(-1) ?? '';
+}
+
+async function quickstart(...args: string[]): Promise<string> {
+  const result = await new RealHost().run('scripts/quickstart', ['--name', LAB, ...args], {
+    timeoutMs: QUICKSTART_MS,
+  });
+  return result.stdout;
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.on('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const { port } = probe.address() as AddressInfo;
+      probe.close(() => resolve(port));
+    });
+  });
 }

@@ -2,7 +2,7 @@ import { request } from 'node:http';
 import { inject } from 'vitest';
 
 /** Asks the test run for something that test files share; it is started at the first request. See global-setup.ts. */
-export function sharedResource(name: 'postgres-database'): Promise<string> {
+export function sharedResource(name: 'postgres-database' | 'lab'): Promise<string> {
   return new Promise((resolve, reject) => {
     const call = request({ socketPath: inject('resources'), path: `/${name}` }, (response) => {
       let text = '';

@@ -1,0 +1,100 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type Inventory, inventory } from '../support/inventory.js';
+import { Lab, machine, type ProgramFacts, until } from '../support/lab.js';
+import { Scene } from '../support/scene.js';
+
+/** `kill -9` of controller and agent while servers are made and deleted: what was asked for comes about all the same. */
+const HOST = 'host1';
+const MINUTES = 60_000;
+
+let lab: Lab;
+let scene: Scene;
+let before: Inventory;
+
+beforeAll(async () => {
+  lab = await Lab.open();
+}, 20 * MINUTES);
+
+beforeEach(async () => {
+  before = await inventory(lab, HOST);
+  scene = await Scene.create(lab, 'crash');
+}, 5 * MINUTES);
+
+afterEach(async () => {
+  await scene.remove();
+  const same = (now: Inventory) => JSON.stringify(now) === JSON.stringify(before);
+  await until('inventory as before', 60, () => inventory(lab, HOST), same).catch(() => {});
+  expect(await inventory(lab, HOST)).toEqual(before);
+}, 5 * MINUTES);
+
+describe.each(['controller', 'agent'] as const)('kill -9 of the %s', (victim) => {
+  it.each([50, 400, 1200])(
+    'during a creation, %i ms after it was asked for',
+    async (delay) => {
+      const asked = scene.startServer(`crash-${delay}`);
+      // the command itself takes about two seconds; what counts is when the request arrived
+      await until('the request', 20, serverCount, (count) => count > 0);
+      await pause(delay);
+      await killAndAwaitRestart(victim);
+      const id = await asked;
+      await until(
+        'ACTIVE',
+        120,
+        () => scene.statusOf(id),
+        (status) => status === 'ACTIVE',
+      );
+      await until(
+        'its domain',
+        30,
+        () => lab.onHost(HOST, 'virsh', 'list', '--uuid'),
+        (uuids) => uuids.includes(id),
+      );
+    },
+    5 * MINUTES,
+  );
+
+  it.each([20, 250])(
+    'during a deletion, %i ms after it was asked for',
+    async (delay) => {
+      const id = await scene.server(`crash-${delay}`);
+      await lab.openstackText('demo', 'server', 'delete', id);
+      await pause(delay);
+      await killAndAwaitRestart(victim);
+      await until('the end of the server', 60, serverCount, (count) => count === 0);
+      const gone = (uuids: string) => !uuids.includes(id);
+      await until(
+        'the end of its domain',
+        60,
+        () => lab.onHost(HOST, 'virsh', 'list', '--all', '--uuid'),
+        gone,
+      );
+    },
+    5 * MINUTES,
+  );
+});
+
+/** Servers of whatever status that the controller knows. */
+async function serverCount(): Promise<number> {
+  const { counts } = JSON.parse(await lab.maru(['status', '--json'], [0, 1])) as {
+    counts: Record<string, number>;
+  };
+  return Object.entries(counts).reduce(
+    (sum, [what, count]) => (what.startsWith('servers ') ? sum + count : sum),
+    0,
+  );
+}
+
+async function killAndAwaitRestart(victim: 'controller' | 'agent'): Promise<void> {
+  const program = async (): Promise<ProgramFacts | null> => {
+    const status = await lab.status();
+    return victim === 'controller' ? status.controller : (status.hosts[0]?.agent ?? null);
+  };
+  const old = await program();
+  expect(old?.pid).toBeGreaterThan(1);
+  machine.kill(old!.pid!, 'SIGKILL');
+  await until(`restart of the ${victim}`, 20, program, (now) => !!now?.pid && now.pid !== old!.pid);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,69 @@
+import { readdirSync } from 'node:fs';
+import { type Lab, machine } from './lab.js';
+
+/** Everything of a host that a server, network or router could leave behind. */
+export type Inventory = Readonly<Record<string, readonly string[]>>;
+
+/** Takes stock of a lab host: domains, disks, mounts, processes, and of each network namespace links, rules, tables and sets. */
+export async function inventory(lab: Lab, host: string): Promise<Inventory> {
+  const init = (await lab.status()).hosts.find(({ name }) => name === host)?.init_pid;
+  const inside = async (command: string, ...args: string[]) => {
+    const enter = ['-t', String(init), '-m', '-n', '-u', '-p', '--', command, ...args];
+    return (await machine.read('nsenter', enter)).stdout;
+  };
+  const namespaces = lines(await inside('ip', 'netns', 'list')).map((line) => line.split(' ')[0] ?? '');
+  const network: Record<string, readonly string[]> = {};
+  for (const namespace of [null, ...namespaces]) {
+    const run = (command: string, ...args: string[]) =>
+      namespace ? inside('ip', 'netns', 'exec', namespace, command, ...args) : inside(command, ...args);
+    const of = (what: string) => `${what} of ${namespace ?? 'the host'}`;
+    network[of('links')] = lines(await run('ip', '-br', 'link')).map((line) => line.split(/[ @]/)[0] ?? '');
+    network[of('addresses')] = lines(await run('ip', '-br', '-4', 'addr')).map((line) =>
+      line.replace(/ +/g, ' '),
+    );
+    network[of('iptables')] = ruleLines(await run('iptables-save'));
+    network[of('ip6tables')] = ruleLines(await run('ip6tables-save'));
+    network[of('nft tables')] = ruleLines(await run('nft', 'list', 'ruleset'));
+    network[of('ipsets')] = lines(await run('ipset', 'list', '-n'));
+    network[of('forwarding entries')] = lines(await run('bridge', 'fdb', 'show')).filter((line) =>
+      /\b(tap|vxlan)/.test(line),
+    );
+  }
+  return {
+    domains: lines(await inside('virsh', 'list', '--all', '--name')),
+    files: files(`/var/lib/${lab.facts.lab}/hosts/${host}`),
+    processes: processes(await inside('ps', '-eo', 'pid=,args=')),
+    mounts: lines(await inside('cat', '/proc/1/mounts'))
+      .map((line) => line.split(' ')[1] ?? '')
+      .sort(),
+    namespaces: [...namespaces].sort(),
+    ...network,
+  };
+}
+
+function lines(text: string): string[] {
+  return text.split('\n').filter((line) => line.trim());
+}
+
+/** Rules without what changes by itself: counters, comments with times, and tables that are read for the first time and empty. */
+function ruleLines(text: string): string[] {
+  return lines(text)
+    .filter((line) => !line.startsWith('#'))
+    .map((line) => line.replace(/ ?\[\d+:\d+\]/, '').replace(/ ?packets \d+ bytes \d+/g, ''));
+}
+
+/** Files of guests and volumes; logs, caches and the agent's own record change by themselves. */
+function files(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    .filter((name) => /^agent\/(servers|volumes)\/|^lib-libvirt\/qemu\/|^etc-libvirt\/qemu\//.test(name))
+    .sort();
+}
+
+/** Long-running programs by what they were started with; those of this very look are left out. */
+function processes(text: string): string[] {
+  return lines(text)
+    .map((line) => line.trim().replace(/^\d+ /, ''))
+    .filter((line) => !/^(ps -eo|virsh|qemu-img|ip|bash|sleep) ?/.test(line) && !line.includes('<defunct>'))
+    .map((line) => line.slice(0, 120))
+    .sort();
+}

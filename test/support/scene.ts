@@ -1,0 +1,121 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Lab, until } from './lab.js';
+
+/** What a tenant needs around a server, made with the openstack command; `remove` takes it all away again. */
+export class Scene {
+  readonly name: string;
+  readonly keyFile: string;
+  readonly #lab: Lab;
+  readonly #directory: string;
+  readonly #undo: (() => Promise<unknown>)[] = [];
+
+  private constructor(lab: Lab, name: string) {
+    this.#lab = lab;
+    this.name = name;
+    this.#directory = mkdtempSync(join(tmpdir(), 'maru-scene-'));
+    this.keyFile = join(this.#directory, 'key');
+  }
+
+  /** Network, subnet, router with gateway, security group for ping and ssh, and a key pair, all called `name`. */
+  static async create(lab: Lab, name: string): Promise<Scene> {
+    const scene = new Scene(lab, name);
+    try {
+      await scene.#build();
+      return scene;
+    } catch (error) {
+      await scene.remove();
+      throw error;
+    }
+  }
+
+  /** Makes a server and waits until it is ACTIVE; gives its id. */
+  async server(name: string, options: readonly string[] = []): Promise<string> {
+    const id = await this.startServer(name, options);
+    await until(
+      `server ${name} ACTIVE`,
+      180,
+      () => this.statusOf(id),
+      (status) => {
+        if (status === 'ERROR') throw new Error('it is in ERROR');
+        return status === 'ACTIVE';
+      },
+    );
+    return id;
+  }
+
+  /** Asks for a server and does not wait; gives its id. */
+  async startServer(name: string, options: readonly string[] = []): Promise<string> {
+    const own = ['--network', this.name, '--security-group', this.name, '--key-name', this.name];
+    const flavorAndImage = options.includes('--image') ? [] : ['--image', 'tiny', '--flavor', 'm1.tiny'];
+    const server = await this.#os('server', 'create', ...own, ...flavorAndImage, ...options, name);
+    this.#undo.push(() => this.deleteServer(server.id));
+    return server.id;
+  }
+
+  async statusOf(serverId: string): Promise<string> {
+    return (await this.#os('server', 'show', serverId)).status;
+  }
+
+  /** Deletes a server, if it is still there, and waits until it has gone. */
+  async deleteServer(serverId: string): Promise<void> {
+    const ids = async () => ((await this.#os('server', 'list')) as { ID: string }[]).map(({ ID }) => ID);
+    if (!(await ids()).includes(serverId)) return;
+    await this.#lab.openstackText('demo', 'server', 'delete', serverId);
+    await until(`end of server ${serverId}`, 90, ids, (left) => !left.includes(serverId));
+  }
+
+  /** A floating IP on a server; gives its address. */
+  async floatingIp(serverId: string): Promise<string> {
+    const created = await this.#os('floating', 'ip', 'create', 'public');
+    const address: string = created.floating_ip_address;
+    this.#undo.push(() => this.#lab.openstackText('demo', 'floating', 'ip', 'delete', address));
+    await this.#lab.openstackText('demo', 'server', 'add', 'floating', 'ip', serverId, address);
+    return address;
+  }
+
+  async consoleLog(serverId: string): Promise<string> {
+    return await this.#lab.openstackText('demo', 'console', 'log', 'show', serverId);
+  }
+
+  /** Takes everything away in reverse; goes on after a failure and throws the first at the end. */
+  async remove(): Promise<void> {
+    let first: unknown;
+    for (const undo of this.#undo.reverse()) {
+      try {
+        await undo();
+      } catch (error) {
+        first ??= error;
+      }
+    }
+    rmSync(this.#directory, { recursive: true, force: true });
+    if (first) throw first;
+  }
+
+  async #build(): Promise<void> {
+    const { name } = this;
+    const undo = (...args: string[]) => {
+      this.#undo.push(() => this.#lab.openstackText('demo', ...args));
+    };
+    await this.#os('network', 'create', name);
+    undo('network', 'delete', name);
+    await this.#os('subnet', 'create', '--network', name, '--subnet-range', '10.20.0.0/24', name);
+    await this.#os('router', 'create', '--external-gateway', 'public', name);
+    undo('router', 'delete', name);
+    await this.#lab.openstackText('demo', 'router', 'add', 'subnet', name, name);
+    undo('router', 'remove', 'subnet', name, name);
+    await this.#os('security', 'group', 'create', name);
+    undo('security', 'group', 'delete', name);
+    await this.#os('security', 'group', 'rule', 'create', '--protocol', 'icmp', name);
+    await this.#os('security', 'group', 'rule', 'create', '--protocol', 'tcp', '--dst-port', '22', name);
+    const key = await this.#lab.openstackText('demo', 'keypair', 'create', name);
+    writeFileSync(this.keyFile, key, { mode: 0o600 });
+    undo('keypair', 'delete', name);
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: what the openstack command prints has many shapes
+  #os(...args: string[]): Promise<any> {
+    return this.#lab.openstack('demo', ...args);
+  }
+}
