@@ -1,3 +1,4 @@
+# shellcheck shell=dash disable=SC2034,SC2154,SC3045 # busybox's shell; variables are shared with boot
 # Where the instance's data comes from: a config drive, or the metadata service. Both leave
 # meta_data.json, user_data and (config drive) network_data.json in /run/tiny/data, and meta, which is
 # meta_data.json flattened (see json.awk).
@@ -87,17 +88,21 @@ ec2_metadata() {
 
 # fetch URL FILE: one try of at most 3 s; the file appears only when it is complete.
 fetch() {
-	case $1 in
-		*\[*) error=$(timeout 3 curl -gsSf -o "$2.part" "$1" 2>&1) ;;
-		*) error=$(timeout 3 wget -q -O "$2.part" "$1" 2>&1) ;;
-	esac
-	if [ $? -eq 0 ]; then
+	if error=$(get "$1" "$2.part" 2>&1); then
 		mv "$2.part" "$2"
 		return 0
 	fi
 	rm -f "$2.part"
 	metadata_error="$1 did not answer (${error:-time-out})"
 	return 1
+}
+
+# busybox's wget starts faster, but knows no zones of IPv6 addresses.
+get() {
+	case $1 in
+		*\[*) timeout 3 curl -gsSf -o "$2" "$1" ;;
+		*) timeout 3 wget -q -O "$2" "$1" ;;
+	esac
 }
 
 # fetch_optional URL FILE: 404 means that there is none; anything else is tried again.

@@ -1,3 +1,4 @@
+# shellcheck shell=dash disable=SC2034,SC2154,SC3045 # busybox's shell; variables are shared with boot
 # What makes this guest this instance: name, keys, host keys.
 
 STATE=/var/lib/tiny

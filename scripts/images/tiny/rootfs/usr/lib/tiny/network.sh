@@ -1,3 +1,4 @@
+# shellcheck shell=dash disable=SC2034,SC2154,SC3045 # busybox's shell; variables are shared with boot
 # Network: DHCP on every NIC, static addresses from the config drive, IPv6 by router advertisements.
 
 EVENTS=/run/net/events
@@ -36,7 +37,7 @@ network_wait() {
 			fi
 		done
 		[ "$missing" -gt 0 ] || break
-		[ "$grace" -lt 3 ] && [ "$waited" -lt 30 ] || break
+		if [ "$grace" -ge 3 ] || [ "$waited" -ge 30 ]; then break; fi
 		if ! read -t 1 -r _ <&3; then
 			waited=$((waited + 1))
 			[ "$ready" -eq 0 ] || grace=$((grace + 1))
@@ -74,7 +75,11 @@ network_static() {
 				case $first in
 					*:*) ;;
 					*)
-						[ -e "/run/udhcpc.$nic.pid" ] && kill "$(cat "/run/udhcpc.$nic.pid")" && rm -f "/run/udhcpc.$nic.pid"
+						if [ -e "/run/udhcpc.$nic.pid" ]; then
+							kill "$(cat "/run/udhcpc.$nic.pid")"
+							rm -f "/run/udhcpc.$nic.pid"
+							ip -4 addr flush dev "$nic"
+						fi
 						: >"/run/net/$nic.ready"
 						;;
 				esac

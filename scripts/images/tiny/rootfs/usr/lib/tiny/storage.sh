@@ -1,3 +1,4 @@
+# shellcheck shell=dash disable=SC2034,SC2154,SC3045 # busybox's shell; variables are shared with boot
 # Disks: drivers, names and permissions of the device nodes, growing the root file system.
 
 # Loads what the PCI and virtio buses announce. The kernel has no helper process, so this is done by hand

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2016,SC2154 # commands are for the guest's shell; $image and $here are the caller's
 # Starting a guest under emulation and asking it things, for check-tiny and check-debian.
 
 user_network=(-netdev 'user,id=n0,hostfwd=tcp:127.0.0.1:2222-:22' -device 'virtio-net-pci,netdev=n0')
@@ -9,6 +10,8 @@ guest_begin() {
   serial=$work/serial.log
   pids=()
   qemu=
+  boot_limit=150
+  booted_pattern='^MARU-BOOT-OK '
   trap guest_end EXIT
   ip link set lo up
 }
@@ -73,11 +76,11 @@ guest_stop() {
   qemu=
 }
 
-# boot_marker [N]: waits for the Nth boot marker.
+# boot_marker [N]: waits for the Nth line on the console that matches $booted_pattern.
 boot_marker() {
-  local until=$((SECONDS + 150))
-  until [ "$(grep -c '^MARU-BOOT-OK ' "$serial" 2>/dev/null)" = "${1:-1}" ]; do
-    [ "$SECONDS" -lt "$until" ] || die "no boot marker within 150 s"
+  local until=$((SECONDS + boot_limit))
+  until [ "$(grep -c "$booted_pattern" "$serial" 2>/dev/null)" = "${1:-1}" ]; do
+    [ "$SECONDS" -lt "$until" ] || die "no boot marker within $boot_limit s"
     kill -0 "$qemu" 2>/dev/null || die "QEMU has ended"
     sleep 0.1
   done
@@ -166,8 +169,13 @@ dhcp_server() {
 }
 
 metadata_server() { # KIND NAME UUID
-  [ -z "${metadata:-}" ] || kill "$metadata"
-  node "$here/metadata-server.mjs" "$1" "$work/ed25519.pub" "$2" "$3" &
+  stop_metadata_server
+  node "$here/check/metadata-server.mjs" "$1" "$work/ed25519.pub" "$2" "$3" &
   metadata=$!
   pids+=("$metadata")
+}
+
+stop_metadata_server() {
+  [ -z "${metadata:-}" ] || kill "$metadata" 2>/dev/null || true
+  metadata=
 }
