@@ -71,6 +71,7 @@ export async function startController(config: Config, log: Logger): Promise<{ cl
     { name: 'overdue servers', seconds: 5, run: () => sweepServers(app) },
     { name: 'addresses to give out again', seconds: 30, run: () => sweepAddressHolds(app) },
     { name: 'deleted volumes', seconds: 5, run: () => sweepDeletedVolumes(app) },
+    { name: 'token keys and revocations', seconds: 3600, run: () => identity.tokens.housekeeping() },
   ]);
   log.info('ready', { listening: await listenApi(api, config) });
 

@@ -59,6 +59,12 @@ export class TokenKeys {
     this.#keys = this.#write([newKey(), ...kept]);
   }
 
+  /** Rotates when the newest key has signed for that many seconds, at whichever controller that was. */
+  rotateAfter(seconds: number): void {
+    this.#keys = readKeys(this.#file) ?? this.#keys;
+    if (this.#keys[0]!.createdAt + seconds <= Date.now() / 1000) this.rotate();
+  }
+
   #find(id: string): Key | undefined {
     const key = this.#keys.find((k) => k.id === id);
     if (key || Date.now() - this.#readAt < REREAD_MS) return key;

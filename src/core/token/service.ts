@@ -23,6 +23,9 @@ const MOST_TOKENS = 5000;
 /** Rendered replies kept; each is some kilobytes of catalogue. */
 const MOST_BODIES = 500;
 
+/** Seconds after which another key begins to sign. */
+const KEY_LIFETIME = 24 * 3600;
+
 /** A token that is good now. */
 export interface ValidToken {
   readonly text: string;
@@ -133,9 +136,9 @@ export class TokenService implements Authenticator {
     return (await effectiveRoles(this.#store.read, userId, { kind: 'system' })).length > 0;
   }
 
-  /** Periodic work: a new signing key, and revocations that no longer matter go. */
+  /** Periodic work: a new signing key every day, and revocations that no longer matter go. */
   async housekeeping(): Promise<void> {
-    this.#keys.rotate();
+    this.#keys.rotateAfter(KEY_LIFETIME);
     await this.#store.tx((tx) => purgeRevocations(tx, nowText()));
   }
 
