@@ -1,3 +1,4 @@
+import type { App } from '../../../core/app.js';
 import { badRequest } from '../../../core/errors.js';
 import { findServers } from '../../../store/compute/server.js';
 import { type ListedServerRow, listServerRows, serverIps } from '../../../store/compute/server-list.js';
@@ -6,6 +7,7 @@ import type { OpRequest } from '../../shared/operation.js';
 import { nextLinks, readPage, readSort } from '../paging.js';
 import { readFilters, type ServerFilters } from './filters.js';
 import { serverFragments } from './fragments.js';
+import { ListCache } from './list-cache.js';
 import { viewerOf } from './load.js';
 import { serverLinks } from './view.js';
 
@@ -45,12 +47,28 @@ export async function listBrief(request: OpRequest): Promise<unknown> {
   return { servers, ...(links ? { servers_links: links } : {}) };
 }
 
-/** GET /servers/detail, joined from rendered texts. */
-export async function listDetail(request: OpRequest): Promise<string> {
-  const { rows, links } = await find(request, '/servers/detail');
-  const texts = await serverFragments(request.app).render(viewerOf(request), rows);
-  const more = links ? `, "servers_links": ${JSON.stringify(links)}` : '';
-  return `{"servers": [${texts.join(', ')}]${more}}`;
+/** GET /servers/detail, joined from rendered texts; the same bytes again while nothing changes. */
+export async function listDetail(request: OpRequest): Promise<Buffer> {
+  return await listCache(request.app).reply(request, async () => {
+    const { rows, links } = await find(request, '/servers/detail');
+    const texts = await serverFragments(request.app).render(viewerOf(request), rows);
+    const more = links ? `, "servers_links": ${JSON.stringify(links)}` : '';
+    return {
+      body: `{"servers": [${texts.join(', ')}]${more}}`,
+      hostIds: rows.flatMap(({ host_id }) => host_id ?? []),
+    };
+  });
+}
+
+const caches = new WeakMap<App, ListCache>();
+
+function listCache(app: App): ListCache {
+  let cache = caches.get(app);
+  if (!cache) {
+    cache = new ListCache(app);
+    caches.set(app, cache);
+  }
+  return cache;
 }
 
 async function find(request: OpRequest, path: string) {
