@@ -21,6 +21,8 @@ export interface HostGateway {
   isUp(hostId: string): boolean;
   /** True when the host was silent for `host_down_after`; not the opposite of isUp right after a start. */
   isDown(hostId: string): boolean;
+  /** Milliseconds since the host was last heard of; null when it was not in this process's life. */
+  silence(hostId: string): number | null;
   /** Why the host's spec could not be delivered at the last attempt; null when it was. */
   deliveryFault(hostId: string): string | null;
   /** Lets the next push destroy more guests than the agent's max_removal_share allows. */

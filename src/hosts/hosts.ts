@@ -124,6 +124,10 @@ export class Hosts implements HostGateway {
     return this.#liveness.isDown(hostId);
   }
 
+  silence(hostId: string): number | null {
+    return this.#liveness.silence(hostId);
+  }
+
   deliveryFault(hostId: string): string | null {
     return this.#delivery.of(hostId).fault;
   }

@@ -224,6 +224,7 @@ const NO_HOSTS: HostGateway = {
   plan: noHost,
   isUp: () => false,
   isDown: () => false,
+  silence: () => null,
   deliveryFault: () => null,
   confirmRemoval: () => {},
   createJoinToken: noHost,

@@ -15,6 +15,7 @@ export class RowHosts {
     plan: unreachable,
     isUp: (id) => !this.down.has(id),
     isDown: (id) => this.down.has(id),
+    silence: () => null,
     deliveryFault: () => null,
     confirmRemoval: () => {},
     createJoinToken: unreachable,

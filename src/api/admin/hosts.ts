@@ -5,7 +5,7 @@ import { hostLoads } from '../../store/overview.js';
 import { findFaults } from '../../store/reports.js';
 import { recordChange } from '../../store/store.js';
 import type { Operation } from '../shared/operation.js';
-import { hostDetail, hostSummary } from './views.js';
+import { type HostPresence, hostDetail, hostSummary } from './views.js';
 
 const ADMIN = 'rule:context_is_admin';
 
@@ -19,7 +19,7 @@ export const hostOperations: readonly Operation[] = [
     handler: async ({ app }) => {
       const loads = await hostLoads(app.store.read);
       const hosts = await listHosts(app.store.read);
-      return { hosts: hosts.map((h) => hostSummary(h, loads.get(h.id), app.hosts.isUp(h.id))) };
+      return { hosts: hosts.map((h) => hostSummary(h, loads.get(h.id), presenceOf(app, h.id))) };
     },
   },
   {
@@ -54,7 +54,7 @@ export const hostOperations: readonly Operation[] = [
       const host = await hostNamed(app, params.host!);
       const load = (await hostLoads(app.store.read)).get(host.id);
       return {
-        host: hostDetail(host, load, app.hosts.isUp(host.id), await findFaults(app.store.read, host.id)),
+        host: hostDetail(host, load, presenceOf(app, host.id), await findFaults(app.store.read, host.id)),
       };
     },
   },
@@ -94,6 +94,11 @@ export const hostOperations: readonly Operation[] = [
     }),
   ),
 ];
+
+/** What is known of a host's presence now. */
+export function presenceOf(app: App, hostId: string): HostPresence {
+  return { up: app.hosts.isUp(hostId), silence: app.hosts.silence(hostId) };
+}
 
 async function hostNamed(app: App, nameOrId: string): Promise<HostRow> {
   const host = (await findHostByName(app.store.read, nameOrId)) ?? (await findHost(app.store.read, nameOrId));

@@ -4,6 +4,7 @@ import { listHosts } from '../../store/hosts.js';
 import { hostLoads, resourceCounts, troubledServers } from '../../store/overview.js';
 import { nowText } from '../../store/store.js';
 import type { Operation } from '../shared/operation.js';
+import { presenceOf } from './hosts.js';
 import { type CloudStatus, hostSummary } from './views.js';
 
 const ADMIN = 'rule:context_is_admin';
@@ -31,7 +32,7 @@ export const statusOperations: readonly Operation[] = [
 async function cloudStatus(app: App): Promise<CloudStatus> {
   const db = app.store.read;
   const loads = await hostLoads(db);
-  const hosts = (await listHosts(db)).map((h) => hostSummary(h, loads.get(h.id), app.hosts.isUp(h.id)));
+  const hosts = (await listHosts(db)).map((h) => hostSummary(h, loads.get(h.id), presenceOf(app, h.id)));
   const problems: { what: string; advice: string }[] = [];
   if (hosts.length === 0) {
     problems.push({

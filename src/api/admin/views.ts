@@ -46,6 +46,13 @@ export interface CloudStatus {
   readonly counts: Readonly<Record<string, number>>;
 }
 
+/** What the hosts' liveness says of one. */
+export interface HostPresence {
+  readonly up: boolean;
+  /** Milliseconds since the last contact; null when there was none since the controller started. */
+  readonly silence: number | null;
+}
+
 export interface HostLoad {
   readonly vcpus: number;
   readonly memory_mb: number;
@@ -53,12 +60,12 @@ export interface HostLoad {
   readonly faults: number;
 }
 
-export function hostSummary(host: HostRow, load: HostLoad | undefined, up: boolean): HostSummary {
+export function hostSummary(host: HostRow, load: HostLoad | undefined, presence: HostPresence): HostSummary {
   const facts = factsOf(host);
   return {
     id: host.id,
     name: host.name,
-    state: up ? 'up' : 'down',
+    state: presence.up ? 'up' : 'down',
     enabled: host.enabled === 1,
     simulated: host.simulated === 1,
     virt_type: facts?.virt_type ?? 'unknown',
@@ -69,19 +76,19 @@ export function hostSummary(host: HostRow, load: HostLoad | undefined, up: boole
     guests: load?.guests ?? 0,
     faults: load?.faults ?? 0,
     warnings: facts?.warnings ?? [],
-    last_seen_at: host.last_seen_at,
+    last_seen_at: lastSeen(host, presence),
   };
 }
 
 export function hostDetail(
   host: HostRow,
   load: HostLoad | undefined,
-  up: boolean,
+  presence: HostPresence,
   faults: readonly StoredReport[],
 ): HostDetail {
   const facts = factsOf(host);
   return {
-    ...hostSummary(host, load, up),
+    ...hostSummary(host, load, presence),
     disabled_reason: host.disabled_reason,
     virt_type_reason: facts?.virt_type_reason ?? 'the agent has not reported yet',
     cpu_model: facts?.cpu_model ?? 'unknown',
@@ -97,6 +104,11 @@ export function hostDetail(
     fault_list: faults.map((f) => ({ object: f.key, ...(f.error ?? { message: 'unknown error' }) })),
     orphans: host.orphans ? JSON.parse(host.orphans) : [],
   };
+}
+
+/** The row's time is written once a minute; what this process knows is newer. */
+function lastSeen(host: HostRow, { silence }: HostPresence): string | null {
+  return silence === null ? host.last_seen_at : new Date(Date.now() - silence).toISOString();
 }
 
 function factsOf(host: HostRow): HostFacts | null {
