@@ -1,18 +1,12 @@
-import type { Updateable } from 'kysely';
-import { type ServerRow, writeServer } from '../../store/compute/server.js';
+import { type ServerChange, type ServerRow, writeServer } from '../../store/compute/server.js';
 import { nowText, type Tx } from '../../store/store.js';
-import type { ServerTable } from '../../store/tables/compute.js';
 import { computeStatus } from './status.js';
 
 /**
  * Changes a server's columns and, in the same statement, what is computed from them. Every change of a server goes through
  * here. Gives the row as it is now.
  */
-export async function saveServer(
-  tx: Tx,
-  server: ServerRow,
-  changes: Updateable<ServerTable>,
-): Promise<ServerRow> {
+export async function saveServer(tx: Tx, server: ServerRow, changes: ServerChange): Promise<ServerRow> {
   const merged = { ...server, ...changes } as ServerRow;
   const values = {
     ...changes,

@@ -1,7 +1,5 @@
-import type { Updateable } from 'kysely';
-import { replaceTags, type ServerRow, tagsOfServers } from '../../store/compute/server.js';
+import { replaceTags, type ServerChange, type ServerRow, tagsOfServers } from '../../store/compute/server.js';
 import { recordChange } from '../../store/store.js';
-import type { ServerTable } from '../../store/tables/compute.js';
 import type { App } from '../app.js';
 import type { Context } from '../context.js';
 import { badRequest, notFound, overQuota } from '../errors.js';
@@ -14,7 +12,7 @@ import { saveServer } from './save.js';
 
 /** What may be changed of a server at any time. */
 export type ServerChanges = Pick<
-  Updateable<ServerTable>,
+  ServerChange,
   'name' | 'description' | 'access_ip_v4' | 'access_ip_v6' | 'disk_config' | 'hostname'
 >;
 

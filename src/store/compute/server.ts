@@ -4,6 +4,8 @@ import type { Reader, Tx } from '../store.js';
 import type { ServerTable } from '../tables/compute.js';
 
 export type ServerRow = Selectable<ServerTable>;
+/** Columns to change. */
+export type ServerChange = Updateable<ServerTable>;
 
 /** Inserts a server; gives the row with the number that the database chose. */
 export async function insertServer(tx: Tx, row: Insertable<ServerTable>): Promise<ServerRow> {
@@ -49,7 +51,7 @@ export async function takeServer(tx: Tx, id: string): Promise<ServerRow | undefi
 }
 
 /** Writes columns; only src/core/server/save.ts calls it, since status columns must go along. */
-export async function writeServer(tx: Tx, id: string, values: Updateable<ServerTable>): Promise<void> {
+export async function writeServer(tx: Tx, id: string, values: ServerChange): Promise<void> {
   await tx.updateTable('server').set(values).where('id', '=', id).execute();
 }
 
