@@ -30,7 +30,8 @@ export async function runBatch(
     if (line && !line.optional) {
       const command = `${tool} ${netns ? `-n ${netns} ` : ''}${line.line}`;
       const hint = hintFor(said);
-      failures.add(line.object, {
+      const report = netns ? failures.addPartial.bind(failures) : failures.add.bind(failures);
+      report(line.object, {
         message: `${command}: ${said}`,
         command,
         exit_code: result.exitCode,

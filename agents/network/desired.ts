@@ -73,7 +73,7 @@ export function desiredHost(spec: Spec, inputs: DesiredInputs, failures: Failure
   for (const { key, body } of objectsOf(spec, 'router')) {
     if (!body.admin_state_up) continue;
     builder.attempt(key, () => {
-      const namespace = routerNamespaceOf(body, key, (message) => failures.add(key, { message }));
+      const namespace = routerNamespaceOf(body, key, (message) => failures.addPartial(key, { message }));
       for (const port of body.interfaces) {
         builder.plug(key, namespace.name, routerInterfaceName(port.port_id), port);
       }

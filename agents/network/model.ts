@@ -44,8 +44,16 @@ export function objectOf<K extends ObjectKind>(spec: Spec, kind: K, id: string):
 /** What went wrong in one apply, per object; the first error of an object is kept, as later ones follow from it. */
 export class Failures {
   readonly #errors = new Map<ObjectKey, ObjectError>();
+  readonly #blocked = new Set<ObjectKey>();
 
+  /** The object's ports are to stay closed. */
   add(object: ObjectKey, error: ObjectError): void {
+    this.addPartial(object, error);
+    this.#blocked.add(object);
+  }
+
+  /** Something of the object is missing, the rest of it works. */
+  addPartial(object: ObjectKey, error: ObjectError): void {
     if (!this.#errors.has(object)) this.#errors.set(object, error);
   }
 
@@ -54,8 +62,9 @@ export class Failures {
     this.add(object, toObjectError(error, hint));
   }
 
-  has(object: ObjectKey): boolean {
-    return this.#errors.has(object);
+  /** Whether the object's ports are to stay closed. */
+  blocks(object: ObjectKey): boolean {
+    return this.#blocked.has(object);
   }
 
   get(object: ObjectKey): ObjectError | undefined {

@@ -50,7 +50,7 @@ export async function reconcile(context: NetworkContext, change: Change, failure
   await Promise.all([
     eachLimited([...desired.namespaces.values()], 4, async (namespace) => {
       const known = observed.namespaces.get(namespace.name);
-      if (!known || failures.has(namespace.owner)) return;
+      if (!known) return;
       const clean = await applyNamespace(context, namespace, known, failures);
       if (!clean) observed.forgetNamespace(namespace.name);
     }),
@@ -60,7 +60,6 @@ export async function reconcile(context: NetworkContext, change: Change, failure
     openPorts(context, desired.firewall, observed, failures),
     ...[...desired.services.values()].map((service) =>
       guard(failures, service.owner, async () => {
-        if (failures.has(service.owner)) return;
         const found = observed.dnsmasq.get(service.name) ?? { files: new Map(), running: false };
         observed.dnsmasq.set(service.name, found);
         observed.services.add(service.name);

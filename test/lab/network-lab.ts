@@ -58,7 +58,7 @@ export class NetworkLab {
   async dhcp(guest: Machine): Promise<Record<string, string>> {
     const script = join(this.#directory, 'udhcpc');
     await writeFile(script, DHCP_SCRIPT, { mode: 0o755 });
-    const request = ['-O', 'mtu', '-O', 'staticroutes', '-s', script];
+    const request = ['-O', 'mtu', '-O', 'staticroutes', '-O', 'bootfile', '-s', script];
     const { stdout } = await guest.exec('busybox', [
       'udhcpc',
       '-i',

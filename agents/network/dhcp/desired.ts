@@ -11,6 +11,9 @@ const SYSCTLS: Readonly<Record<string, string>> = {
   'net.ipv4.conf.default.rp_filter': '0',
   'net.ipv6.conf.all.forwarding': '0',
   'net.ipv6.conf.default.accept_ra': '0',
+  // nobody else has these addresses, and what is sent while one is tentative is ignored
+  'net.ipv6.conf.default.accept_dad': '0',
+  'net.ipv6.conf.default.dad_transmits': '0',
 };
 
 /** The namespace of a network's DHCP server; the metadata address is on its device as well. */

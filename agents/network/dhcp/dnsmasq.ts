@@ -69,6 +69,11 @@ function configuration(dhcp: DhcpObject, directory: string): string {
       ? [`domain=${trimDot(dhcp.dns_domain)}`, `local=/${trimDot(dhcp.dns_domain)}/`, 'expand-hosts']
       : []),
     ...ranges,
+    // tags of ports stand here and not in the hosts file: dnsmasq 2.90 crashes when it reads a used tag of that file again
+    ...dhcp.reservations
+      .filter(({ extra_dhcp_opts }) => extra_dhcp_opts.length)
+      .map(({ port_id, mac }) => `dhcp-mac=set:port-${port_id},${mac}`)
+      .sort(),
   ].join('\n')}\n`;
 }
 
@@ -76,12 +81,11 @@ function configuration(dhcp: DhcpObject, directory: string): string {
 function hosts(dhcp: DhcpObject): string {
   const served = new Set(servedSubnets(dhcp).map(({ id }) => id));
   const lines: string[] = [];
-  for (const { port_id, mac, hostname, fixed_ips, extra_dhcp_opts } of dhcp.reservations) {
-    const tag = extra_dhcp_opts.length ? `,set:port-${port_id}` : '';
+  for (const { mac, hostname, fixed_ips } of dhcp.reservations) {
     for (const { subnet_id, ip_address } of fixed_ips) {
       if (!served.has(subnet_id)) continue;
       const address = ipVersion(ip_address) === 6 ? `[${ip_address}]` : ip_address;
-      lines.push(`${mac}${tag},${address}${hostname ? `,${hostname}` : ''}\n`);
+      lines.push(`${mac},${address}${hostname ? `,${hostname}` : ''}\n`);
     }
   }
   return lines.sort().join('');

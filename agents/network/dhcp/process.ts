@@ -113,16 +113,17 @@ export async function applyDnsmasq(
   observed.running = true;
 }
 
-/** Ends a dnsmasq and waits until it is gone. */
+/** Ends a dnsmasq and waits until it is gone: it takes its pid file away while it still holds its sockets. */
 export async function stopDnsmasq(context: NetworkContext, name: string): Promise<void> {
   const pid = await runningPid(context, name);
   if (pid === null) return;
   context.host.kill(pid, 'SIGTERM');
   for (let waited = 0; waited < 2000; waited += 5) {
-    if ((await runningPid(context, name)) === null) return;
+    if (await hasEnded(context, pid)) return;
     await sleep(5);
   }
   context.host.kill(pid, 'SIGKILL');
+  await sleep(20);
 }
 
 /** Ends it and removes its files. */
@@ -137,8 +138,19 @@ async function runningPid(context: NetworkContext, name: string): Promise<number
   const directory = dnsmasqDirectory(context, name);
   const pid = Number((await host.readFileIfExists(`${directory}/pid`))?.trim() || NaN);
   if (!Number.isInteger(pid) || pid <= 0) return null;
-  const commandLine = await host.readFileIfExists(`/proc/${pid}/cmdline`).catch(() => null);
-  return commandLine?.includes(`${directory}/dnsmasq.conf`) ? pid : null;
+  return (await isDnsmasq(context, pid, name)) ? pid : null;
+}
+
+/** Gone, or only waiting for its parent: a process that is still ending has lost its command line but not its sockets. */
+async function hasEnded({ host }: NetworkContext, pid: number): Promise<boolean> {
+  const stat = await host.readFileIfExists(`/proc/${pid}/stat`).catch(() => null);
+  return stat === null || / [ZX] /.test(stat.slice(stat.lastIndexOf(')')));
+}
+
+async function isDnsmasq(context: NetworkContext, pid: number, name: string): Promise<boolean> {
+  // a process that is just ending can be opened and no longer read
+  const commandLine = await context.host.readFileIfExists(`/proc/${pid}/cmdline`).catch(() => null);
+  return commandLine?.includes(`${dnsmasqDirectory(context, name)}/dnsmasq.conf`) ?? false;
 }
 
 /** MAC and address pairs that are reserved no longer. */
@@ -152,8 +164,8 @@ function reservations(hosts: string): string[] {
     .split('\n')
     .filter(Boolean)
     .map((line) => {
-      const [mac, ...rest] = line.split(',').filter((word) => !word.startsWith('set:'));
-      return `${mac} ${rest[0]!.replace(/[[\]]/g, '')}`;
+      const [mac, address = ''] = line.split(',');
+      return `${mac} ${address.replace(/[[\]]/g, '')}`;
     });
 }
 

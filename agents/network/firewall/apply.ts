@@ -27,7 +27,7 @@ export async function prepareFirewall(
       await replaceTable(
         context,
         PORT_SECURITY,
-        desired.portSecurity((owner) => failures.has(owner)),
+        desired.portSecurity((owner) => failures.blocks(owner)),
         observed.portSecurity,
       );
     }
@@ -46,10 +46,10 @@ export async function closePorts(
   observed: ObservedHost,
   failures: Failures,
 ): Promise<void> {
-  if (failures.has(SHARED)) return;
+  if (failures.blocks(SHARED)) return;
   const changes = diffElements(
     PORT_SECURITY,
-    desired.portSecurity((owner) => failures.has(owner)),
+    desired.portSecurity((owner) => failures.blocks(owner)),
     observed.portSecurity,
   );
   const leaving = new Set(
@@ -73,7 +73,7 @@ export async function applyFirewall(
   const desired = change.desired.firewall;
   const sets = diffSets(desired.sets, observed.sets);
   const firstDiffs = diffTables(
-    desired.tables((owner) => failures.has(owner)),
+    desired.tables((owner) => failures.blocks(owner)),
     observed.tables,
   );
   try {
@@ -100,10 +100,10 @@ export async function openPorts(
   observed: ObservedHost,
   failures: Failures,
 ): Promise<void> {
-  const wanted = desired.portSecurity((owner) => failures.has(owner));
+  const wanted = desired.portSecurity((owner) => failures.blocks(owner));
   let changes = diffElements(PORT_SECURITY, wanted, observed.portSecurity);
   // without the shared rules nothing new may be opened
-  if (failures.has(SHARED)) changes = changes.filter(isDeletion);
+  if (failures.blocks(SHARED)) changes = changes.filter(isDeletion);
   await applyNft(context, changes, diffElements(ZONES, desired.zones, observed.zones), observed, failures);
 }
 
@@ -156,7 +156,7 @@ async function restoreTables(
 ): Promise<void> {
   for (;;) {
     const diffs = diffTables(
-      desired.tables((owner) => failures.has(owner)),
+      desired.tables((owner) => failures.blocks(owner)),
       observed.tables,
     );
     const results = await Promise.allSettled(
@@ -169,7 +169,7 @@ async function restoreTables(
     observed.markStale('tables');
     for (const reason of refused) {
       // without anybody to blame there is nothing to leave out and try again
-      if (!(reason instanceof RestoreError) || reason.object === null || failures.has(reason.object))
+      if (!(reason instanceof RestoreError) || reason.object === null || failures.blocks(reason.object))
         throw reason;
       failures.addThrown(reason.object, reason.cause);
     }

@@ -38,7 +38,7 @@ export async function applyFdb(
   observed: LinksObserved,
   failures: Failures,
 ): Promise<boolean> {
-  const wanted = changes.filter(({ line }) => !failures.has(line.object));
+  const wanted = changes.filter(({ line }) => !failures.blocks(line.object));
   const failed = await runBatch(
     host,
     'bridge',

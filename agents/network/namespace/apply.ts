@@ -2,7 +2,7 @@ import type { Host } from '../../host/host.js';
 import { runBatch } from '../batch.js';
 import type { NetworkContext } from '../config.js';
 import { RestoreError, restoreTable } from '../firewall/iptables/apply.js';
-import type { Failures } from '../model.js';
+import { type Failures, toObjectError } from '../model.js';
 import { diffNamespace } from './diff.js';
 import type { DesiredNamespace, ObservedNamespace } from './model.js';
 
@@ -44,7 +44,7 @@ export async function applyNamespace(
     if (result.status === 'fulfilled') continue;
     clean = false;
     const { reason } = result;
-    failures.addThrown(desired.owner, reason instanceof RestoreError ? reason.cause : reason);
+    failures.addPartial(desired.owner, toObjectError(reason instanceof RestoreError ? reason.cause : reason));
   }
   if (clean) note(desired, observed);
   await cutTranslated(context.host, desired.name, translatedAddresses(diff));
