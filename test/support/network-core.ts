@@ -1,0 +1,129 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ANONYMOUS } from '../../src/api/shared/context.js';
+import type { App } from '../../src/core/app.js';
+import type { Context } from '../../src/core/context.js';
+import { createNetwork } from '../../src/core/network/network.js';
+import { createServerPorts, type RequestedNic } from '../../src/core/port/for-server.js';
+import { addInterface } from '../../src/core/router/interfaces.js';
+import { createRouter } from '../../src/core/router/router.js';
+import { createSubnet } from '../../src/core/subnet/subnet.js';
+import { insertHost, setPhysicalNetworks } from '../../src/store/hosts.js';
+import { nowText, type Store, type Tx } from '../../src/store/store.js';
+import { testConfig } from './app.js';
+
+/** The rules of the network service on a bare store: for tests that need rows and hosts, not HTTP. */
+export class NetworkCore {
+  readonly store: Store;
+  readonly app: App;
+  /** An administrator of project `project`. */
+  readonly ctx: Context;
+  readonly #directory: string;
+
+  constructor(store: Store, parts: Partial<App> = {}) {
+    this.#directory = mkdtempSync(join(tmpdir(), 'maru-network-'));
+    this.store = store;
+    const hosts = { isUp: () => true, isDown: () => false, deliveryFault: () => null };
+    const app = { config: testConfig(this.#directory), store, hosts, ...parts };
+    // the rules of the network service use no other parts of the app
+    this.app = app as unknown as App;
+    this.ctx = {
+      requestId: `req-${randomUUID()}`,
+      token: ANONYMOUS,
+      userId: 'user',
+      projectId: 'project',
+      isAdmin: true,
+      allows: () => true,
+      authorize: () => {},
+    };
+  }
+
+  close(): void {
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  async host(id: string, physical: readonly string[] = ['extnet']): Promise<string> {
+    await this.store.tx(async (tx) => {
+      await insertHost(tx, {
+        id,
+        name: `name-of-${id}`,
+        enabled: 1,
+        disabled_reason: null,
+        agent_url: `https://${id}:5444`,
+        underlay_ip: `192.0.2.${id.length}${id.charCodeAt(id.length - 1) % 10}`,
+        boot_id: null,
+        facts: null,
+        usage: null,
+        orphans: null,
+        simulated: 0,
+        sequence: 0,
+        certificate_fingerprint: null,
+        certificate_expires_at: null,
+        last_seen_at: nowText(),
+        created_at: nowText(),
+      });
+      await setPhysicalNetworks(tx, id, physical);
+    });
+    return id;
+  }
+
+  network(tx: Tx, attributes: object = {}) {
+    return createNetwork(tx, this.app, this.ctx, {
+      project_id: 'project',
+      name: '',
+      description: '',
+      admin_state_up: true,
+      shared: false,
+      'router:external': false,
+      is_default: false,
+      mtu: 0,
+      port_security_enabled: true,
+      dns_domain: '',
+      ...attributes,
+    });
+  }
+
+  subnet(tx: Tx, network_id: string, cidr: string, attributes: object = {}) {
+    return createSubnet(tx, this.app, this.ctx, {
+      project_id: 'project',
+      network_id,
+      name: '',
+      description: '',
+      ip_version: cidr.includes(':') ? 6 : 4,
+      cidr,
+      dns_nameservers: [],
+      host_routes: [],
+      enable_dhcp: true,
+      service_types: [],
+      ...attributes,
+    });
+  }
+
+  router(tx: Tx, attributes: object = {}) {
+    return createRouter(tx, this.app, this.ctx, {
+      project_id: 'project',
+      name: '',
+      description: '',
+      admin_state_up: true,
+      ...attributes,
+    });
+  }
+
+  connect(tx: Tx, router: Parameters<typeof addInterface>[3], subnet_id: string) {
+    return addInterface(tx, this.app, this.ctx, router, { subnet_id });
+  }
+
+  /** A server's ports on a host; returns the server's id with them. */
+  async server(
+    tx: Tx,
+    requested: readonly RequestedNic[],
+    hostId: string | null,
+    securityGroups: string[] = [],
+  ) {
+    const serverId = randomUUID();
+    const request = { serverId, projectId: 'project', requested, securityGroups, hostId };
+    return { serverId, ports: await createServerPorts(tx, this.ctx, this.app, request) };
+  }
+}

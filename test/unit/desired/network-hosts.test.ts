@@ -1,0 +1,274 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { bindPort, unbindPort } from '../../../src/core/binding/bind.js';
+import { MaruError } from '../../../src/core/errors.js';
+import { createFloatingIp, updateFloatingIp } from '../../../src/core/floating-ip/floating-ip.js';
+import { removeFloatingIp } from '../../../src/core/floating-ip/remove.js';
+import { updateNetwork } from '../../../src/core/network/network.js';
+import { deleteServerPorts } from '../../../src/core/port/for-server.js';
+import { deletePort, updatePort } from '../../../src/core/port/port.js';
+import { setGateway } from '../../../src/core/router/gateway.js';
+import { addInterface, removeInterface } from '../../../src/core/router/interfaces.js';
+import { deleteRouter, updateRouter } from '../../../src/core/router/router.js';
+import {
+  createGroup,
+  createRule,
+  deleteGroup,
+  deleteRule,
+} from '../../../src/core/security-group/security-group.js';
+import { deleteSubnet, updateSubnet } from '../../../src/core/subnet/subnet.js';
+import { networkKinds } from '../../../src/desired/network-kinds.js';
+import { computeSpec, mentionedIds } from '../../../src/hosts/spec.js';
+import { specDigest } from '../../../src/protocol/keys.js';
+import { listChanges } from '../../../src/store/changes.js';
+import { listRows } from '../../../src/store/network/list.js';
+import type { ResourceRow, ResourceTable } from '../../../src/store/network/rows.js';
+import { Store, type Tx } from '../../../src/store/store.js';
+import { NetworkCore } from '../../support/network-core.js';
+
+const HOSTS = ['h1', 'h2', 'h3'];
+
+/** One step: which operation, and three numbers by which it chooses among what there is. */
+interface Step {
+  readonly operation: keyof typeof OPERATIONS;
+  readonly a: number;
+  readonly b: number;
+  readonly c: number;
+}
+
+type Operation = (core: NetworkCore, tx: Tx, step: Step) => Promise<unknown>;
+
+const OPERATIONS = {
+  server: async (core, tx, { a, b, c }) => {
+    const networks = await rows(tx, 'network');
+    const nics = [pick(networks, a), ...(c % 3 === 0 ? [pick(networks, b)] : [])];
+    await core.server(
+      tx,
+      nics.map((network) => ({ network: network.id })),
+      HOSTS[b % HOSTS.length]!,
+      [pick(await rows(tx, 'security_group'), c).id],
+    );
+  },
+  deleteServer: async (_core, tx, { a }) => deleteServerPorts(tx, (await guestPort(tx, a)).device_id),
+  rebind: async (_core, tx, { a, b }) => bindPort(tx, (await guestPort(tx, a)).id, HOSTS[b % HOSTS.length]!),
+  unbind: async (_core, tx, { a }) => unbindPort(tx, (await guestPort(tx, a)).id),
+  changePort: async (core, tx, { a, b, c }) => {
+    const groups = await rows(tx, 'security_group');
+    const changes = [
+      { security_groups: [pick(groups, b).id] },
+      { admin_state_up: c % 2 === 0 },
+      { allowed_address_pairs: [{ ip_address: `203.0.113.${b % 200}` }] },
+      { port_security_enabled: false, security_groups: [], allowed_address_pairs: [] },
+      { extra_dhcp_opts: [{ opt_name: 'mtu', opt_value: String(1000 + b), ip_version: 4 }] },
+    ];
+    await updatePort(tx, core.app, core.ctx, await guestPort(tx, a), changes[c % changes.length]!);
+  },
+  deletePort: async (_core, tx, { a }) => deletePort(tx, pick(await rows(tx, 'port'), a)),
+  subnet: async (core, tx, { a, b }) =>
+    core.subnet(tx, pick(await rows(tx, 'network'), a).id, `10.${b % 40}.0.0/24`),
+  subnet6: async (core, tx, { a, b }) =>
+    core.subnet(tx, pick(await rows(tx, 'network'), a).id, `2001:db8:${b % 40}::/64`, {
+      ipv6_address_mode: 'slaac',
+      ipv6_ra_mode: 'slaac',
+    }),
+  changeSubnet: async (core, tx, { a, b, c }) => {
+    const changes = [
+      { dns_nameservers: [`192.0.2.${b % 200}`] },
+      { enable_dhcp: b % 2 === 0 },
+      { gateway_ip: null },
+    ];
+    await updateSubnet(tx, core.ctx, pick(await rows(tx, 'subnet'), a), changes[c % 3]!);
+  },
+  deleteSubnet: async (core, tx, { a }) =>
+    deleteSubnet(tx, core.app, core.ctx, pick(await rows(tx, 'subnet'), a)),
+  changeNetwork: async (core, tx, { a, b }) =>
+    updateNetwork(tx, core.app, core.ctx, pick(await rows(tx, 'network'), a), { mtu: 1300 + (b % 100) }),
+  router: async (core, tx) => core.router(tx),
+  deleteRouter: async (core, tx, { a }) =>
+    deleteRouter(tx, core.app, core.ctx, pick(await rows(tx, 'router'), a)),
+  connect: async (core, tx, { a, b }) =>
+    addInterface(tx, core.app, core.ctx, pick(await rows(tx, 'router'), a), {
+      subnet_id: pick(await rows(tx, 'subnet'), b).id,
+    }),
+  disconnect: async (core, tx, { a, b }) =>
+    removeInterface(tx, core.app, core.ctx, pick(await rows(tx, 'router'), a), {
+      subnet_id: pick(await rows(tx, 'subnet'), b).id,
+    }),
+  gateway: async (core, tx, { a, b }) => {
+    const external = (await rows(tx, 'network')).find((network) => network.external)!;
+    await setGateway(
+      tx,
+      core.app,
+      core.ctx,
+      pick(await rows(tx, 'router'), a),
+      b % 4 === 0 ? null : { network_id: external.id, enable_snat: b % 3 !== 0 },
+    );
+  },
+  changeRouter: async (core, tx, { a, b }) =>
+    updateRouter(tx, core.app, core.ctx, pick(await rows(tx, 'router'), a), { admin_state_up: b % 2 === 0 }),
+  floatingIp: async (core, tx, { a }) => {
+    const external = (await rows(tx, 'network')).find((network) => network.external)!;
+    await createFloatingIp(tx, core.app, core.ctx, {
+      project_id: 'project',
+      description: '',
+      floating_network_id: external.id,
+      port_id: (await guestPort(tx, a)).id,
+      dns_name: '',
+      dns_domain: '',
+    });
+  },
+  associate: async (core, tx, { a, b }) =>
+    updateFloatingIp(tx, core.app, core.ctx, pick(await rows(tx, 'floating_ip'), a), {
+      port_id: b % 3 === 0 ? null : (await guestPort(tx, b)).id,
+    }),
+  deleteFloatingIp: async (_core, tx, { a }) => removeFloatingIp(tx, pick(await rows(tx, 'floating_ip'), a)),
+  group: async (core, tx, { a }) =>
+    createGroup(tx, core.app, core.ctx, {
+      project_id: 'project',
+      name: `g${a}`,
+      description: '',
+      stateful: true,
+    }),
+  deleteGroup: async (core, tx, { a }) =>
+    deleteGroup(tx, core.ctx, pick(await rows(tx, 'security_group'), a)),
+  rule: async (core, tx, { a, b, c }) => {
+    const groups = await rows(tx, 'security_group');
+    await createRule(tx, core.app, core.ctx, {
+      project_id: 'project',
+      security_group_id: pick(groups, a).id,
+      description: '',
+      direction: 'ingress',
+      ethertype: 'IPv4',
+      protocol: 'tcp',
+      port_range_min: 1 + (b % 100),
+      port_range_max: 200,
+      remote_ip_prefix: null,
+      remote_group_id: c % 2 ? pick(groups, c).id : null,
+    });
+  },
+  deleteRule: async (core, tx, { a }) =>
+    deleteRule(tx, core.ctx, pick(await rows(tx, 'security_group_rule'), a)),
+} satisfies Record<string, Operation>;
+
+const step: fc.Arbitrary<Step> = fc.record({
+  operation: fc.constantFrom(...(Object.keys(OPERATIONS) as (keyof typeof OPERATIONS)[])),
+  a: fc.nat(1000),
+  b: fc.nat(1000),
+  c: fc.nat(1000),
+});
+
+/** Steps that are likely to find something to work on. */
+const BEGINNING: readonly Step[] = (
+  [
+    'subnet',
+    'subnet',
+    'router',
+    'gateway',
+    'connect',
+    'group',
+    'rule',
+    'server',
+    'server',
+    'server',
+    'floatingIp',
+  ] as const
+).map((operation, i) => ({ operation, a: i, b: i + 1, c: i }));
+
+it('a change of a row changes objects only of hosts that the recorded changes name', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 40 }), async (steps) => {
+      const directory = mkdtempSync(join(tmpdir(), 'maru-hosts-of-'));
+      const store = await Store.open(`sqlite:${directory}/maru.db`);
+      const core = new NetworkCore(store);
+      try {
+        await prepare(core);
+        for (const one of [...BEGINNING, ...steps]) await checkStep(core, one);
+      } finally {
+        core.close();
+        await store.close();
+        rmSync(directory, { recursive: true, force: true });
+      }
+    }),
+    { numRuns: 8, endOnFailure: true },
+  );
+}, 240_000);
+
+async function prepare(core: NetworkCore): Promise<void> {
+  for (const host of HOSTS) await core.host(host, host === 'h3' ? [] : ['extnet']);
+  await core.store.tx(async (tx) => {
+    const external = await core.network(tx, {
+      'router:external': true,
+      'provider:network_type': 'flat',
+      'provider:physical_network': 'extnet',
+    });
+    await core.subnet(tx, external.id, '172.24.4.0/24', { enable_dhcp: false });
+    for (const cidr of ['10.100.0.0/24', '10.101.0.0/24']) {
+      await core.subnet(tx, (await core.network(tx)).id, cidr);
+    }
+    await createGroup(tx, core.app, core.ctx, {
+      project_id: 'project',
+      name: 'g',
+      description: '',
+      stateful: true,
+    });
+  });
+}
+
+/** Carries a step out and compares the hosts that changed with those that its change records lead to. */
+async function checkStep(core: NetworkCore, one: Step): Promise<void> {
+  const before = await specs(core);
+  const seen = new Set((await listChanges(core.store.read, 100_000)).map((change) => change.seq));
+  try {
+    const operation: Operation = OPERATIONS[one.operation];
+    await core.store.tx((tx) => operation(core, tx, one));
+  } catch (error) {
+    // what is refused changes nothing, which is checked as well
+    if (!(error instanceof MaruError) && !(error instanceof NothingThere)) throw error;
+  }
+  const named = new Set<string>();
+  const changes = (await listChanges(core.store.read, 100_000)).filter((change) => !seen.has(change.seq));
+  for (const change of changes) {
+    for (const kind of networkKinds) {
+      for (const host of await kind.hostsOf(core.store.read, change)) named.add(host);
+    }
+    for (const [host, spec] of before) if (mentionedIds(spec).has(change.id)) named.add(host);
+  }
+  const changed: string[] = [];
+  for (const [host, spec] of await specs(core)) {
+    if (specDigest(spec) !== specDigest(before.get(host)!)) changed.push(host);
+  }
+  expect(
+    changed.filter((host) => !named.has(host)),
+    `${JSON.stringify(one)}`,
+  ).toEqual([]);
+}
+
+async function specs(core: NetworkCore) {
+  const all = new Map<string, Awaited<ReturnType<typeof computeSpec>>['spec']>();
+  for (const host of HOSTS) {
+    const { spec, failed } = await computeSpec(core.store, networkKinds, host);
+    expect([...failed]).toEqual([]);
+    all.set(host, spec);
+  }
+  return all;
+}
+
+class NothingThere extends Error {}
+
+async function rows<T extends ResourceTable>(tx: Tx, table: T): Promise<ResourceRow<T>[]> {
+  return await listRows(tx, table, { visibleTo: null });
+}
+
+function pick<T>(list: readonly T[], n: number): T {
+  const found = list[n % Math.max(1, list.length)];
+  if (found === undefined) throw new NothingThere();
+  return found;
+}
+
+async function guestPort(tx: Tx, n: number) {
+  const ports = (await rows(tx, 'port')).filter((port) => port.device_owner.startsWith('compute:'));
+  return pick(ports, n);
+}
