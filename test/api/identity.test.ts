@@ -276,6 +276,49 @@ describe.each(DIALECTS)('identity on %s', (dialect) => {
     expect((await call('DELETE', `/regions/${region.id}`)).status).toBe(204);
   });
 
+  it('confines a project’s catalogue to the endpoints associated with it', async () => {
+    const { projectId, token } = await cloud.projectUser('confined');
+    const service = await create('service', { type: 'metering', name: 'ceilometer' });
+    const endpoint = await create('endpoint', {
+      service_id: service.id,
+      interface: 'public',
+      url: 'http://metering',
+    });
+    const types = async () =>
+      (await call('GET', '/auth/catalog', undefined, token)).json.catalog.map(
+        (e: { type: string }) => e.type,
+      );
+    expect(await types()).toContain('identity');
+    const made = await call('POST', '/OS-EP-FILTER/endpoint_groups', {
+      endpoint_group: { name: 'metering', filters: { service_id: service.id } },
+    });
+    expect(made.status).toBe(201);
+    const association = `/OS-EP-FILTER/endpoint_groups/${made.json.endpoint_group.id}/projects/${projectId}`;
+    expect((await call('HEAD', association)).status).toBe(404);
+    expect((await call('PUT', association)).status).toBe(204);
+    expect((await call('GET', association)).status).toBe(200);
+    expect(await types()).toEqual(['metering']);
+    expect((await call('DELETE', association)).status).toBe(204);
+    expect((await call('PUT', `/OS-EP-FILTER/projects/${projectId}/endpoints/${endpoint.id}`)).status).toBe(
+      204,
+    );
+    expect(await types()).toEqual(['metering']);
+    expect((await call('DELETE', `/services/${service.id}`)).status).toBe(204);
+    expect(await types()).toContain('identity');
+    const bad = { endpoint_group: { name: 'bad', filters: { url: 'x' } } };
+    expect((await call('POST', '/OS-EP-FILTER/endpoint_groups', bad)).status).toBe(400);
+  });
+
+  it('keeps policy documents', async () => {
+    const made = await call('POST', '/policies', { policy: { type: 'text/plain', blob: 'x' } });
+    expect(made.status).toBe(201);
+    const path = `/policies/${made.json.policy.id}`;
+    await call('PATCH', path, { policy: { blob: 'y' } });
+    expect((await call('GET', path)).json.policy).toMatchObject({ type: 'text/plain', blob: 'y' });
+    expect((await call('DELETE', path)).status).toBe(204);
+    expect((await call('GET', path)).status).toBe(404);
+  });
+
   it('keeps what is marked immutable', async () => {
     const role = await create('role', { name: 'fixed', options: { immutable: true } });
     expect((await call('DELETE', `/roles/${role.id}`)).status).toBe(403);

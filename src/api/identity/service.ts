@@ -5,8 +5,10 @@ import { assignmentOperations } from './assignments.js';
 import { catalogOperations } from './catalog.js';
 import { credentialOperations } from './credentials.js';
 import { domainOperations } from './domains.js';
+import { endpointFilterOperations } from './endpoint-filter.js';
 import { grantOperations } from './grants.js';
 import { groupOperations } from './groups.js';
+import { policyOperations } from './policies.js';
 import { keystoneProblem } from './problem.js';
 import { projectTagOperations } from './project-tags.js';
 import { projectOperations } from './projects.js';
@@ -39,6 +41,8 @@ export function identityService(app: App): Service {
       ...applicationCredentialOperations,
       ...credentialOperations,
       ...trustOperations,
+      ...endpointFilterOperations,
+      ...policyOperations,
     ],
     format: (problem, request) => keystoneProblem(problem, request, app.config.public_url),
     aliases: (path) => (SLASHED.includes(path) ? [`${path}/`] : []),

@@ -1,4 +1,10 @@
-import { type EndpointRow, endpoints, regions, services } from '../../store/identity/catalog.js';
+import {
+  type EndpointRow,
+  endpoints,
+  regions,
+  removeProjectEndpoints,
+  services,
+} from '../../store/identity/catalog.js';
 import type { Tx } from '../../store/store.js';
 import type { App } from '../app.js';
 import { badRequest } from '../errors.js';
@@ -56,6 +62,7 @@ export async function updateEndpoint(app: App, id: string, body: EndpointBody): 
 export async function deleteEndpoint(app: App, id: string): Promise<void> {
   await app.identity.write(async (tx) => {
     await mustGet(endpoints, tx, id, 'endpoint');
+    await removeProjectEndpoints(tx, { kind: 'endpoint', target_id: id });
     await endpoints.remove(tx, id);
   });
 }

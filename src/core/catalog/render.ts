@@ -1,5 +1,6 @@
 import { endpoints, services } from '../../store/identity/catalog.js';
 import type { Reader } from '../../store/store.js';
+import { confinedEndpoints } from './endpoint-filter.js';
 
 /** An entry of a token's catalogue, as clients read it. */
 export interface CatalogEntry {
@@ -16,16 +17,19 @@ export interface CatalogEntry {
 }
 
 /**
- * The catalogue for a token of the given project and user: enabled services with their enabled endpoints. Endpoints whose
- * URL names the project are left out of tokens without one.
+ * The catalogue for a token of the given project and user: enabled services with their enabled endpoints, or those that the
+ * project is confined to. Endpoints whose URL names the project are left out of tokens without one.
  */
 export async function renderCatalog(
   db: Reader,
   values: { readonly projectId: string | null; readonly userId: string },
 ): Promise<CatalogEntry[]> {
   const serviceRows = await services.list(db, { enabled: 1 });
-  const endpointRows = await endpoints.list(db, { enabled: 1 });
-  return serviceRows.map((service) => ({
+  const confined = values.projectId === null ? null : await confinedEndpoints(db, values.projectId);
+  const endpointRows = (await endpoints.list(db, { enabled: 1 })).filter(
+    (endpoint) => confined?.has(endpoint.id) ?? true,
+  );
+  const entries = serviceRows.map((service) => ({
     id: service.id,
     type: service.type,
     name: service.name ?? '',
@@ -38,6 +42,7 @@ export async function renderCatalog(
         return [{ id, interface: endpoint.interface, region_id, region: region_id, url }];
       }),
   }));
+  return confined ? entries.filter((entry) => entry.endpoints.length > 0) : entries;
 }
 
 /** Puts ids into `%(name)s` and `$(name)s`; null when a name has no value here. */

@@ -1,4 +1,9 @@
-import { endpoints, type ServiceRow, services } from '../../store/identity/catalog.js';
+import {
+  endpoints,
+  removeProjectEndpoints,
+  type ServiceRow,
+  services,
+} from '../../store/identity/catalog.js';
 import type { App } from '../app.js';
 import { extraOf, mustGet, newId, storing } from '../identity/rows.js';
 
@@ -47,8 +52,10 @@ export async function updateService(app: App, id: string, body: ServiceBody): Pr
 export async function deleteService(app: App, id: string): Promise<void> {
   await app.identity.write(async (tx) => {
     await mustGet(services, tx, id, 'service');
-    for (const endpoint of await endpoints.list(tx, { service_id: id }))
+    for (const endpoint of await endpoints.list(tx, { service_id: id })) {
+      await removeProjectEndpoints(tx, { kind: 'endpoint', target_id: endpoint.id });
       await endpoints.remove(tx, endpoint.id);
+    }
     await services.remove(tx, id);
   });
 }

@@ -1,3 +1,4 @@
+import { removeProjectEndpoints } from '../../store/identity/catalog.js';
 import { removeDelegationsInProject } from '../../store/identity/delegations.js';
 import { ancestors, descendants, type ProjectRow, projects, setTags } from '../../store/identity/projects.js';
 import { removeAssignments } from '../../store/identity/roles.js';
@@ -114,6 +115,7 @@ export async function deleteProject(app: App, id: string): Promise<void> {
 export async function removeProjectRow(app: App, tx: Tx, id: string): Promise<void> {
   await removeAssignments(tx, { target_type: 'project', target_id: id });
   await removeDelegationsInProject(tx, id);
+  await removeProjectEndpoints(tx, { project_id: id });
   await setTags(tx, id, []);
   for (const user of await users.list(tx, { default_project_id: id })) {
     await users.update(tx, user.id, { default_project_id: null });

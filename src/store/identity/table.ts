@@ -14,7 +14,9 @@ type IdTable =
   | 'application_credential'
   | 'access_rule'
   | 'credential'
-  | 'trust';
+  | 'trust'
+  | 'policy'
+  | 'endpoint_group';
 
 /** A value to compare with, or several of which any may match. */
 type Filter = string | number | null | readonly (string | number)[];

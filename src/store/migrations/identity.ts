@@ -135,6 +135,27 @@ async function createCatalog(db: Kysely<unknown>): Promise<void> {
     .addColumn('extra', 'text', (c) => c.notNull())
     .execute();
   await db.schema.createIndex('endpoint_service').on('endpoint').column('service_id').execute();
+  await db.schema
+    .createTable('endpoint_group')
+    .addColumn('id', 'text', (c) => c.primaryKey())
+    .addColumn('name', 'text', (c) => c.notNull())
+    .addColumn('description', 'text')
+    .addColumn('filters', 'text', (c) => c.notNull())
+    .execute();
+  await db.schema
+    .createTable('project_endpoint')
+    .addColumn('project_id', 'text', (c) => c.notNull())
+    .addColumn('kind', 'text', (c) => c.notNull())
+    .addColumn('target_id', 'text', (c) => c.notNull())
+    .addPrimaryKeyConstraint('project_endpoint_pk', ['project_id', 'kind', 'target_id'])
+    .execute();
+  await db.schema
+    .createTable('policy')
+    .addColumn('id', 'text', (c) => c.primaryKey())
+    .addColumn('type', 'text', (c) => c.notNull())
+    .addColumn('blob', 'text', (c) => c.notNull())
+    .addColumn('extra', 'text', (c) => c.notNull())
+    .execute();
 }
 
 async function createTokenTables(db: Kysely<unknown>, dialect: 'sqlite' | 'postgres'): Promise<void> {

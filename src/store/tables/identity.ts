@@ -170,6 +170,30 @@ export interface TrustTable {
   deleted_at: string | null;
 }
 
+/** A policy document that services may fetch; identity only keeps it. */
+export interface PolicyTable {
+  id: string;
+  type: string;
+  blob: string;
+  extra: string;
+}
+
+/** Endpoints chosen by what they have in common. */
+export interface EndpointGroupTable {
+  id: string;
+  name: string;
+  description: string | null;
+  /** JSON: values that service_id, region_id and interface of an endpoint must have. */
+  filters: string;
+}
+
+/** A project whose catalogue has only the endpoints and endpoint groups associated with it. */
+export interface ProjectEndpointTable {
+  project_id: string;
+  kind: 'endpoint' | 'endpoint_group';
+  target_id: string;
+}
+
 export interface IdentityTables {
   project: ProjectTable;
   project_tag: ProjectTagTable;
@@ -188,4 +212,7 @@ export interface IdentityTables {
   access_rule: AccessRuleTable;
   credential: CredentialTable;
   trust: TrustTable;
+  policy: PolicyTable;
+  endpoint_group: EndpointGroupTable;
+  project_endpoint: ProjectEndpointTable;
 }
