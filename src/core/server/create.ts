@@ -114,7 +114,7 @@ async function resolveParts(tx: Tx, app: App, ctx: Context, input: NewServer): P
       type: keypair.type as ServerKey['type'],
       data: keypair.public_key,
     },
-    hardware: chooseHardware(image.properties, extra_specs),
+    hardware: chooseHardware(image.properties, extra_specs, flavor.vcpus),
   };
 }
 

@@ -6,7 +6,10 @@ const CHOICES: Readonly<Record<string, readonly string[] | RegExp>> = {
   hw_cdrom_bus: ['sata', 'ide', 'scsi'],
   hw_scsi_model: ['virtio-scsi', 'lsilogic'],
   hw_vif_model: ['virtio', 'e1000'],
-  hw_machine_type: /^[a-z0-9.-]{1,40}$/,
+  hw_machine_type: /^(pc|q35)(-[a-z0-9.-]{1,40})?$/,
+  hw_pointer_model: ['usbtablet'],
+  hw_input_bus: ['usb', 'virtio'],
+  os_type: ['linux', 'windows'],
   hw_firmware_type: ['bios', 'uefi'],
   hw_video_model: ['virtio', 'vga', 'cirrus', 'qxl', 'none'],
   hw_rng_model: ['virtio'],
@@ -25,6 +28,7 @@ const CHOICES: Readonly<Record<string, readonly string[] | RegExp>> = {
 export function chooseHardware(
   imageProperties: Readonly<Record<string, string>>,
   extraSpecs: Readonly<Record<string, string>>,
+  vcpus: number,
 ): Record<string, string> {
   const chosen: Record<string, string> = {};
   const given = [
@@ -41,5 +45,20 @@ export function chooseHardware(
     }
     chosen[key] = value;
   }
-  return chosen;
+  return { ...chosen, ...topology(chosen, vcpus) };
+}
+
+/** Sockets, cores and threads in full when any is chosen; their product has to be the number of vCPUs. */
+function topology(chosen: Readonly<Record<string, string>>, vcpus: number): Record<string, string> {
+  const { hw_cpu_sockets: sockets, hw_cpu_cores: cores, hw_cpu_threads: threads } = chosen;
+  if (!sockets && !cores && !threads) return {};
+  const t = Number(threads ?? 1);
+  const c = Number(cores ?? (sockets ? vcpus / (Number(sockets) * t) : 1));
+  const s = Number(sockets ?? vcpus / (c * t));
+  if (s * c * t !== vcpus || !Number.isInteger(s) || !Number.isInteger(c)) {
+    throw badRequest(
+      `Invalid image or flavor property: ${sockets ?? 'any'} sockets, ${cores ?? 'any'} cores and ${threads ?? 'any'} threads do not make ${vcpus} vCPUs`,
+    );
+  }
+  return { hw_cpu_sockets: String(s), hw_cpu_cores: String(c), hw_cpu_threads: String(t) };
 }

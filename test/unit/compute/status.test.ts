@@ -83,13 +83,22 @@ describe('hardware choices', () => {
   it('are taken from images and flavors, the flavor last', () => {
     expect(
       chooseHardware(
-        { hw_disk_bus: 'scsi', hw_vif_model: 'e1000', os_type: 'linux', hw_cpu_cores: '2' },
+        { hw_disk_bus: 'scsi', hw_vif_model: 'e1000', os_distro: 'debian', hw_cpu_cores: '2' },
         { 'hw:cpu_cores': '4', 'aggregate:ssd': 'true' },
+        8,
       ),
-    ).toEqual({ hw_disk_bus: 'scsi', hw_vif_model: 'e1000', hw_cpu_cores: '4' });
-    expect(() => chooseHardware({ hw_disk_bus: 'floppy' }, {})).toThrow(
+    ).toEqual({
+      hw_disk_bus: 'scsi',
+      hw_vif_model: 'e1000',
+      hw_cpu_sockets: '2',
+      hw_cpu_cores: '4',
+      hw_cpu_threads: '1',
+    });
+    expect(() => chooseHardware({ hw_disk_bus: 'floppy' }, {}, 1)).toThrow(
       /hw_disk_bus: 'floppy' is not one of/,
     );
+    expect(() => chooseHardware({ hw_cpu_cores: '3' }, {}, 4)).toThrow(/do not make 4 vCPUs/);
+    expect(chooseHardware({ hw_cpu_sockets: '2' }, {}, 4)).toMatchObject({ hw_cpu_cores: '2' });
   });
 });
 

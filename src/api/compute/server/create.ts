@@ -1,6 +1,7 @@
 import { badRequest } from '../../../core/errors.js';
 import type { RequestedNic } from '../../../core/port/for-server.js';
 import { createServers, type NewServer } from '../../../core/server/create.js';
+import { normaliseIp } from '../../../net/ip.js';
 import { atLeast } from '../../shared/microversion.js';
 import { OpReply, type OpRequest } from '../../shared/operation.js';
 import { isTrue } from '../schemas.js';
@@ -113,7 +114,7 @@ function readInput(request: OpRequest<CreateBody>): NewServer {
     availabilityZone: zone.zone,
     diskConfig: server['OS-DCF:diskConfig'] ?? 'MANUAL',
     accessIpV4: server.accessIPv4 ?? null,
-    accessIpV6: server.accessIPv6 ?? null,
+    accessIpV6: server.accessIPv6 === undefined ? null : normaliseIp(server.accessIPv6),
     minCount,
     maxCount,
     hints: {

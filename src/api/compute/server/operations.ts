@@ -1,6 +1,7 @@
 import { deleteServer } from '../../../core/server/delete.js';
 import { visibleServer } from '../../../core/server/find.js';
 import { type ServerChanges, updateServer } from '../../../core/server/update.js';
+import { normaliseIp } from '../../../net/ip.js';
 import { atLeast } from '../../shared/microversion.js';
 import type { Operation, OpRequest, Schema } from '../../shared/operation.js';
 import { MEMBER, policy, READER } from '../policy.js';
@@ -108,7 +109,9 @@ async function update(request: OpRequest<UpdateBody>) {
     ...(server.name === undefined ? {} : { name: server.name.trim() }),
     ...(server['OS-DCF:diskConfig'] === undefined ? {} : { disk_config: server['OS-DCF:diskConfig'] }),
     ...(server.accessIPv4 === undefined ? {} : { access_ip_v4: server.accessIPv4 || null }),
-    ...(server.accessIPv6 === undefined ? {} : { access_ip_v6: server.accessIPv6 || null }),
+    ...(server.accessIPv6 === undefined
+      ? {}
+      : { access_ip_v6: server.accessIPv6 ? normaliseIp(server.accessIPv6) : null }),
     ...(server.description === undefined ? {} : { description: server.description }),
     ...(server.hostname === undefined ? {} : { hostname: server.hostname }),
   };
