@@ -56,9 +56,7 @@ describe('boundaries', () => {
   });
 
   it('core knows neither HTTP nor hosts', () => {
-    expect(importers(/^src\/core\//, /^(fastify|src\/api\/|src\/hosts\/|agents\/)/)).toEqual(
-      [],
-    );
+    expect(importers(/^src\/core\//, /^(fastify|src\/api\/|src\/hosts\/|agents\/)/)).toEqual([]);
   });
 
   it('store depends on nothing above it', () => {
