@@ -6,6 +6,7 @@ import { Serial } from './concurrency.js';
 import type { NetworkContext } from './config.js';
 import { type DesiredHost, desiredHost } from './desired.js';
 import type { DesiredFirewall } from './firewall/desired.js';
+import { foreignForwardDrops } from './firewall/foreign.js';
 import { ZoneNumbers } from './firewall/zones.js';
 import { Failures, objectsOf, SHARED } from './model.js';
 import { ObservedHost } from './observed.js';
@@ -31,6 +32,8 @@ class NetworkPart implements Part {
   readonly #portCache: DesiredFirewall['cache'] = new Map();
   /** Objects whose last report was an error: they are reported again once they are well. */
   readonly #failed = new Set<ObjectKey>();
+  /** Foreign chains that were warned of. */
+  #foreign = '';
   /** What the last apply went by. */
   #applied: Spec = {};
 
@@ -46,6 +49,7 @@ class NetworkPart implements Part {
       const before = this.#applied;
       const spec = changed === null ? request.spec : withLeaving(request.spec, changed, before);
       if (changed === null) this.#observed.markStale();
+      if (changed === null) await this.#warnOfForeignFirewalls();
       try {
         const desired = await this.#compute(spec, failures);
         const released = this.#zones.keepOnly(new Set(objectsOf(spec, 'network').map(({ body }) => body.id)));
@@ -90,6 +94,21 @@ class NetworkPart implements Part {
     );
     await observed.refreshNamespaces(context, desired);
     return desired;
+  }
+
+  async #warnOfForeignFirewalls(): Promise<void> {
+    const { log } = this.#context;
+    try {
+      const found = (await foreignForwardDrops(this.#context)).join(', ');
+      if (found && found !== this.#foreign) {
+        log.warn('another firewall drops forwarded packets: guests on bridges may be cut off', {
+          chains: found,
+        });
+      }
+      this.#foreign = found;
+    } catch (error) {
+      log.debug('cannot list nft chains', { error });
+    }
   }
 
   #reports(spec: Spec, changed: ReadonlySet<ObjectKey> | null, failures: Failures): ObjectReport[] {

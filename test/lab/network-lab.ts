@@ -18,14 +18,14 @@ export class NetworkLab {
   readonly #machines: Machine[] = [];
   readonly #directory: string;
 
-  private constructor(host: LabHost, outside: Machine, directory: string) {
+  private constructor(host: LabHost, outside: Machine, directory: string, underlay: string) {
     this.host = host;
     this.outside = outside;
     this.#directory = directory;
     this.#machines.push(host.machine, outside);
     const log = { debug() {}, info() {}, warn() {}, error() {} };
     const config = {
-      underlay_ip: '192.0.2.1',
+      underlay_ip: underlay,
       physical_networks: { extnet: 'br-ex' },
       state_dir: join(directory, 'state'),
     };
@@ -33,11 +33,11 @@ export class NetworkLab {
   }
 
   /** A host with br-ex, behind which the outside world is 203.0.113.1/24. */
-  static async up(): Promise<NetworkLab> {
+  static async up(underlay = '192.0.2.1'): Promise<NetworkLab> {
     const directory = await mkdtemp(join(tmpdir(), 'maru-net-'));
     const host = new LabHost(await Machine.start(['-n', '-m', '--propagation', 'private'], HOST_SETUP));
     const outside = await Machine.start(['-n'], 'ip link set lo up');
-    const lab = new NetworkLab(host, outside, directory);
+    const lab = new NetworkLab(host, outside, directory, underlay);
     await host.machine.exec('ip', ['link', 'add', 'br-ex', 'type', 'bridge']);
     await host.machine.exec('ip', ['link', 'set', 'br-ex', 'up']);
     await lab.cable('ext0', outside, 'eth0', 'br-ex');
@@ -52,6 +52,18 @@ export class NetworkLab {
     await this.cable(tapName(port.id), guest, 'eth0', null);
     await guest.exec('ip', ['link', 'set', 'eth0', 'address', port.mac, 'mtu', `${port.mtu}`]);
     return guest;
+  }
+
+  /** Joins two hosts by a network between them, on which each has its underlay address. */
+  static async join(one: NetworkLab, other: NetworkLab): Promise<void> {
+    const [a, b] = [one.host.machine, other.host.machine];
+    const peer = ['peer', 'name', 'underlay', 'netns', `${b.pid}`];
+    await a.exec('ip', ['link', 'add', 'underlay', 'mtu', '1600', 'type', 'veth', ...peer]);
+    for (const lab of [one, other]) {
+      const { machine } = lab.host;
+      await machine.exec('ip', ['addr', 'add', `${lab.context.config.underlay_ip}/24`, 'dev', 'underlay']);
+      await machine.exec('ip', ['link', 'set', 'underlay', 'mtu', '1600', 'up']);
+    }
   }
 
   /** Asks for a lease as a guest does; returns what the client was told, as environment variables. */

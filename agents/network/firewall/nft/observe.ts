@@ -26,7 +26,8 @@ export async function observeTable({ host }: NetworkContext, table: NftTable): P
 /** Output of `nft -j list table`. */
 export function parseTable(json: string): ObservedTable {
   const observed: ObservedTable = { version: null, rules: 0, elements: new Map() };
-  for (const object of (JSON.parse(json || '{"nftables":[]}') as { nftables: readonly RawObject[] }).nftables) {
+  for (const object of (JSON.parse(json || '{"nftables":[]}') as { nftables: readonly RawObject[] })
+    .nftables) {
     if (object.rule) observed.rules++;
     if (object.chain?.name.startsWith('version_')) observed.version = object.chain.name;
     const set = object.set ?? object.map;
