@@ -1,0 +1,196 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { explainServer } from '../../src/core/server/explain.js';
+import { computeStatus } from '../../src/core/server/status.js';
+import { sweepServers } from '../../src/core/server/sweep.js';
+import type { ObjectReport } from '../../src/protocol/messages.js';
+import { nowText } from '../../src/store/store.js';
+import type { TestUser } from '../support/app.js';
+import { ComputeCloud } from '../support/compute-cloud.js';
+
+const V = { 'openstack-api-version': 'compute 2.37' };
+const ERROR: Partial<ObjectReport> = {
+  state: 'error',
+  error: {
+    message: 'qemu-img could not create the disk',
+    command: 'qemu-img create -f qcow2 disk',
+    exit_code: 1,
+    stderr: 'No space left on device',
+    hint: 'free some space',
+  },
+};
+
+describe('when hosts fail', () => {
+  let cloud: ComputeCloud;
+  let user: TestUser;
+  let admin: string;
+  let hosts: string[];
+
+  beforeEach(async () => {
+    cloud = await ComputeCloud.open();
+    user = await cloud.cloud.projectUser('demo');
+    admin = await cloud.cloud.adminToken();
+    hosts = [await cloud.hosts.add(cloud.cloud, 'host1'), await cloud.hosts.add(cloud.cloud, 'host2')];
+  });
+  afterEach(async () => {
+    // every stored status is what follows from the row
+    const rows = await cloud.cloud.app.store.read.selectFrom('server').selectAll().execute();
+    for (const row of rows)
+      expect(computeStatus(row)).toEqual({ vm_state: row.vm_state, status: row.status });
+    await cloud.close();
+  });
+
+  const create = async (server: Record<string, unknown> = {}) =>
+    (await cloud.create(user.token, { networks: 'none', ...server }, V)).json.server.id as string;
+  const show = async (id: string) =>
+    (await cloud.cloud.request('GET', `/compute/v2.1/servers/${id}`, { token: admin })).json.server;
+  const remove = (id: string) =>
+    cloud.cloud.request('DELETE', `/compute/v2.1/servers/${id}`, { token: user.token });
+  const allocated = async (id: string) =>
+    (
+      await cloud.cloud.app.store.read
+        .selectFrom('allocation')
+        .select('host_id')
+        .distinct()
+        .where('consumer_id', '=', id)
+        .execute()
+    ).map((row) => row.host_id);
+
+  it('a failed build is tried on the other host; what was begun is destroyed', async () => {
+    const network = await cloud.network(user.projectId);
+    const id = (await cloud.create(user.token, { networks: [{ uuid: network }] })).json.server.id;
+    const first = (await cloud.row(id)).host_id!;
+    await cloud.applied(id, 'running', ERROR);
+    const moved = await cloud.row(id);
+    expect(moved).toMatchObject({ status: 'BUILD', run_epoch: 2, build_attempts: 2 });
+    expect(moved.host_id).not.toBe(first);
+    const db = cloud.cloud.app.store.read;
+    const tombstones = await db.selectFrom('tombstone').select(['host_id', 'object_key']).execute();
+    expect(tombstones).toEqual([{ host_id: first, object_key: `server/${id}` }]);
+    const bindings = await db.selectFrom('port_binding').select('host_id').execute();
+    expect(bindings).toEqual([{ host_id: moved.host_id }]);
+    expect((await allocated(id)).sort()).toEqual([...hosts].sort());
+    await cloud.gone(first, id);
+    expect(await allocated(id)).toEqual([moved.host_id]);
+    expect((await cloud.row(id)).deleted_at).toBeNull();
+    // late words of the first host mean nothing
+    await cloud.report(first, { key: `server/${id}`, revision: 'x', ...ERROR } as ObjectReport);
+    await cloud.applied(id);
+    expect((await show(id)).status).toBe('ACTIVE');
+  });
+
+  it('without another host the server is in ERROR with the agent’s words, until the host manages after all', async () => {
+    cloud.hosts.down.add(hosts[1]!);
+    const id = await create();
+    await cloud.applied(id, 'nostate', ERROR);
+    const failed = await show(id);
+    expect(failed.status).toBe('ERROR');
+    expect(failed.fault).toMatchObject({
+      code: 500,
+      message: 'qemu-img could not create the disk',
+      details:
+        'Host: host1\nCommand: qemu-img create -f qcow2 disk\nExit code: 1\nStderr: No space left on device\nHint: free some space',
+    });
+    const own = await cloud.cloud.request('GET', `/compute/v2.1/servers/${id}`, { token: user.token });
+    expect(own.json.server.fault.details).toBeUndefined();
+    const actions = await cloud.cloud.request('GET', `/compute/v2.1/servers/${id}/os-instance-actions`, {
+      token: user.token,
+    });
+    expect(actions.json.instanceActions[0]).toMatchObject({ action: 'create', message: 'Error' });
+    const explained = await explainServer(cloud.cloud.app, id);
+    expect(explained).toMatchObject({ status: 'ERROR', host: 'host1' });
+    expect(explained.fault).toContain('No space left on device');
+    expect(explained.hosts).toEqual([
+      {
+        name: 'host1',
+        fits: false,
+        weight: 0,
+        reasons: ['building the server failed on it'],
+      },
+      { name: 'host2', fits: false, weight: 0, reasons: ['it is down: no heartbeat'] },
+    ]);
+    await cloud.applied(id);
+    expect(await show(id)).toMatchObject({ status: 'ACTIVE' });
+    expect((await show(id)).fault).toBeUndefined();
+  });
+
+  it('nothing stays in BUILD for ever', async () => {
+    cloud.hosts.down.add(hosts[1]!);
+    const id = await create();
+    await sweepServers(cloud.cloud.app);
+    expect((await show(id)).status).toBe('BUILD');
+    await cloud.cloud.app.store.tx((tx) =>
+      tx
+        .updateTable('server')
+        .set({ task_deadline: new Date(Date.now() - 1000).toISOString() })
+        .execute(),
+    );
+    await sweepServers(cloud.cloud.app);
+    const failed = await show(id);
+    expect(failed.status).toBe('ERROR');
+    expect(failed.fault.message).toBe(`Build of instance ${id} did not succeed within 300 seconds.`);
+    expect(failed.fault.details).toContain('Host host1 is up but has not reported it done');
+  });
+
+  it('a change of power that never happens is given up', async () => {
+    const id = await create();
+    await cloud.applied(id);
+    await cloud.cloud.request('POST', `/compute/v2.1/servers/${id}/action`, {
+      token: user.token,
+      body: { 'os-stop': null },
+    });
+    await cloud.cloud.app.store.tx((tx) =>
+      tx.updateTable('server').set({ task_deadline: nowText() }).execute(),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await sweepServers(cloud.cloud.app);
+    expect(await show(id)).toMatchObject({ status: 'ACTIVE', 'OS-EXT-STS:task_state': null });
+    await cloud.applied(id, 'shutdown');
+    expect((await show(id)).status).toBe('SHUTOFF');
+  });
+
+  it('deleting converges: at once when the host is down, later when it goes down, and its capacity only when it is back', async () => {
+    const first = await create();
+    const second = await create();
+    const [one, two] = [(await cloud.row(first)).host_id!, (await cloud.row(second)).host_id!];
+    cloud.hosts.down.add(one);
+    expect((await remove(first)).status).toBe(204);
+    expect(await show(first)).toBeUndefined();
+    expect(await allocated(first)).toEqual([one]);
+    await cloud.gone(one, first);
+    expect(await allocated(first)).toEqual([]);
+
+    await remove(second);
+    expect((await show(second))['OS-EXT-STS:task_state']).toBe('deleting');
+    // asking again is harmless
+    expect((await remove(second)).status).toBe(204);
+    await sweepServers(cloud.cloud.app);
+    expect(await show(second)).toBeDefined();
+    cloud.hosts.down.add(two);
+    await sweepServers(cloud.cloud.app);
+    expect(await show(second)).toBeUndefined();
+  });
+
+  it('quota is free as soon as deletion is asked for', async () => {
+    const ids = await Promise.all(Array.from({ length: 10 }, () => create()));
+    expect((await cloud.create(user.token, { networks: 'none' }, V)).status).toBe(403);
+    await remove(ids[0]!);
+    expect((await cloud.create(user.token, { networks: 'none' }, V)).status).toBe(202);
+  });
+
+  it('reports of servers that belong elsewhere, or are nobody’s, are not believed', async () => {
+    const id = await create();
+    const mine = (await cloud.row(id)).host_id!;
+    const stranger = hosts.find((host) => host !== mine)!;
+    const report: ObjectReport = {
+      key: `server/${id}`,
+      revision: 'x',
+      state: 'applied',
+      observed: { power_state: 'running', launched_at: nowText() },
+    };
+    await cloud.report(stranger, report);
+    await cloud.report(mine, { ...report, key: 'server/00000000-0000-4000-8000-000000000000' });
+    expect((await show(id)).status).toBe('BUILD');
+    await cloud.gone(stranger, id);
+    expect((await show(id)).status).toBe('BUILD');
+  });
+});
