@@ -88,6 +88,8 @@ describe.each(DIALECTS)('tokens on %s', (dialect) => {
     expect((await cloud.request('DELETE', TOKENS, subject)).status).toBe(204);
     expect((await cloud.request('GET', TOKENS, subject)).status).toBe(404);
     expect((await cloud.request('GET', '/identity/v3/auth/projects', { token })).status).toBe(401);
+    const again = { auth: { identity: { methods: ['token'], token: { id: token } } } };
+    expect((await cloud.request('POST', TOKENS, { body: again })).status).toBe(404);
   });
 
   it('lets members look at their own token only', async () => {

@@ -9,7 +9,7 @@ import { findProject } from '../../store/identity/projects.js';
 import { findUser, type UserRow, users } from '../../store/identity/users.js';
 import type { Reader } from '../../store/store.js';
 import type { App } from '../app.js';
-import { badRequest, MaruError } from '../errors.js';
+import { badRequest, MaruError, notFound } from '../errors.js';
 import { verifyPassword } from '../identity/passwords.js';
 import type { AuthMethod, TokenPayload, TokenScope } from './payload.js';
 import { resolveSubject } from './resolve.js';
@@ -56,7 +56,7 @@ interface Proof {
 
 /**
  * Issues a token for what the caller proves and asks for. Every refusal is the same 401, so that it tells nothing about
- * which users, projects or grants exist.
+ * which users, projects or grants exist; only a token that is no longer good is a 404, as clients expect.
  */
 export async function authenticate(app: App, auth: AuthRequest, address: string): Promise<ValidToken> {
   const methods = [...new Set(auth.identity.methods)];
@@ -155,7 +155,7 @@ async function provePassword(
 
 async function proveToken(app: App, text: string): Promise<Proof> {
   const token = await app.identity.tokens.validate(text);
-  if (!token) throw unauthorized();
+  if (!token) throw notFound('Could not find token.');
   return { userId: token.payload.userId, parent: token.payload };
 }
 
