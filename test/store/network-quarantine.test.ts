@@ -1,0 +1,127 @@
+import { expect, it } from 'vitest';
+import { bindPort } from '../../src/core/binding/bind.js';
+import { createFloatingIp } from '../../src/core/floating-ip/floating-ip.js';
+import { removeFloatingIp } from '../../src/core/floating-ip/remove.js';
+import { onNetworkReports, sweepAddressHolds } from '../../src/core/network/reports.js';
+import { deleteServerPorts } from '../../src/core/port/for-server.js';
+import { setGateway } from '../../src/core/router/gateway.js';
+import type { ObjectReport } from '../../src/protocol/messages.js';
+import { findRow } from '../../src/store/network/rows.js';
+import { storeReports } from '../../src/store/reports.js';
+import type { Store, Tx } from '../../src/store/store.js';
+import { NetworkCore } from '../support/network-core.js';
+import { forEachStore } from '../support/stores.js';
+
+forEachStore('addresses given back', (openStore) => {
+  const report = async (core: NetworkCore, tx: Tx, host: string, reports: readonly ObjectReport[]) => {
+    await storeReports(tx, host, reports);
+    await onNetworkReports(core.app, tx, host, reports);
+  };
+
+  /** A network whose pool has one address besides that of DHCP. */
+  async function tight(store: Store) {
+    const core = new NetworkCore(store);
+    await core.host('h1');
+    const network = await store.tx(async (tx) => {
+      const made = await core.network(tx);
+      const pool = [{ start: '10.0.0.10', end: '10.0.0.10' }];
+      await core.subnet(tx, made.id, '10.0.0.0/24', { allocation_pools: pool, enable_dhcp: false });
+      return made;
+    });
+    return { core, network };
+  }
+
+  it('are given out again only when the host has reported that their port is gone', async () => {
+    const store = await openStore();
+    const { core, network } = await tight(store);
+    const first = await store.tx((tx) => core.server(tx, [{ network: network.id }], 'h1'));
+    const port = first.ports[0]!.port;
+    const key = `port/${port.id}` as const;
+    await store.tx((tx) => report(core, tx, 'h1', [{ key, revision: 'r1', state: 'applied' }]));
+    expect((await findRow(store.read, 'port', port.id))?.status).toBe('ACTIVE');
+    await store.tx((tx) => deleteServerPorts(tx, first.serverId));
+    const again = () => store.tx((tx) => core.server(tx, [{ network: network.id }], null));
+    await expect(again()).rejects.toMatchObject({ type: 'IpAddressGenerationFailure' });
+    await store.tx((tx) => report(core, tx, 'h1', [{ key, revision: null, state: 'gone' }]));
+    expect((await again()).ports[0]!.addresses).toEqual(['10.0.0.10']);
+    core.close();
+  });
+
+  it('are free at once when no host ever had the port', async () => {
+    const store = await openStore();
+    const { core, network } = await tight(store);
+    const first = await store.tx((tx) => core.server(tx, [{ network: network.id }], null));
+    await store.tx((tx) => deleteServerPorts(tx, first.serverId));
+    const second = await store.tx((tx) => core.server(tx, [{ network: network.id }], null));
+    expect(second.ports[0]!.addresses).toEqual(['10.0.0.10']);
+    core.close();
+  });
+
+  it('are found by the sweep when the host never had the port, but not while it is young or the host silent', async () => {
+    const store = await openStore();
+    const { core, network } = await tight(store);
+    const first = await store.tx((tx) => core.server(tx, [{ network: network.id }], 'h1'));
+    await store.tx((tx) => deleteServerPorts(tx, first.serverId));
+    const again = () => store.tx((tx) => core.server(tx, [{ network: network.id }], null));
+    await sweepAddressHolds(core.app);
+    await expect(again()).rejects.toMatchObject({ type: 'IpAddressGenerationFailure' });
+    await store.tx((tx) =>
+      tx.updateTable('address_hold').set({ created_at: '2020-01-01T00:00:00.000Z' }).execute(),
+    );
+    const silent = { ...core.app, hosts: { ...core.app.hosts, isUp: () => false } };
+    await sweepAddressHolds(silent);
+    await expect(again()).rejects.toMatchObject({ type: 'IpAddressGenerationFailure' });
+    await sweepAddressHolds(core.app);
+    expect((await again()).ports[0]!.addresses).toEqual(['10.0.0.10']);
+    core.close();
+  });
+
+  it('of floating IPs wait for the router to change', async () => {
+    const store = await openStore();
+    const core = new NetworkCore(store);
+    await core.host('h1');
+    const { external, router, port } = await store.tx(async (tx) => {
+      const external = await core.network(tx, { 'router:external': true });
+      const pool = [{ start: '172.24.4.10', end: '172.24.4.11' }];
+      await core.subnet(tx, external.id, '172.24.4.0/24', { allocation_pools: pool, enable_dhcp: false });
+      const network = await core.network(tx);
+      const subnet = await core.subnet(tx, network.id, '10.0.0.0/24');
+      const router = await core.router(tx);
+      await setGateway(tx, core.app, core.ctx, router, { network_id: external.id });
+      await core.connect(tx, router, subnet.id);
+      const server = await core.server(tx, [{ network: network.id }], 'h1');
+      return { external, router, port: server.ports[0]!.port };
+    });
+    expect((await findRow(store.read, 'router', router.id))?.host_id).toBe('h1');
+    const key = `router/${router.id}` as const;
+    const take = (port_id: string | null) =>
+      store.tx((tx) =>
+        createFloatingIp(tx, core.app, core.ctx, {
+          project_id: 'project',
+          description: '',
+          floating_network_id: external.id,
+          port_id,
+          dns_name: '',
+          dns_domain: '',
+        }),
+      );
+    const floating = await take(port.id);
+    await store.tx((tx) => report(core, tx, 'h1', [{ key, revision: 'with', state: 'applied' }]));
+    await store.tx((tx) => removeFloatingIp(tx, floating));
+    await expect(take(null)).rejects.toMatchObject({ type: 'IpAddressGenerationFailure' });
+    await store.tx((tx) => report(core, tx, 'h1', [{ key, revision: 'without', state: 'applied' }]));
+    expect((await take(null)).floating_ip_address).toBe(floating.floating_ip_address);
+    core.close();
+  });
+
+  it('binding a port to the host it is on changes nothing', async () => {
+    const store = await openStore();
+    const { core, network } = await tight(store);
+    const { ports } = await store.tx((tx) => core.server(tx, [{ network: network.id }], 'h1'));
+    const id = ports[0]!.port.id;
+    await store.tx((tx) => report(core, tx, 'h1', [{ key: `port/${id}`, revision: 'r', state: 'applied' }]));
+    await store.tx((tx) => bindPort(tx, id, 'h1'));
+    expect((await findRow(store.read, 'port', id))?.status).toBe('ACTIVE');
+    core.close();
+  });
+});
