@@ -45,6 +45,14 @@ describe('when hosts fail', () => {
     (await cloud.cloud.request('GET', `/compute/v2.1/servers/${id}`, { token: admin })).json.server;
   const remove = (id: string) =>
     cloud.cloud.request('DELETE', `/compute/v2.1/servers/${id}`, { token: user.token });
+  const overdue = () =>
+    cloud.cloud.app.store.tx((tx) =>
+      tx
+        .updateTable('server')
+        .set({ task_deadline: new Date(Date.now() - 1000).toISOString() })
+        .where('task_deadline', 'is not', null)
+        .execute(),
+    );
   const allocated = async (id: string) =>
     (
       await cloud.cloud.app.store.read
@@ -82,6 +90,10 @@ describe('when hosts fail', () => {
     cloud.hosts.down.add(hosts[1]!);
     const id = await create();
     await cloud.applied(id, 'nostate', ERROR);
+    // its agent goes on trying for a while
+    expect(await show(id)).toMatchObject({ status: 'BUILD', 'OS-EXT-STS:task_state': 'spawning' });
+    await overdue();
+    await sweepServers(cloud.cloud.app);
     const failed = await show(id);
     expect(failed.status).toBe('ERROR');
     expect(failed.fault).toMatchObject({
@@ -118,12 +130,7 @@ describe('when hosts fail', () => {
     const id = await create();
     await sweepServers(cloud.cloud.app);
     expect((await show(id)).status).toBe('BUILD');
-    await cloud.cloud.app.store.tx((tx) =>
-      tx
-        .updateTable('server')
-        .set({ task_deadline: new Date(Date.now() - 1000).toISOString() })
-        .execute(),
-    );
+    await overdue();
     await sweepServers(cloud.cloud.app);
     const failed = await show(id);
     expect(failed.status).toBe('ERROR');
@@ -138,10 +145,7 @@ describe('when hosts fail', () => {
       token: user.token,
       body: { 'os-stop': null },
     });
-    await cloud.cloud.app.store.tx((tx) =>
-      tx.updateTable('server').set({ task_deadline: nowText() }).execute(),
-    );
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await overdue();
     await sweepServers(cloud.cloud.app);
     expect(await show(id)).toMatchObject({ status: 'ACTIVE', 'OS-EXT-STS:task_state': null });
     await cloud.applied(id, 'shutdown');

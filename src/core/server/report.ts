@@ -14,6 +14,8 @@ import { saveServer } from './save.js';
 
 /** On how many hosts a server is tried before it stays in ERROR. */
 const MAX_BUILD_ATTEMPTS = 3;
+/** How long the only host that will do may go on trying before the server shows its error. */
+const BUILD_GRACE_MS = 15_000;
 
 /** What hosts report about servers: moves observed state, ends tasks, reschedules failed builds. */
 export async function onServerReports(
@@ -110,7 +112,7 @@ async function onError(
 ): Promise<void> {
   const fault = faultFrom(error, host);
   if (server.launched_at === null) {
-    await onFailedBuild(app, tx, server, host, fault);
+    await onFailedBuild(app, tx, server, host, fault, 'grace');
     return;
   }
   if (server.task_state === null) return;
@@ -120,8 +122,9 @@ async function onError(
 }
 
 /**
- * Tries another host. When there is none the server stays with this one, in ERROR: should its host manage after all, it
- * becomes ACTIVE.
+ * Tries another host. When there is none the server stays with this one, whose agent goes on trying; it is given `grace` for
+ * that (a controller that restarted, an image that came too late), then it is in ERROR. Should its host manage even after
+ * that, it becomes ACTIVE.
  */
 export async function onFailedBuild(
   app: App,
@@ -129,23 +132,23 @@ export async function onFailedBuild(
   server: ServerRow,
   host: string | null,
   fault: ServerFault,
+  grace: 'grace' | 'final',
 ): Promise<void> {
-  const hostId = server.host_id!;
-  const failedHosts = [...new Set([...(JSON.parse(server.failed_hosts) as string[]), hostId])];
-  if (server.build_attempts < MAX_BUILD_ATTEMPTS && !server.failed) {
-    const group = await groupOfServer(tx, server.id);
-    const trial = await saveServer(tx, server, { failed_hosts: JSON.stringify(failedHosts), host_id: null });
-    const moved = await assignHost(tx, app, trial, { ...NO_HINTS, group }, fault);
-    if (moved.host_id !== null) {
-      await buryOn(tx, server, hostId, server.task_request_id);
-      return;
-    }
-    await restoreTo(tx, moved, hostId, server);
-    await endAction(tx, server, host, `${fault.message}\n${fault.details}`);
+  const stays = server.failed ? server : await tryElsewhere(app, tx, server, fault);
+  if (stays === null) return;
+  if (grace === 'grace' && !server.failed) {
+    const deadline = new Date(Date.now() + BUILD_GRACE_MS).toISOString();
+    await saveServer(tx, stays, {
+      failed: 0,
+      fault: JSON.stringify(fault),
+      task_state: 'spawning',
+      task_deadline:
+        server.task_deadline !== null && server.task_deadline < deadline ? server.task_deadline : deadline,
+    });
     return;
   }
   await endAction(tx, server, host, `${fault.message}\n${fault.details}`);
-  await saveServer(tx, server, {
+  await saveServer(tx, stays, {
     failed: 1,
     fault: JSON.stringify(fault),
     task_state: null,
@@ -153,9 +156,25 @@ export async function onFailedBuild(
   });
 }
 
-/** No other host would do: back to the one whose capacity and port bindings it still has. */
-async function restoreTo(tx: Tx, server: ServerRow, hostId: string, before: ServerRow): Promise<void> {
-  await saveServer(tx, server, { host_id: hostId, run_epoch: before.run_epoch });
+/** Gives the server to another host, or (when none will do) gives it back with the host, capacity and ports that it still has. */
+async function tryElsewhere(
+  app: App,
+  tx: Tx,
+  server: ServerRow,
+  fault: ServerFault,
+): Promise<ServerRow | null> {
+  if (server.build_attempts >= MAX_BUILD_ATTEMPTS) return server;
+  const hostId = server.host_id!;
+  const failedHosts = [...new Set([...(JSON.parse(server.failed_hosts) as string[]), hostId])];
+  const group = await groupOfServer(tx, server.id);
+  const trial = await saveServer(tx, server, { failed_hosts: JSON.stringify(failedHosts), host_id: null });
+  const moved = await assignHost(tx, app, trial, { ...NO_HINTS, group }, fault);
+  if (moved.host_id === null) {
+    return await saveServer(tx, moved, { host_id: hostId, run_epoch: server.run_epoch });
+  }
+  await saveServer(tx, moved, { fault: null });
+  await buryOn(tx, server, hostId, server.task_request_id);
+  return null;
 }
 
 /** The revision that the server's host should report, had it done all that was asked. */

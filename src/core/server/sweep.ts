@@ -3,6 +3,7 @@ import { overdueServers, type ServerRow, takeServer } from '../../store/compute/
 import { nowText, type Tx } from '../../store/store.js';
 import type { App } from '../app.js';
 import { forgetOnDownHosts } from './delete.js';
+import type { ServerFault } from './facts.js';
 import { endAction } from './history.js';
 import { onFailedBuild } from './report.js';
 import { saveServer } from './save.js';
@@ -26,14 +27,20 @@ async function giveUp(app: App, tx: Tx, server: ServerRow): Promise<void> {
   const up = server.host_id !== null && app.hosts.isUp(server.host_id);
   const state = up ? 'is up but has not reported it done' : 'does not answer';
   if (server.launched_at === null && server.host_id !== null) {
-    await onFailedBuild(app, tx, server, host, {
-      code: 500,
-      message: `Build of instance ${server.id} did not succeed within ${app.config.build_timeout} seconds.`,
-      details: `Host ${host} ${state}. maru plan ${host} shows what is left to do there.`,
-      created: nowText(),
-    });
+    await onFailedBuild(app, tx, server, host, buildFault(app, server, host, state), 'final');
     return;
   }
   await endAction(tx, server, host, `Host ${host} ${state}.`);
   await saveServer(tx, server, { task_state: null, task_deadline: null });
+}
+
+/** What the host last said went wrong; without a word of it, that it took too long. */
+function buildFault(app: App, server: ServerRow, host: string | null, state: string): ServerFault {
+  if (server.fault !== null) return JSON.parse(server.fault) as ServerFault;
+  return {
+    code: 500,
+    message: `Build of instance ${server.id} did not succeed within ${app.config.build_timeout} seconds.`,
+    details: `Host ${host} ${state}. maru plan ${host} shows what is left to do there.`,
+    created: nowText(),
+  };
 }
