@@ -85,7 +85,14 @@ network_static() {
 				esac
 				ip addr add "$first" dev "$nic"
 				;;
-			route) [ -n "$nic" ] && ip route add "$first" via "$second" dev "$nic" ;;
+			route)
+				[ -n "$nic" ] || continue
+				case $second in
+					# before the routes of router advertisements, which have 1024
+					*:*) ip -6 route add "$first" via "$second" dev "$nic" metric 512 ;;
+					*) ip -4 route add "$first" via "$second" dev "$nic" ;;
+				esac
+				;;
 			nameserver) echo "nameserver $first" >>/run/net/static.dns ;;
 		esac
 	done </run/tiny/network-data
