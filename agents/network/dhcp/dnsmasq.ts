@@ -62,7 +62,7 @@ function configuration(dhcp: DhcpObject, directory: string): string {
     'dhcp-authoritative',
     'dhcp-ignore=tag:!known',
     'dhcp-no-override',
-    `dhcp-lease-max=${Math.max(1000, dhcp.reservations.length * 4)}`,
+    'dhcp-lease-max=65536',
     'quiet-dhcp',
     'quiet-dhcp6',
     ...(dhcp.dns_domain
@@ -81,7 +81,8 @@ function configuration(dhcp: DhcpObject, directory: string): string {
 function hosts(dhcp: DhcpObject): string {
   const served = new Set(servedSubnets(dhcp).map(({ id }) => id));
   const lines: string[] = [];
-  for (const { mac, hostname, fixed_ips } of dhcp.reservations) {
+  for (const { mac, hostname: given, fixed_ips } of dhcp.reservations) {
+    const hostname = safeName(given);
     for (const { subnet_id, ip_address } of fixed_ips) {
       if (!served.has(subnet_id)) continue;
       const address = ipVersion(ip_address) === 6 ? `[${ip_address}]` : ip_address;
@@ -94,9 +95,14 @@ function hosts(dhcp: DhcpObject): string {
 /** Names that dnsmasq answers for. */
 function nameLines(dhcp: DhcpObject): string {
   const lines = dhcp.reservations.flatMap(({ hostname, fixed_ips }) =>
-    hostname ? fixed_ips.map(({ ip_address }) => `${ip_address} ${hostname}\n`) : [],
+    safeName(hostname) ? fixed_ips.map(({ ip_address }) => `${ip_address} ${hostname}\n`) : [],
   );
   return lines.sort().join('');
+}
+
+/** A name that is none would be read as something else in dnsmasq's files: then the port has no name. */
+function safeName(name: string): string {
+  return /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(name) ? name : '';
 }
 
 function trimDot(domain: string): string {

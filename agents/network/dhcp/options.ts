@@ -12,9 +12,13 @@ export function optionLines(dhcp: DhcpObject): string[] {
   }
   for (const { port_id, extra_dhcp_opts } of dhcp.reservations) {
     for (const { opt_name, opt_value, ip_version } of extra_dhcp_opts) {
-      const kind = ip_version === 6 ? 'option6' : 'option';
-      const name = /^\d+$/.test(opt_name) && ip_version === 4 ? opt_name : `${kind}:${opt_name}`;
-      lines.push(`tag:port-${port_id},${name},${oneLine(opt_value)}`);
+      const parts = /^((?:tag:!?[\w-]+,)*)(?:option6?:)?([\w-]+)$/.exec(opt_name);
+      // dnsmasq logs an option that it does not know and goes on; a name with other characters would be more than a name
+      if (!parts) continue;
+      const [, tags, name] = parts;
+      const option =
+        /^\d+$/.test(name!) && ip_version === 4 ? name : `${ip_version === 6 ? 'option6' : 'option'}:${name}`;
+      lines.push(`tag:port-${port_id},${tags}${option},${oneLine(opt_value)}`);
     }
   }
   return lines;
