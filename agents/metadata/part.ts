@@ -1,9 +1,4 @@
-import {
-  createServer,
-  type Server as HttpServer,
-  type IncomingMessage,
-  type ServerResponse,
-} from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Server as NetServer, Socket } from 'node:net';
 import type { Logger } from '../../src/protocol/log.js';
 import type { ObjectReport } from '../../src/protocol/messages.js';
@@ -12,6 +7,7 @@ import type { Host } from '../host/host.js';
 import type { Part } from '../part.js';
 import { toObjectError } from '../storage/object-error.js';
 import { serverDirectory } from '../storage/paths.js';
+import { createAdmission } from './connections.js';
 import { listenerId, type MetadataListener } from './listeners.js';
 import { createLookup, type GuestLookup } from './lookup.js';
 import { answer, NOT_FOUND, type PasswordStore } from './routes.js';
@@ -27,7 +23,8 @@ export interface MetadataOptions {
 interface OpenListener {
   readonly wanted: MetadataListener;
   readonly server: NetServer;
-  readonly http: HttpServer;
+  /** Ends the connections that are open. */
+  readonly hangUp: () => void;
   /** Identity of the namespace that the socket is in: one of the same name made anew is another. */
   readonly namespaceInode: number | null;
 }
@@ -52,11 +49,12 @@ export function createMetadataPart(options: MetadataOptions): Part {
         response.end();
       });
     });
-    http.requestTimeout = 30_000;
-    http.headersTimeout = 10_000;
-    server.on('connection', (socket: Socket) => http.emit('connection', socket));
+    const admission = createAdmission();
+    server.on('connection', (socket: Socket) => {
+      if (admission.admit(socket)) http.emit('connection', socket);
+    });
     server.on('error', (error) => log.warn('metadata listener', { netns: wanted.netns, error }));
-    open.set(id, { wanted, server, http, namespaceInode });
+    open.set(id, { wanted, server, hangUp: admission.closeAll, namespaceInode });
     log.info('metadata service listens', { netns: wanted.netns, address: wanted.address, port: wanted.port });
   }
 
@@ -92,7 +90,7 @@ export function createMetadataPart(options: MetadataOptions): Part {
     const found = open.get(id);
     open.delete(id);
     found?.server.close();
-    found?.http.closeAllConnections();
+    found?.hangUp();
   }
 
   /** Listeners to open, and ids of those to close. */

@@ -4,14 +4,19 @@ import type { Host } from '../host/host.js';
 import { HintedError } from './object-error.js';
 import { imageFile } from './paths.js';
 import { type ImageFormat, inspect, refuseReferences } from './qemu-img.js';
+import { failOnStall } from './stall-guard.js';
 
 export interface ImageCacheOptions {
   readonly host: Host;
   readonly stateDir: string;
   /** Opens the image's bytes, as the controller has them. */
   readonly fetchImage: (imageId: string) => Promise<NodeJS.ReadableStream>;
+  /** How long a transfer may bring nothing before it is given up. */
+  readonly stallMs?: number;
   readonly log: Logger;
 }
+
+const STALL_MS = 60_000;
 
 /** A base file that is complete, verified and read-only. */
 export interface BaseImage {
@@ -96,7 +101,8 @@ export class ImageCache {
     try {
       // what a crash left half-made is of no use: a new download starts at the first byte
       await host.removeFile(part);
-      const written = await host.writeStream(part, await this.#options.fetchImage(image.id), 0o444);
+      const source = failOnStall(await this.#options.fetchImage(image.id), this.#options.stallMs ?? STALL_MS);
+      const written = await host.writeStream(part, source, 0o444);
       verify(image, written);
       const info = await inspect(host, part, format);
       refuseReferences(info, `image ${image.id}`);

@@ -20,6 +20,8 @@ export interface StorageOptions {
   readonly diskUser: (path: string) => Promise<string | null>;
   /** Days after which a base image without any disk is removed; null keeps them for ever. */
   readonly pruneAfterDays?: number | null;
+  /** How long (ms) an image's transfer may bring nothing before it is given up; a minute unless given. */
+  readonly stallMs?: number;
   readonly log: Logger;
 }
 

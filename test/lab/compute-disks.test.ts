@@ -49,6 +49,7 @@ function storage(stateDir = `${directory}/${randomUUID()}`, source = qcow2) {
     log: memoryLog(),
     diskUser: async () => inUseBy,
     pruneAfterDays: 1,
+    stallMs: 300,
     fetchImage: async (id) => {
       downloads.push(id);
       return broken(source.open());
@@ -211,6 +212,13 @@ describe('an image that is not what it should be', () => {
     };
     const { error, retry } = await refused(qcow2);
     expect(error?.message).toContain('connection reset');
+    expect(await retry()).toBeNull();
+  });
+
+  test('whose transfer hangs, is fetched again', async () => {
+    broken = () => new Readable({ read() {} });
+    const { error, retry } = await refused(qcow2);
+    expect(error?.message).toContain('no byte came');
     expect(await retry()).toBeNull();
   });
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { RealHost } from '../../agents/host/real.js';
 import type { MetadataListener } from '../../agents/metadata/listeners.js';
@@ -146,6 +147,17 @@ describe('the metadata service', () => {
     expect((await ask('198.51.100.5', '/openstack/latest/password', '-d', 'x'.repeat(2000))).status).toBe(
       400,
     );
+  });
+
+  test('is not taken from its neighbours by a guest that opens many connections', async () => {
+    const idle =
+      "import socket,time\ns=[socket.create_connection(('169.254.169.254',80),5,('198.51.100.6',0)) for _ in range(40)]\ntime.sleep(3)";
+    const hog = host.read('python3', ['-c', idle], { netns, okCodes: [0, 1] });
+    await sleep(1_000);
+    await expect(ask('198.51.100.6', '/')).rejects.toThrow(/curl/);
+    expect((await ask('198.51.100.5', '/')).status).toBe(200);
+    await hog;
+    expect((await ask('198.51.100.6', '/')).status).toBe(200);
   });
 
   test('follows a namespace that was made anew, and leaves one that is not wanted', async () => {
