@@ -231,6 +231,18 @@ describe('a server', () => {
     await Promise.all([a.close(), b.close()]);
   });
 
+  test('among many is made and destroyed at the same time as the others', async () => {
+    const a = agent();
+    const servers = Array.from({ length: 6 }, () => bare({ memory_mb: 32 }));
+    const reports = await a.apply(specOf(...servers));
+    expect(power(reports)).toEqual(servers.map(() => 'running'));
+    expect(await a.compute.runningGuests()).toBe(6);
+    const gone = Object.assign({}, ...servers.map(tombstone)) as Spec;
+    expect((await a.apply(gone)).map((report) => report.state)).toEqual(servers.map(() => 'gone'));
+    expect(await host.pids('guest=')).toEqual([]);
+    await a.close();
+  });
+
   test('of another owner is not touched', async () => {
     const a = agent();
     const server = bare({ run_epoch: 5 });
