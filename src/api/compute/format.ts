@@ -1,28 +1,8 @@
 import type { FastifyRequest } from 'fastify';
-import {
-  type FormattedProblem,
-  htmlPage,
-  type Problem,
-  type ProblemFormat,
-  prefers,
-} from '../shared/problem.js';
+import { faultBody, noRoutePage, tokenWanted } from '../shared/faults.js';
+import type { FormattedProblem, Problem, ProblemFormat } from '../shared/problem.js';
 
 const JSON_TYPE = 'application/json; charset=UTF-8';
-
-/** Nova's names for statuses. */
-const FAULTS: Readonly<Record<number, string>> = {
-  400: 'badRequest',
-  401: 'unauthorized',
-  403: 'forbidden',
-  404: 'itemNotFound',
-  405: 'badMethod',
-  409: 'conflictingRequest',
-  413: 'overLimit',
-  415: 'badMediaType',
-  429: 'overLimit',
-  501: 'notImplemented',
-  503: 'serviceUnavailable',
-};
 
 /** Error replies of the compute API; `keystone` is the URL that a 401 points to. */
 export function computeFormat(keystone: string): ProblemFormat {
@@ -35,18 +15,12 @@ export function computeFormat(keystone: string): ProblemFormat {
 
 function formatBody(problem: Problem, request: FastifyRequest, keystone: string): FormattedProblem {
   const { message } = problem;
-  if (problem.code === 'no-route') return noRoute(request, message);
-  if (problem.code === 'unauthorized') {
-    return {
-      body: { error: { code: 401, title: 'Unauthorized', message } },
-      contentType: 'application/json',
-      headers: { 'www-authenticate': `Keystone uri="${keystone}"` },
-    };
-  }
+  if (problem.code === 'no-route') return noRoutePage(request, message);
+  if (problem.code === 'unauthorized') return tokenWanted(message, keystone);
   const status = problem.code === 'over-quota' ? 403 : problem.status;
   return {
     status,
-    body: { [FAULTS[status] ?? 'computeFault']: { code: status, message } },
+    body: faultBody(status, message),
     contentType: JSON_TYPE,
     headers: problem.code === 'not-acceptable' ? echoed(request) : {},
   };
@@ -58,18 +32,4 @@ function echoed(request: FastifyRequest): Record<string, string> {
   const header = String(request.headers['openstack-api-version'] ?? '');
   const version = /compute\s+(\S+)/.exec(header)?.[1] ?? String(legacy ?? '');
   return { 'openstack-api-version': `compute ${version}`, 'x-openstack-nova-api-version': version };
-}
-
-function noRoute(request: FastifyRequest, message: string): FormattedProblem {
-  switch (prefers(request)) {
-    case 'json':
-      return {
-        body: { message: `${message}<br /><br />\n\n\n`, code: '404 Not Found', title: 'Not Found' },
-        contentType: 'application/json',
-      };
-    case 'html':
-      return { body: htmlPage(404, 'Not Found', message), contentType: 'text/html; charset=UTF-8' };
-    case 'text':
-      return { body: `404 Not Found\n\n${message}\n\n   `, contentType: 'text/plain; charset=UTF-8' };
-  }
 }

@@ -1,3 +1,4 @@
+import { tokenWanted } from '../shared/faults.js';
 import type { ProblemFormat } from '../shared/problem.js';
 import { htmlPage } from '../shared/problem.js';
 
@@ -19,11 +20,7 @@ export const networkProblem: ProblemFormat = (problem, request) => {
   const { status, code, message } = problem;
   if (status === 401) {
     const url = new URL('/identity', `http://${request.headers.host ?? 'localhost'}`);
-    return {
-      body: { error: { code: 401, title: 'Unauthorized', message } },
-      contentType: 'application/json',
-      headers: { 'www-authenticate': `Keystone uri="${url.href}"` },
-    };
+    return tokenWanted(message, url.href);
   }
   if (problem.type === 'ExtensionNotFound') {
     const text = htmlPage(404, 'Not Found', 'The resource could not be found.');
