@@ -1,5 +1,6 @@
 import { splitAddress } from '../src/net/listen-address.js';
 import { createLogger, type Logger } from '../src/protocol/log.js';
+import { PeerUnreachable } from '../src/protocol/peer-client.js';
 import { Agent, agentUrl, certificateAddresses } from './agent.js';
 import { composeParts } from './compose.js';
 import { probeVirtualisation } from './compute/probe.js';
@@ -40,10 +41,11 @@ export async function startAgent(config: AgentConfig, options: RunOptions, log: 
   const bootId = await readBootId(host);
   const virtualisation = await probeVirtualisation({
     host,
-    override: config.virt_type,
+    override: host.simulated ? 'qemu' : config.virt_type,
     stateDir: config.state_dir,
     bootId,
   });
+  const shown = host.simulated ? SIMULATED : virtualisation;
   const controller = new Controller(identity);
   const parts = composeParts({
     host,
@@ -61,13 +63,7 @@ export async function startAgent(config: AgentConfig, options: RunOptions, log: 
     specs: new SpecStore(files, config.state_dir, config.max_removal_share),
     parts,
     bootId,
-    facts: () =>
-      gatherFacts(
-        host,
-        config,
-        { type: host.simulated ? 'fake' : virtualisation.type, reason: virtualisation.reason },
-        virtualisation.warnings,
-      ),
+    facts: () => gatherFacts(host, config, shown, shown.warnings),
     usage: async () => await readUsage(host, config.state_dir, await parts.compute.runningGuests()),
     consoleOutput: (serverId, lines) => parts.compute.consoleOutput(serverId, lines),
     log,
@@ -76,11 +72,17 @@ export async function startAgent(config: AgentConfig, options: RunOptions, log: 
   log.info('agent started', {
     url: agentUrl(config, port),
     controller: identity.controller,
-    virt_type: virtualisation.type,
+    virt_type: shown.type,
     simulated: host.simulated,
   });
   return agent;
 }
+
+const SIMULATED = {
+  type: 'fake',
+  reason: 'simulated by maru agent --simulate',
+  warnings: ['nothing on this host is real: it is simulated'],
+} as const;
 
 /** Loaded only for simulation: an agent of a real host does not carry the pretended one. */
 async function simulatedHost(config: AgentConfig): Promise<Host> {
@@ -106,13 +108,30 @@ async function identify(
       `this host has not joined: make a token on the controller with \`maru host token --name ${config.name}\`, then start with --join TOKEN or with the token in MARU_JOIN_TOKEN`,
     );
   }
-  const identity = await join(files, config.state_dir, token, {
-    name: config.name,
-    controller: config.controller,
-    agentUrl: agentUrl(config, splitAddress(config.listen).port),
-    addresses: certificateAddresses(config),
-    underlayIp: config.underlay_ip,
-  });
+  const identity = await joinPatiently(log, () =>
+    join(files, config.state_dir, token, {
+      name: config.name,
+      controller: config.controller,
+      agentUrl: agentUrl(config, splitAddress(config.listen).port),
+      addresses: certificateAddresses(config),
+      underlayIp: config.underlay_ip,
+    }),
+  );
   log.info('joined', { controller: identity.controller, host_id: identity.host_id });
   return identity;
+}
+
+const JOIN_RETRY_MS = 2_000;
+
+/** A controller that is not there yet is waited for; one that refuses is not asked again. */
+async function joinPatiently(log: Logger, attempt: () => Promise<Identity>): Promise<Identity> {
+  for (let attempts = 1; ; attempts++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof PeerUnreachable)) throw error;
+      if (attempts % 30 === 1) log.warn('cannot join yet, trying again', { error: error.message });
+      await new Promise((resolve) => setTimeout(resolve, JOIN_RETRY_MS));
+    }
+  }
 }

@@ -7,7 +7,7 @@ import {
   type JoinRequest,
   PROTOCOL_VERSION,
 } from '../../src/protocol/messages.js';
-import { PeerClient, type PeerReply } from '../../src/protocol/peer-client.js';
+import { PeerClient, type PeerReply, PeerUnreachable } from '../../src/protocol/peer-client.js';
 import type { StateFiles } from '../spec-store.js';
 
 /** Who this host is: kept in the state directory (0600), made once by joining. */
@@ -143,7 +143,7 @@ async function fetchAuthority(controller: string, fingerprint: string): Promise<
     });
     socket.on('timeout', () => socket.destroy(new Error('no answer within 10 s')));
     socket.on('error', (error) =>
-      reject(new Error(`cannot reach the controller at ${controller}: ${error.message}`)),
+      reject(new PeerUnreachable(`cannot reach the controller at ${controller}: ${error.message}`, error)),
     );
   });
   for (let one = chain, depth = 0; one?.raw && depth < 5; one = one.issuerCertificate, depth++) {

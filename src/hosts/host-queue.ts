@@ -139,7 +139,8 @@ export class HostQueue {
     this.#dirty = true;
     if (this.#closed) return;
     const delay = Math.min(FIRST_RETRY_MS * 2 ** this.#failures, LAST_RETRY_MS) * (0.75 + Math.random() / 2);
-    if (this.#failures++ % 20 === 0) {
+    // a host that has just joined, or is starting again, does not listen yet: that is no news
+    if (++this.#failures % 20 === 3) {
       this.#log.warn('spec not delivered', { error: error.message, retry_ms: Math.round(delay) });
     }
     this.#retry = setTimeout(() => this.#start(), delay);

@@ -1,0 +1,166 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+
+interface Program {
+  readonly args: readonly string[];
+  env: Readonly<Record<string, string>>;
+  child: ChildProcess | null;
+}
+
+/** A controller and simulated hosts as processes of their own, on loopback ports, that can be killed and started again. */
+export class SimulatedCloud {
+  readonly directory: string;
+  readonly endpoint: string;
+  readonly #programs = new Map<string, Program>();
+  #token: string | null = null;
+
+  private constructor(directory: string, port: number) {
+    this.directory = directory;
+    this.endpoint = `http://127.0.0.1:${port}`;
+  }
+
+  /** Needs the build in dist. */
+  static async start(directory: string, hosts: readonly string[]): Promise<SimulatedCloud> {
+    const [apiPort, agentPort] = [await freePort(), await freePort()];
+    const cloud = new SimulatedCloud(directory, apiPort);
+    cloud.#configure('controller', {
+      controller: {
+        state_dir: join(directory, 'controller'),
+        listen: `127.0.0.1:${apiPort}`,
+        agent_listen: `127.0.0.1:${agentPort}`,
+        agent_names: ['127.0.0.1'],
+      },
+    });
+    cloud.run('controller');
+    for (const name of hosts) {
+      cloud.#configure(name, {
+        agent: {
+          name,
+          state_dir: join(directory, name),
+          controller: `https://127.0.0.1:${agentPort}`,
+          listen: '127.0.0.1:0',
+        },
+      });
+      const { token } = await cloud.call<{ token: string }>('POST', '/maru/v1/hosts/tokens', {
+        host_name: name,
+      });
+      cloud.run(name, { MARU_JOIN_TOKEN: token });
+    }
+    const up = async () => {
+      const { hosts: found } = await cloud.call<{ hosts: { state: string }[] }>('GET', '/maru/v1/hosts');
+      return found.filter(({ state }) => state === 'up').length === hosts.length;
+    };
+    for (const deadline = Date.now() + 60_000; !(await up()); ) {
+      if (Date.now() > deadline)
+        throw new Error(`hosts not up: ${hosts.map((name) => cloud.log(name)).join('\n')}`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    return cloud;
+  }
+
+  /** Starts a program, with the environment that it was started with before; its output goes to NAME.log. */
+  run(name: string, env?: Readonly<Record<string, string>>): void {
+    const program = this.#programs.get(name);
+    if (!program) throw new Error(`no program ${name}`);
+    if (env) program.env = env;
+    const log = openSync(join(this.directory, `${name}.log`), 'a');
+    program.child = spawn(process.execPath, ['dist/src/main.js', ...program.args], {
+      stdio: ['ignore', log, log],
+      env: { ...process.env, ...program.env },
+    });
+    closeSync(log);
+  }
+
+  /** kill -9. */
+  async kill(name: string): Promise<void> {
+    const child = this.#programs.get(name)?.child;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+
+  async close(): Promise<void> {
+    for (const name of this.#programs.keys()) await this.kill(name);
+  }
+
+  log(name: string): string {
+    return readFileSync(join(this.directory, `${name}.log`), 'utf8');
+  }
+
+  /** Calls an API as administrator and gives the reply's body; waits while the controller is away. */
+  async call<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const response = await this.request(method, path, body);
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+    return (text ? JSON.parse(text) : null) as T;
+  }
+
+  async request(method: string, path: string, body?: unknown): Promise<Response> {
+    this.#token ??= await this.#authenticate();
+    return await this.#send(method, path, body, { 'x-auth-token': this.#token });
+  }
+
+  async #authenticate(): Promise<string> {
+    const file = join(this.directory, 'controller', 'admin-password');
+    // the controller writes it before it listens
+    await this.#send('GET', '/identity/v3', undefined, {});
+    const password = readFileSync(file, 'utf8').trim();
+    const domain = { id: 'default' };
+    const response = await this.#send(
+      'POST',
+      '/identity/v3/auth/tokens',
+      {
+        auth: {
+          identity: { methods: ['password'], password: { user: { name: 'admin', domain, password } } },
+          scope: { project: { name: 'admin', domain } },
+        },
+      },
+      {},
+    );
+    return response.headers.get('x-subject-token') ?? '';
+  }
+
+  async #send(
+    method: string,
+    path: string,
+    body: unknown,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<Response> {
+    const deadline = Date.now() + 60_000;
+    const binary = body instanceof Uint8Array;
+    const type = binary ? 'application/octet-stream' : 'application/json';
+    for (;;) {
+      try {
+        return await fetch(`${this.endpoint}${path}`, {
+          method,
+          headers: body === undefined ? headers : { ...headers, 'content-type': type },
+          ...(body === undefined ? {} : { body: binary ? Buffer.from(body) : JSON.stringify(body) }),
+        });
+      } catch (error) {
+        if (Date.now() > deadline)
+          throw new Error(`${method} ${path}: ${this.log('controller').slice(-2000)}`, { cause: error });
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }
+  }
+
+  #configure(name: string, sections: object): void {
+    const file = join(this.directory, `${name}.yaml`);
+    writeFileSync(file, stringify(sections));
+    const command = name === 'controller' ? ['controller'] : ['agent', '--simulate'];
+    this.#programs.set(name, { args: [...command, '--config', file], env: {}, child: null });
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
