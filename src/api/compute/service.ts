@@ -11,6 +11,9 @@ import { hypervisorOperations } from './hosts/hypervisors.js';
 import { serviceOperations } from './hosts/services.js';
 import { zoneOperations } from './hosts/zones.js';
 import { keypairOperations } from './keypairs.js';
+import { floatingIpOperations } from './network/floating-ips.js';
+import { networkOperations } from './network/networks.js';
+import { securityGroupOperations } from './network/security-groups.js';
 import { ADMIN } from './policy.js';
 import { limitOperations } from './quota/limits.js';
 import { quotaOperations } from './quota/quota-sets.js';
@@ -18,6 +21,7 @@ import { SERVER_ACTIONS, serverActionOperation } from './server/actions.js';
 import { serverDetailOperations } from './server/details.js';
 import { serverMetadataOperations } from './server/metadata.js';
 import { serverOperations } from './server/operations.js';
+import { serverPasswordOperations } from './server/password.js';
 import { serverTagOperations } from './server/tags.js';
 import { serverGroupOperations } from './server-groups.js';
 import { usageOperations } from './tenant-usage.js';
@@ -50,7 +54,11 @@ export function computeService(config: Config): Service {
       ...serverMetadataOperations,
       ...serverTagOperations,
       ...serverDetailOperations,
+      ...serverPasswordOperations,
       ...serverGroupOperations,
+      ...securityGroupOperations,
+      ...floatingIpOperations,
+      ...networkOperations,
       ...limitOperations,
       ...quotaOperations,
       ...usageOperations,

@@ -3,15 +3,18 @@ import { visibleServer } from '../../../core/server/find.js';
 import { rebootServer, startServer, stopServer } from '../../../core/server/power.js';
 import { addServerGroup, removeServerGroup } from '../../../core/server/security-groups.js';
 import { lockServer, resetState, unlockServer } from '../../../core/server/update.js';
-import { atLeast } from '../../shared/microversion.js';
+import { atLeast, compareVersions, parseVersion } from '../../shared/microversion.js';
 import { type Operation, OpReply, type OpRequest, type Schema } from '../../shared/operation.js';
 import { validate } from '../../shared/validate.js';
+import { associateFloatingIp, dissociateFloatingIp } from '../network/floating-ips.js';
 import { ADMIN, ANYBODY, MEMBER, policy } from '../policy.js';
 import { envelope, NAME, object } from '../schemas.js';
 
 /** One action of `POST /servers/{id}/action`: the body's only key names it. */
 interface ServerAction {
   readonly policy: { readonly name: string; readonly rule: string };
+  /** Last microversion in which it exists. */
+  readonly until?: string;
   /** Schema of the value below the action's name; absent: anything. */
   readonly schema?: Schema;
   // biome-ignore lint/suspicious/noExplicitAny: each action's schema has checked its arguments
@@ -66,6 +69,22 @@ export const SERVER_ACTIONS: Readonly<Record<string, ServerAction>> = {
     schema: GROUP,
     run: ({ app, ctx }, id, { name }: { name: string }) => removeServerGroup(app, ctx, id, name),
   },
+  addFloatingIp: {
+    policy: policy('os-floating-ips:add', MEMBER),
+    until: '2.43',
+    schema: object(
+      { address: { type: 'string', format: 'ipv4' }, fixed_address: { type: 'string', format: 'ipv4' } },
+      ['address'],
+    ),
+    run: (request, id, { address, fixed_address }: { address: string; fixed_address?: string }) =>
+      associateFloatingIp(request, id, address, fixed_address ?? null),
+  },
+  removeFloatingIp: {
+    policy: policy('os-floating-ips:remove', MEMBER),
+    until: '2.43',
+    schema: object({ address: { type: 'string', format: 'ipv4' } }, ['address']),
+    run: (request, id, { address }: { address: string }) => dissociateFloatingIp(request, id, address),
+  },
 };
 
 export const serverActionOperation: Operation = {
@@ -83,7 +102,8 @@ async function act(request: OpRequest<Record<string, unknown>>) {
   const [name = ''] = names;
   if (names.length !== 1) throw badRequest('There is no such action: the body must name exactly one');
   const action = Object.hasOwn(SERVER_ACTIONS, name) ? SERVER_ACTIONS[name] : undefined;
-  if (!action) throw badRequest(`There is no such action: ${name}`);
+  if (!action || (action.until && compareVersions(request.version, parseVersion(action.until)) > 0))
+    throw badRequest(`There is no such action: ${name}`);
   request.ctx.authorize(action.policy.name);
   if (action.schema) validate(envelope(name, action.schema), request.body);
   return await action.run(request, request.params.server_id!, request.body[name]);

@@ -1,0 +1,86 @@
+import { notFound } from '../../../core/errors.js';
+import { findVisible, viewOf } from '../../../core/network/access.js';
+import { networkNotFound } from '../../../core/network/problems.js';
+import { listRows } from '../../../store/network/list.js';
+import type { NetworkTables } from '../../../store/tables/network.js';
+import type { Operation } from '../../shared/operation.js';
+import { ADMIN, policy, READER } from '../policy.js';
+
+type Network = NetworkTables['network'];
+
+const UNTIL = '2.35';
+/** What nova-network knew of its networks, and nobody knows any more. */
+const LOST = [
+  ...['bridge', 'bridge_interface', 'broadcast', 'cidr', 'cidr_v6', 'created_at', 'deleted', 'deleted_at'],
+  ...[
+    'dhcp_server',
+    'dhcp_start',
+    'dns1',
+    'dns2',
+    'enable_dhcp',
+    'gateway',
+    'gateway_v6',
+    'host',
+    'injected',
+  ],
+  ...['mtu', 'multi_host', 'netmask', 'netmask_v6', 'priority', 'project_id', 'rxtx_base', 'share_address'],
+  ...['updated_at', 'vlan', 'vpn_private_address', 'vpn_public_address', 'vpn_public_port'],
+];
+
+/** Networks as Nova once had them: another view of the network service's, to look at only. */
+export const networkOperations: readonly Operation[] = [
+  {
+    method: 'GET',
+    path: '/v2.1/os-networks',
+    policy: policy('os-networks:list', ADMIN),
+    summary: 'List networks',
+    until: UNTIL,
+    status: 200,
+    handler: async ({ app, ctx }) => ({
+      networks: (await listRows(app.store.read, 'network', { visibleTo: viewOf(ctx) })).map(show),
+    }),
+  },
+  {
+    method: 'GET',
+    path: '/v2.1/os-networks/:id',
+    policy: policy('os-networks:show', ADMIN),
+    summary: 'Show a network',
+    until: UNTIL,
+    status: 200,
+    handler: async ({ app, ctx, params }) => ({
+      network: show(await findVisible(app.store.read, ctx, 'network', params.id!, networkNotFound)),
+    }),
+  },
+  {
+    method: 'GET',
+    path: '/v2.1/os-tenant-networks',
+    policy: policy('os-tenant-networks:list', READER),
+    summary: "List a project's networks",
+    until: UNTIL,
+    status: 200,
+    handler: async ({ app, ctx }) => ({
+      networks: (await listRows(app.store.read, 'network', { visibleTo: ctx.projectId })).map(brief),
+    }),
+  },
+  {
+    method: 'GET',
+    path: '/v2.1/os-tenant-networks/:id',
+    policy: policy('os-tenant-networks:show', READER),
+    summary: "Show a project's network",
+    until: UNTIL,
+    status: 200,
+    handler: async ({ app, ctx, params }) => ({
+      network: brief(
+        await findVisible(app.store.read, ctx, 'network', params.id!, () => notFound('Network not found.')),
+      ),
+    }),
+  },
+];
+
+function show(network: Network): Record<string, unknown> {
+  return { id: network.id, label: network.name, ...Object.fromEntries(LOST.map((name) => [name, null])) };
+}
+
+function brief({ id, name }: Network) {
+  return { id, cidr: 'None', label: name };
+}
