@@ -20,10 +20,15 @@ export async function readBody(request: FastifyRequest, payload: IncomingMessage
   }
   if (size === 0) return undefined;
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'), (key, value) =>
-      key === '__proto__' ? undefined : value,
-    );
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'), storable);
   } catch {
     throw badRequest('Malformed request body', 'MalformedRequestBody');
   }
+}
+
+/** Leaves out what would reach an object's prototype; refuses NUL, which PostgreSQL cannot store in text. */
+function storable(key: string, value: unknown): unknown {
+  if (key.includes('\0') || (typeof value === 'string' && value.includes('\0')))
+    throw new Error('NUL in text');
+  return key === '__proto__' ? undefined : value;
 }

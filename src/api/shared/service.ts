@@ -104,6 +104,7 @@ async function begin(
   };
   request.maru = state;
   reply.header('x-openstack-request-id', requestId);
+  if (request.url.includes('%00')) throw badRequest('The URL contains a NUL character.');
   if (service.microversions) state.version = negotiate(service.microversions, request.headers);
   for (const [name, value] of Object.entries(service.headers?.(requestId, state.version) ?? {}))
     reply.header(name, value);

@@ -114,8 +114,11 @@ function readKeys(file: string): readonly Key[] | null {
 }
 
 function newKey(): Key {
+  const id = randomBytes(ID_BYTES);
+  // tokens begin with the id: never with a dash, which command lines take for an option
+  id[0]! &= 0x7f;
   return {
-    id: randomBytes(ID_BYTES).toString('hex'),
+    id: id.toString('hex'),
     secret: randomBytes(32),
     createdAt: Math.floor(Date.now() / 1000),
   };
