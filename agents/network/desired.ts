@@ -138,6 +138,8 @@ class Builder implements DesiredHost {
   readonly firewall: DesiredFirewall;
   readonly #inputs: DesiredInputs;
   readonly #failures: Failures;
+  /** Devices of the object that is being built. */
+  readonly #added: string[] = [];
 
   constructor(inputs: DesiredInputs, failures: Failures) {
     this.#inputs = inputs;
@@ -147,11 +149,11 @@ class Builder implements DesiredHost {
 
   /** Nothing of an object that fails half-way is wanted. */
   attempt(key: ObjectKey, build: () => void): void {
-    const names = new Set(this.links.keys());
+    this.#added.length = 0;
     try {
       build();
     } catch (error) {
-      for (const name of this.links.keys()) if (!names.has(name)) this.links.delete(name);
+      for (const name of this.#added) this.links.delete(name);
       this.#failures.addThrown(key, error, error instanceof HintedError ? error.hint : undefined);
     }
   }
@@ -237,6 +239,7 @@ class Builder implements DesiredHost {
     if (taken && taken.owner !== link.owner)
       throw new Error(`device ${link.name} is already used by ${taken.owner}`);
     this.links.set(link.name, link);
+    this.#added.push(link.name);
   }
 
   addEntry(entry: FdbEntry): void {

@@ -67,6 +67,11 @@ export class Failures {
     return this.#blocked.has(object);
   }
 
+  /** The same as a filter; undefined when there is nothing to leave out. */
+  get blocked(): ((object: ObjectKey) => boolean) | undefined {
+    return this.#blocked.size ? (object) => this.#blocked.has(object) : undefined;
+  }
+
   get(object: ObjectKey): ObjectError | undefined {
     return this.#errors.get(object);
   }

@@ -33,7 +33,7 @@ export function planSteps(
     (netns, device) => observed.hasDevice(netns, device),
     desired.named,
   );
-  const failed = failures.blocks.bind(failures);
+  const failed = failures.blocked;
   steps.push(
     ...wrongSysctls(HOST_SYSCTLS, observed.sysctls).map((detail) => ({
       object: SHARED,

@@ -2,9 +2,12 @@ import ipaddr from 'ipaddr.js';
 
 export type IpVersion = 4 | 6;
 
+const DOTTED = /^\d{1,3}(\.\d{1,3}){3}$/;
+
 /** 4, 6, or null for text that is no address. Short and octal IPv4 forms (`10.1`, `010.0.0.1`) are no addresses. */
 export function ipVersion(text: string): IpVersion | null {
-  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return 4;
+  // the first looks are cheap, the library's answer to what is no address is a thrown error
+  if (DOTTED.test(text)) return ipaddr.IPv4.isValidFourPartDecimal(text) ? 4 : null;
   // a zone (fe80::1%eth0) names an interface of the machine that reads it, so it means nothing to us
   return text.includes(':') && !text.includes('%') && ipaddr.IPv6.isValid(text) ? 6 : null;
 }

@@ -27,7 +27,7 @@ export async function prepareFirewall(
       await replaceTable(
         context,
         PORT_SECURITY,
-        desired.portSecurity((owner) => failures.blocks(owner)),
+        desired.portSecurity(failures.blocked),
         observed.portSecurity,
       );
     }
@@ -47,11 +47,7 @@ export async function closePorts(
   failures: Failures,
 ): Promise<void> {
   if (failures.blocks(SHARED)) return;
-  const changes = diffElements(
-    PORT_SECURITY,
-    desired.portSecurity((owner) => failures.blocks(owner)),
-    observed.portSecurity,
-  );
+  const changes = diffElements(PORT_SECURITY, desired.portSecurity(failures.blocked), observed.portSecurity);
   const leaving = new Set(
     changes
       .filter(isDeletion)
@@ -72,10 +68,7 @@ export async function applyFirewall(
   const { spec, before, observed, released } = change;
   const desired = change.desired.firewall;
   const sets = diffSets(desired.sets, observed.sets);
-  const firstDiffs = diffTables(
-    desired.tables((owner) => failures.blocks(owner)),
-    observed.tables,
-  );
+  const firstDiffs = diffTables(desired.tables(failures.blocked), observed.tables);
   try {
     await applyEachSet(context, sets.make, observed, failures);
     await restoreTables(context, desired, observed, failures);
@@ -100,7 +93,7 @@ export async function openPorts(
   observed: ObservedHost,
   failures: Failures,
 ): Promise<void> {
-  const wanted = desired.portSecurity((owner) => failures.blocks(owner));
+  const wanted = desired.portSecurity(failures.blocked);
   let changes = diffElements(PORT_SECURITY, wanted, observed.portSecurity);
   // without the shared rules nothing new may be opened
   if (failures.blocks(SHARED)) changes = changes.filter(isDeletion);
@@ -155,10 +148,7 @@ async function restoreTables(
   failures: Failures,
 ): Promise<void> {
   for (;;) {
-    const diffs = diffTables(
-      desired.tables((owner) => failures.blocks(owner)),
-      observed.tables,
-    );
+    const diffs = diffTables(desired.tables(failures.blocked), observed.tables);
     const results = await Promise.allSettled(
       diffs.map((diff) => restoreTable(context, diff, observed.tables)),
     );

@@ -122,7 +122,8 @@ export class DesiredFirewall {
   }
 
   /** Elements of the port security table, without those of the given objects: a port that failed stays closed. */
-  portSecurity(without: (owner: ObjectKey) => boolean = () => false): DesiredElements {
+  portSecurity(without?: (owner: ObjectKey) => boolean): DesiredElements {
+    if (!without) return this.#portSecurity;
     return new Map(
       [...this.#portSecurity].map(([set, elements]) => [
         set,

@@ -33,6 +33,43 @@ export const PROTOCOLS: Readonly<Record<string, number>> = {
   udplite: 136,
 };
 
+/** Names that iptables-save prints, from /etc/protocols; only read, never written. Its ipip is not Neutron's. */
+export const PRINTED_PROTOCOLS: Readonly<Record<string, number>> = {
+  ...PROTOCOLS,
+  ipip: 94,
+  hopopt: 0,
+  ggp: 3,
+  st: 5,
+  igp: 9,
+  pup: 12,
+  hmp: 20,
+  'xns-idp': 22,
+  rdp: 27,
+  'iso-tp4': 29,
+  xtp: 36,
+  ddp: 37,
+  'idpr-cmtp': 38,
+  idrp: 45,
+  skip: 57,
+  rspf: 73,
+  vmtp: 81,
+  eigrp: 88,
+  'ax.25': 93,
+  etherip: 97,
+  encap: 98,
+  isis: 124,
+  fc: 133,
+  'mobility-header': 135,
+  'mpls-in-ip': 137,
+  manet: 138,
+  hip: 139,
+  shim6: 140,
+  wesp: 141,
+  rohc: 142,
+  ethernet: 143,
+  mptcp: 262,
+};
+
 /** The number of a protocol given by name or decimal number; null for any; throws for a name that is not known. */
 export function protocolNumber(protocol: string | null, ethertype: 'IPv4' | 'IPv6'): number | null {
   if (protocol === null || protocol === 'any') return null;

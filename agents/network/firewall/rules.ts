@@ -20,6 +20,8 @@ export function renderRule(
     parts.push(`${ingress ? '-s' : '-d'} ${rule.remote_ip_prefix}`);
   }
   const protocol = protocolNumber(rule.protocol, rule.ethertype);
+  // no message has this type, and iptables takes the number for "any"
+  if (protocol === 1 && rule.port_range_min === 255) return null;
   if (protocol !== null) parts.push(`-p ${NAMES[protocol] ?? protocol}`, ...transportMatch(rule, protocol));
   if (rule.remote_group_id !== null) {
     const set = memberSetName(family, rule.remote_group_id, networkId);

@@ -87,12 +87,14 @@ function diffChains(table: DesiredTable, have: ObservedChains): ChainChange[] {
   return changes;
 }
 
+/** The spelling is looked at only where the texts differ: this runs over every rule of the host. */
 function sameRules(a: readonly string[], b: readonly string[]): boolean {
   if (a === b) return true;
-  return (
-    a.length === b.length &&
-    a.every((rule, i) => rule === b[i] || normaliseRule(rule) === normaliseRule(b[i]!))
-  );
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) {
+    if (a[i] !== b[i] && normaliseRule(a[i]!) !== normaliseRule(b[i]!)) return false;
+  }
+  return true;
 }
 
 /** Our jumps must come first: a foreign rule before them could accept what a security group forbids. */

@@ -1,4 +1,4 @@
-import { PROTOCOLS } from '../protocols.js';
+import { PRINTED_PROTOCOLS } from '../protocols.js';
 
 /**
  * One spelling for rules that mean the same: what we write and what iptables-save prints (which differs between versions
@@ -34,7 +34,7 @@ function normalise(rule: string): string {
 }
 
 function normaliseValue(option: string, value: string): string {
-  if (option === '-p') return String(PROTOCOLS[value] ?? value);
+  if (option === '-p') return String(PRINTED_PROTOCOLS[value] ?? value);
   if (option === '-s' || option === '-d') return value.replace(/\/(32|128|255\.255\.255\.255)$/, '');
   return value;
 }

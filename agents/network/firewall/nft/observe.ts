@@ -1,4 +1,4 @@
-import { normaliseIp } from '../../../../src/net/ip.js';
+import { ipVersion, normaliseIp } from '../../../../src/net/ip.js';
 import type { NetworkContext } from '../../config.js';
 import { hexNumber } from './elements.js';
 import type { NftTable } from './tables.js';
@@ -60,11 +60,7 @@ function partText(set: string, part: RawPart): string {
 }
 
 function address(text: string): string {
-  try {
-    return normaliseIp(text);
-  } catch {
-    return text;
-  }
+  return text.includes(':') && ipVersion(text) === 6 ? normaliseIp(text) : text;
 }
 
 type RawPart = string | number | { prefix: { addr: string; len: number } } | { range: [RawPart, RawPart] };
