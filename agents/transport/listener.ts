@@ -23,6 +23,7 @@ export interface AgentListener {
 
 /** A full spec of a large host. */
 const BODY_LIMIT = 256 * 1024 * 1024;
+const KEEP_ALIVE_MS = 300_000;
 
 /** HTTPS for the controller alone: any other certificate, also another host's, is refused. */
 export async function listenForController(
@@ -35,6 +36,8 @@ export async function listenForController(
     { ...tlsOptions(identity), requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' },
     (request, response) => void answer(request, response, service, log),
   );
+  // kept open between changes: a handshake would delay the next one
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.on('tlsClientError', (error, socket) => {
     log.warn('connection refused', { reason: error.message, from: (socket as Socket).remoteAddress });
   });

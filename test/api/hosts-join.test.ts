@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { request } from 'node:https';
+import { connect } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CertificateAuthority } from '../../src/hosts/certificates.js';
 import { decodeJoinToken, encodeJoinToken } from '../../src/protocol/join-token.js';
@@ -125,6 +126,42 @@ describe('joining', () => {
     expect(await controller.hosts.consoleOutput(identity.host_id, 'abc', 7)).toBe(
       'console of abc, 7 lines\n',
     );
+  });
+
+  it('knows a host also on a resumed TLS session', async () => {
+    const { ca, key, certificate } = await (await TestAgent.create('host1', cleanups)).join(
+      await controller.token(),
+    );
+    const options = {
+      host: '127.0.0.1',
+      port: controller.port,
+      ca,
+      key,
+      cert: certificate,
+      checkServerIdentity: () => undefined,
+    };
+    const once = (session?: Buffer) =>
+      new Promise<{ reused: boolean; session: Buffer; status: string }>((resolve, reject) => {
+        let ticket: Buffer = Buffer.alloc(0);
+        let text = '';
+        let reused = false;
+        const socket = connect({ ...options, ...(session ? { session } : {}) }, () => {
+          reused = socket.isSessionReused();
+          socket.write('GET /agent/v1/images/none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+        });
+        socket.on('session', (one) => {
+          ticket = one;
+        });
+        socket.on('data', (data) => {
+          text += data;
+        });
+        socket.on('error', reject);
+        socket.on('close', () => resolve({ reused, session: ticket, status: text.split(' ')[1] ?? '' }));
+      });
+    const first = await once();
+    const second = await once(first.session);
+    // 404: the certificate was accepted, the image is nobody's
+    expect([first.reused, first.status, second.reused, second.status]).toEqual([false, '404', true, '404']);
   });
 
   it('serves TLS 1.3 only', async () => {
