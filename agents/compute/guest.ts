@@ -120,7 +120,8 @@ export async function applyGuest(
     case 'restart': {
       await requireReady(server, spec, options);
       // a server without a record is started in any case, so the first start needs none
-      if (found.seen) await save({ power: 'running', boot_id: options.bootId, starting: true, stopping: null });
+      if (found.seen)
+        await save({ power: 'running', boot_id: options.bootId, starting: true, stopping: null });
       await options.startSlot(async () => {
         if (decision.power === 'restart') await endGuest(id, virsh);
         if (decision.define) await define();
