@@ -49,8 +49,13 @@ function initScript(lab: LabNames, host: string): string {
   return `set -eu
 hostname ${host}
 mount --bind ${own} ${files.hostMount}
+# else this host would keep the machine's namespaces, and those of other labs, alive after their end
+umount -R -l /run/netns 2>/dev/null || true
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/netns /run/libvirt /run/lock
+# as the first \`ip netns add\` would make it
+mount --bind /run/netns /run/netns
+mount --make-shared /run/netns
 bind() { if [ -e "$2" ]; then mount --bind "$1" "$2"; fi; }
 bind ${own}/etc-libvirt /etc/libvirt
 bind ${own}/lib-libvirt /var/lib/libvirt

@@ -1,6 +1,7 @@
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Inventory, inventory } from '../support/inventory.js';
-import { Lab, machine, type ProgramFacts, until } from '../support/lab.js';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { expectInventory, type Inventory, inventory } from '../support/inventory.js';
+import { Lab, type ProgramFacts, until } from '../support/lab.js';
+import { machine } from '../support/machine.js';
 import { Scene } from '../support/scene.js';
 
 /** `kill -9` of controller and agent while servers are made and deleted: what was asked for comes about all the same. */
@@ -9,23 +10,28 @@ const MINUTES = 60_000;
 
 let lab: Lab;
 let scene: Scene;
+let untouched: Inventory;
 let before: Inventory;
 
 beforeAll(async () => {
   lab = await Lab.open();
-}, 20 * MINUTES);
+  untouched = await inventory(lab, HOST);
+  scene = await Scene.create(lab, 'crash');
+}, 25 * MINUTES);
+
+afterAll(async () => {
+  await scene?.remove();
+  await expectInventory(lab, HOST, untouched);
+}, 3 * MINUTES);
 
 beforeEach(async () => {
   before = await inventory(lab, HOST);
-  scene = await Scene.create(lab, 'crash');
-}, 5 * MINUTES);
+}, MINUTES);
 
 afterEach(async () => {
-  await scene.remove();
-  const same = (now: Inventory) => JSON.stringify(now) === JSON.stringify(before);
-  await until('inventory as before', 60, () => inventory(lab, HOST), same).catch(() => {});
-  expect(await inventory(lab, HOST)).toEqual(before);
-}, 5 * MINUTES);
+  await scene.deleteServers();
+  await expectInventory(lab, HOST, before);
+}, 3 * MINUTES);
 
 describe.each(['controller', 'agent'] as const)('kill -9 of the %s', (victim) => {
   it.each([50, 400, 1200])(

@@ -1,6 +1,7 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Inventory, inventory } from '../support/inventory.js';
-import { Lab, machine, until } from '../support/lab.js';
+import { expectInventory, type Inventory, inventory } from '../support/inventory.js';
+import { Lab, until } from '../support/lab.js';
+import { machine } from '../support/machine.js';
 import { Scene } from '../support/scene.js';
 
 /**
@@ -22,10 +23,7 @@ beforeEach(async () => {
 }, MINUTES);
 
 afterEach(async () => {
-  // what was deleted leaves the host a moment after the API has forgotten it
-  const same = (now: Inventory) => JSON.stringify(now) === JSON.stringify(before);
-  await until('inventory as before', 60, () => inventory(lab, HOST), same).catch(() => {});
-  expect(await inventory(lab, HOST)).toEqual(before);
+  await expectInventory(lab, HOST, before);
   await until(
     'an empty plan',
     20,

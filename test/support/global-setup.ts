@@ -1,10 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { RealHost } from '../../agents/host/real.js';
+import { freePort, machine } from './machine.js';
 import { type Postgres, startPostgres } from './postgres.js';
 
 declare module 'vitest' {
@@ -68,19 +67,8 @@ async function startLab(): Promise<string> {
 }
 
 async function quickstart(...args: string[]): Promise<string> {
-  const result = await new RealHost().run('scripts/quickstart', ['--name', LAB, ...args], {
+  const result = await machine.run('scripts/quickstart', ['--name', LAB, ...args], {
     timeoutMs: QUICKSTART_MS,
   });
   return result.stdout;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.on('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as AddressInfo;
-      probe.close(() => resolve(port));
-    });
-  });
 }

@@ -1,5 +1,7 @@
 import { readdirSync } from 'node:fs';
-import { type Lab, machine } from './lab.js';
+import { expect } from 'vitest';
+import { type Lab, until } from './lab.js';
+import { machine } from './machine.js';
 
 /** Everything of a host that a server, network or router could leave behind. */
 export type Inventory = Readonly<Record<string, readonly string[]>>;
@@ -39,6 +41,13 @@ export async function inventory(lab: Lab, host: string): Promise<Inventory> {
     namespaces: [...namespaces].sort(),
     ...network,
   };
+}
+
+/** Fails unless the host's inventory is the given one soon: what was deleted leaves it a moment after the API has forgotten it. */
+export async function expectInventory(lab: Lab, host: string, before: Inventory): Promise<void> {
+  const same = (now: Inventory) => JSON.stringify(now) === JSON.stringify(before);
+  await until('inventory as before', 60, () => inventory(lab, host), same).catch(() => {});
+  expect(await inventory(lab, host)).toEqual(before);
 }
 
 function lines(text: string): string[] {

@@ -1,8 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { RealHost } from '../../agents/host/real.js';
+import { machine } from './machine.js';
 import { sharedResource } from './shared.js';
-
-export const machine = new RealHost();
 
 /** What `quickstart --json` says of the lab that all lab tests share. */
 interface LabFacts {
@@ -54,6 +52,16 @@ export class Lab {
   /** The same for commands that print nothing that can be parsed. */
   async openstackText(cloud: 'maru' | 'demo', ...args: string[]): Promise<string> {
     return (await machine.run('openstack', args, this.#clientOptions(cloud))).stdout;
+  }
+
+  /** Runs many commands in one openstack process, which starts slowly; throws when one of them complained. */
+  async openstackBatch(cloud: 'maru' | 'demo', commands: readonly (readonly string[])[]): Promise<void> {
+    const input = commands.map((words) => words.map((word) => `'${word}'`).join(' ')).join('\n');
+    const { stderr } = await machine.run('openstack', [], {
+      ...this.#clientOptions(cloud),
+      input: `${input}\n`,
+    });
+    if (stderr.trim()) throw new Error(`openstack, of commands\n${input}\n${stderr}`);
   }
 
   /** Runs the operator's command and gives its output; `codes` are the exit codes that are fine. */

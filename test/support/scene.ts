@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Lab, until } from './lab.js';
@@ -10,6 +10,7 @@ export class Scene {
   readonly #lab: Lab;
   readonly #directory: string;
   readonly #undo: (() => Promise<unknown>)[] = [];
+  readonly #servers: string[] = [];
 
   private constructor(lab: Lab, name: string) {
     this.#lab = lab;
@@ -50,12 +51,17 @@ export class Scene {
     const own = ['--network', this.name, '--security-group', this.name, '--key-name', this.name];
     const flavorAndImage = options.includes('--image') ? [] : ['--image', 'tiny', '--flavor', 'm1.tiny'];
     const server = await this.#os('server', 'create', ...own, ...flavorAndImage, ...options, name);
-    this.#undo.push(() => this.deleteServer(server.id));
+    this.#servers.push(server.id);
     return server.id;
   }
 
   async statusOf(serverId: string): Promise<string> {
     return (await this.#os('server', 'show', serverId)).status;
+  }
+
+  /** Deletes all servers that were made here. */
+  async deleteServers(): Promise<void> {
+    for (const id of this.#servers.splice(0)) await this.deleteServer(id);
   }
 
   /** Deletes a server, if it is still there, and waits until it has gone. */
@@ -82,7 +88,13 @@ export class Scene {
   /** Takes everything away in reverse; goes on after a failure and throws the first at the end. */
   async remove(): Promise<void> {
     let first: unknown;
-    for (const undo of this.#undo.reverse()) {
+    const scaffolding = this.#undo.shift();
+    const steps = [
+      ...this.#undo.reverse(),
+      () => this.deleteServers(),
+      ...(scaffolding ? [scaffolding] : []),
+    ];
+    for (const undo of steps) {
       try {
         await undo();
       } catch (error) {
@@ -95,23 +107,27 @@ export class Scene {
 
   async #build(): Promise<void> {
     const { name } = this;
-    const undo = (...args: string[]) => {
-      this.#undo.push(() => this.#lab.openstackText('demo', ...args));
-    };
-    await this.#os('network', 'create', name);
-    undo('network', 'delete', name);
-    await this.#os('subnet', 'create', '--network', name, '--subnet-range', '10.20.0.0/24', name);
-    await this.#os('router', 'create', '--external-gateway', 'public', name);
-    undo('router', 'delete', name);
-    await this.#lab.openstackText('demo', 'router', 'add', 'subnet', name, name);
-    undo('router', 'remove', 'subnet', name, name);
-    await this.#os('security', 'group', 'create', name);
-    undo('security', 'group', 'delete', name);
-    await this.#os('security', 'group', 'rule', 'create', '--protocol', 'icmp', name);
-    await this.#os('security', 'group', 'rule', 'create', '--protocol', 'tcp', '--dst-port', '22', name);
-    const key = await this.#lab.openstackText('demo', 'keypair', 'create', name);
-    writeFileSync(this.keyFile, key, { mode: 0o600 });
-    undo('keypair', 'delete', name);
+    const rule = ['security', 'group', 'rule', 'create', '--protocol'];
+    this.#undo.push(() =>
+      this.#lab.openstackBatch('demo', [
+        ['router', 'remove', 'subnet', name, name],
+        ['router', 'delete', name],
+        ['network', 'delete', name],
+        ['security', 'group', 'delete', name],
+        ['keypair', 'delete', name],
+      ]),
+    );
+    await this.#lab.openstackBatch('demo', [
+      ['network', 'create', name],
+      ['subnet', 'create', '--network', name, '--subnet-range', '10.20.0.0/24', name],
+      ['router', 'create', '--external-gateway', 'public', name],
+      ['router', 'add', 'subnet', name, name],
+      ['security', 'group', 'create', name],
+      [...rule, 'icmp', name],
+      [...rule, 'tcp', '--dst-port', '22', name],
+      ['keypair', 'create', '--private-key', this.keyFile, name],
+    ]);
+    chmodSync(this.keyFile, 0o600);
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: what the openstack command prints has many shapes
