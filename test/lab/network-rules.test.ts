@@ -12,11 +12,7 @@ import { id, rule } from './network-spec.js';
 /** Every kind of rule there can be. */
 function everyRule(ethertype: 'IPv4' | 'IPv6'): SecurityRule[] {
   const numbers = Array.from({ length: 256 }, (_, n) => `${n}`);
-  // iptables refuses extension headers as protocols of IPv6
-  const headers = ['0', '43', '44', '51', '60', 'ah', 'ipsec-ah', 'ipv6-frag', 'ipv6-route', 'ipv6-opts'];
-  const protocols = [...numbers, ...Object.keys(PROTOCOLS)].filter(
-    (p) => ethertype === 'IPv4' || !headers.includes(p),
-  );
+  const protocols = [...numbers, ...Object.keys(PROTOCOLS)];
   const prefixes =
     ethertype === 'IPv4'
       ? ['0.0.0.0/0', '10.0.0.0/8', '10.0.0.1/32']
