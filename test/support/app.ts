@@ -14,7 +14,7 @@ import { bootstrapIdentity } from '../../src/core/identity/bootstrap.js';
 import { createIdentity } from '../../src/core/identity/identity.js';
 import { ImageFiles } from '../../src/core/image/files.js';
 import { RulePolicy } from '../../src/core/policy/engine.js';
-import { createLogger } from '../../src/log.js';
+import { createLogger } from '../../src/protocol/log.js';
 import { findProject, projects } from '../../src/store/identity/projects.js';
 import { addAssignment, findRole } from '../../src/store/identity/roles.js';
 import { findUser, users } from '../../src/store/identity/users.js';
