@@ -1,5 +1,6 @@
 import type { Operation } from '../shared/operation.js';
 import type { Service } from '../shared/service.js';
+import { agentOperations } from './agents.js';
 import { availabilityOperations } from './availability.js';
 import { discoveryOperations } from './discovery.js';
 import { extensionOperations } from './extensions.js';
@@ -36,6 +37,7 @@ const operations: readonly Operation[] = [
   ...[networks, subnets, ports, routers, floatingIps, securityGroups].flatMap(tagOperations),
   ...quotaOperations,
   ...availabilityOperations,
+  ...agentOperations,
 ];
 
 /** The network API: OpenStack Networking 2.0. */

@@ -17,7 +17,7 @@ import { groupNotFound, macInUse, networkNotFound } from '../network/problems.js
 import { claimNetworkQuota } from '../network/quota.js';
 import { ensureDefaultGroup } from '../security-group/default-group.js';
 import { insertPort } from './insert.js';
-import { removePort } from './remove.js';
+import { dropAssociations, removePort } from './remove.js';
 import { checkPortRights, checkPortSecurity, disallowed } from './rules.js';
 
 type Port = NetworkTables['port'];
@@ -185,7 +185,10 @@ async function replaceAddresses(
     else added.push(request);
   }
   const dropped = current.map((a) => a.ip_address).filter((ip) => !kept.has(ip));
-  if (dropped.length) await giveBackAddresses(tx, port, dropped);
+  if (dropped.length) {
+    await dropAssociations(tx, port.id, dropped);
+    await giveBackAddresses(tx, port, dropped);
+  }
   const subnets = await subnetsOfNetworks(tx, [port.network_id]);
   await claimFixedIps(tx, port, port.device_owner, subnets, added, kept.size);
 }

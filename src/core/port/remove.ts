@@ -10,7 +10,17 @@ import { recordPortChange } from '../binding/bind.js';
 /** Removes a port with all that hangs on it; floating IPs stay with their project, unassociated. */
 export async function removePort(tx: Tx, port: NetworkTables['port']): Promise<void> {
   await recordPortChange(tx, port);
-  for (const floating of await floatingIpsOfPort(tx, port.id)) {
+  await dropAssociations(tx, port.id);
+  await giveBackAddresses(tx, port);
+  await setBinding(tx, port.id, null);
+  await deleteTags(tx, [port.id]);
+  await deleteRow(tx, 'port', port.id);
+}
+
+/** Takes floating IPs off a port, or only off those of its addresses that it loses. */
+export async function dropAssociations(tx: Tx, portId: string, addresses?: readonly string[]): Promise<void> {
+  for (const floating of await floatingIpsOfPort(tx, portId)) {
+    if (addresses && !addresses.includes(floating.fixed_ip_address ?? '')) continue;
     await updateRow(tx, 'floating_ip', floating.id, {
       fixed_port_id: null,
       fixed_ip_address: null,
@@ -20,8 +30,4 @@ export async function removePort(tx: Tx, port: NetworkTables['port']): Promise<v
     await recordChange(tx, 'floating-ip', floating.id);
     if (floating.router_id) await recordChange(tx, 'router', floating.router_id);
   }
-  await giveBackAddresses(tx, port);
-  await setBinding(tx, port.id, null);
-  await deleteTags(tx, [port.id]);
-  await deleteRow(tx, 'port', port.id);
 }
