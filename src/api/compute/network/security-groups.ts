@@ -1,4 +1,4 @@
-import { badRequest, conflict, MaruError, notFound } from '../../../core/errors.js';
+import { badRequest, MaruError, notFound } from '../../../core/errors.js';
 import { findVisible } from '../../../core/network/access.js';
 import { groupNotFound, ruleNotFound } from '../../../core/network/problems.js';
 import { ensureDefaultGroup } from '../../../core/security-group/default-group.js';
@@ -10,7 +10,7 @@ import {
   deleteRule,
   updateGroup,
 } from '../../../core/security-group/security-group.js';
-import { normaliseCidr } from '../../../net/cidr.js';
+import { tryParseCidr } from '../../../net/cidr.js';
 import { listRows } from '../../../store/network/list.js';
 import { findRows } from '../../../store/network/rows.js';
 import { rulesOfGroups } from '../../../store/network/security-group.js';
@@ -188,19 +188,17 @@ function ruleValues(given: RuleBody, remote_group_id: string | null) {
     throw badRequest(`Invalid port range ${min}:${max}. Former value cannot be greater than the later`);
   }
   const cidr = given.cidr === undefined || given.cidr === null ? '0.0.0.0/0' : String(given.cidr);
-  try {
-    return {
-      direction: 'ingress' as const,
-      ethertype: cidr.includes(':') ? ('IPv6' as const) : ('IPv4' as const),
-      protocol,
-      port_range_min: min,
-      port_range_max: max,
-      remote_ip_prefix: remote_group_id === null ? normaliseCidr(cidr) : null,
-      remote_group_id,
-    };
-  } catch {
-    throw badRequest(`Invalid cidr ${cidr}`);
-  }
+  if (!tryParseCidr(cidr)) throw badRequest(`Invalid cidr ${cidr}`);
+  return {
+    direction: 'ingress' as const,
+    ethertype: cidr.includes(':') ? ('IPv6' as const) : ('IPv4' as const),
+    protocol,
+    port_range_min: min,
+    port_range_max: max,
+    // kept as it was written, like the network service does
+    remote_ip_prefix: remote_group_id === null ? cidr : null,
+    remote_group_id,
+  };
 }
 
 async function removeRule({ app, ctx, params }: OpRequest): Promise<void> {
@@ -260,7 +258,6 @@ async function inNovasWords<T>(body: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (!(error instanceof MaruError)) throw error;
     if (error.code === 'not-found') throw notFound(error.message);
-    if (error.type === 'SecurityGroupRuleExists') throw conflict(error.message);
     if (error.code === 'conflict') throw badRequest(error.message);
     throw error;
   }
