@@ -1,5 +1,5 @@
 import type { Config } from '../config.js';
-import type { Logger } from '../log.js';
+import type { Logger } from '../protocol/log.js';
 import type { Store } from '../store/store.js';
 import type { Authenticator, PolicyEngine } from './auth.js';
 import type { HostGateway } from './gateway.js';

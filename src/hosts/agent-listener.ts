@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { forbidden, MaruError, notFound } from '../core/errors.js';
-import type { Logger } from '../log.js';
+import type { Logger } from '../protocol/log.js';
 import type { CertificateRequest, Heartbeat, JoinRequest, ReportPush } from '../protocol/messages.js';
 import { findHostByName, type HostRow, updateHost } from '../store/hosts.js';
 import type { Store } from '../store/store.js';

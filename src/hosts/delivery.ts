@@ -1,5 +1,5 @@
 import type { AnyHostKind, HostChange } from '../desired/kind.js';
-import type { Logger } from '../log.js';
+import type { Logger } from '../protocol/log.js';
 import { type ChangeRow, deleteChanges, listChanges } from '../store/changes.js';
 import { listHosts } from '../store/hosts.js';
 import type { Reader, Store } from '../store/store.js';

@@ -1,6 +1,6 @@
 import type { AnyHostKind } from '../desired/kind.js';
-import type { Logger } from '../log.js';
 import { parseKey, specDigest } from '../protocol/keys.js';
+import type { Logger } from '../protocol/log.js';
 import { PROTOCOL_VERSION, type SpecAck, type SpecPush, type SpecRefusal } from '../protocol/messages.js';
 import type { ObjectKey, Spec, SpecObject } from '../protocol/objects.js';
 import { findHost, type HostRow, reserveSequences } from '../store/hosts.js';

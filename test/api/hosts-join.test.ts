@@ -2,6 +2,8 @@ import { statSync } from 'node:fs';
 import { request } from 'node:https';
 import { connect } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { RealHost } from '../../agents/host/real.js';
+import { isRenewalDue, loadIdentity, renew } from '../../agents/transport/identity.js';
 import { CertificateAuthority } from '../../src/hosts/certificates.js';
 import { decodeJoinToken, encodeJoinToken } from '../../src/protocol/join-token.js';
 import { PeerClient } from '../../src/protocol/peer-client.js';
@@ -125,6 +127,30 @@ describe('joining', () => {
     expect((await controller.hosts.plan(identity.host_id)).steps).toEqual([]);
     expect(await controller.hosts.consoleOutput(identity.host_id, 'abc', 7)).toBe(
       'console of abc, 7 lines\n',
+    );
+  });
+
+  it('renews a certificate; the old one ends when the new one is used', async () => {
+    const agent = await TestAgent.create('host1', cleanups);
+    const old = await agent.join(await controller.token());
+    const clientOf = ({ ca, key, certificate }: typeof old) =>
+      new PeerClient(controller.url, 'controller', { ca, key, cert: certificate });
+    const status = async (client: PeerClient) =>
+      (await client.request('GET', '/agent/v1/images/none')).status;
+    const before = clientOf(old);
+    const fresh = await renew(new RealHost(), agent.config.state_dir, old, before, ['127.0.0.1']);
+    expect(fresh.host_id).toBe(old.host_id);
+    expect(fresh.key).not.toBe(old.key);
+    expect(await status(before)).toBe(404);
+    const after = clientOf(fresh);
+    expect(await status(after)).toBe(404);
+    expect(await status(before)).toBe(403);
+    before.close();
+    after.close();
+    expect(isRenewalDue(fresh.certificate, new Date())).toBe(false);
+    expect(isRenewalDue(fresh.certificate, new Date(Date.now() + 21 * 24 * 3600 * 1000))).toBe(true);
+    expect((await loadIdentity(new RealHost(), agent.config.state_dir, ''))?.certificate).toBe(
+      fresh.certificate,
     );
   });
 
