@@ -54,9 +54,9 @@ export class Lab {
     return (await machine.run('openstack', args, this.#clientOptions(cloud))).stdout;
   }
 
-  /** Runs many commands in one openstack process, which starts slowly; throws when one of them complained. */
+  /** Runs commands, of words without spaces, in one openstack process, which starts slowly; throws when one complained. */
   async openstackBatch(cloud: 'maru' | 'demo', commands: readonly (readonly string[])[]): Promise<void> {
-    const input = commands.map((words) => words.map((word) => `'${word}'`).join(' ')).join('\n');
+    const input = commands.map((words) => words.join(' ')).join('\n');
     const { stderr } = await machine.run('openstack', [], {
       ...this.#clientOptions(cloud),
       input: `${input}\n`,
