@@ -29,7 +29,11 @@ export interface Host {
   read(command: string, args: readonly string[], options?: CommandOptions): Promise<CommandResult>;
   run(command: string, args: readonly string[], options?: CommandOptions): Promise<CommandResult>;
   /** Starts a long-lived process of its own session that outlives the agent (dnsmasq daemonises by itself; prefer that). */
-  spawnDetached(command: string, args: readonly string[], options?: { readonly netns?: string; readonly logFile?: string }): Promise<number>;
+  spawnDetached(
+    command: string,
+    args: readonly string[],
+    options?: { readonly netns?: string; readonly logFile?: string },
+  ): Promise<number>;
   /** A child that talks on stdin and stdout, such as an interactive virsh or `ip monitor`; ends with the agent. */
   openPipe(command: string, args: readonly string[]): Pipe;
   /** A TCP server socket listening inside a network namespace, for the metadata service. */
@@ -46,9 +50,18 @@ export interface Host {
   /** Renames; a file's content is synced before. */
   rename(from: string, to: string): Promise<void>;
   chmod(path: string, mode: number): Promise<void>;
-  stat(path: string): Promise<{ readonly size: number; readonly mtimeMs: number; readonly isDirectory: boolean; readonly ino: number } | null>;
+  stat(path: string): Promise<{
+    readonly size: number;
+    readonly mtimeMs: number;
+    readonly isDirectory: boolean;
+    readonly ino: number;
+  } | null>;
   /** Streams bytes into a file, for image downloads; resolves with size and SHA-512 of what was written. */
-  writeStream(path: string, source: NodeJS.ReadableStream, mode: number): Promise<{ readonly size: number; readonly sha512: string }>;
+  writeStream(
+    path: string,
+    source: NodeJS.ReadableStream,
+    mode: number,
+  ): Promise<{ readonly size: number; readonly sha512: string }>;
   /** The last `maxBytes` bytes of a file, as text. */
   readTail(path: string, maxBytes: number): Promise<string>;
   /** Signals a process; false when it does not exist. */
