@@ -233,10 +233,12 @@ export class LabHost extends RealHost {
 
   /** Ends what was started under a state directory and would outlive the namespaces. */
   async killDaemons(stateDirectory: string): Promise<void> {
-    for (const network of await this.listDirectory(`${stateDirectory}/dhcp`)) {
-      const pid = Number(await this.readFileIfExists(`${stateDirectory}/dhcp/${network}/pid`));
-      const commandLine = pid ? await this.readFileIfExists(`/proc/${pid}/cmdline`) : null;
-      if (commandLine?.includes(stateDirectory)) this.kill(pid, 'SIGKILL');
+    for (const kind of ['dhcp', 'ra']) {
+      for (const name of await this.listDirectory(`${stateDirectory}/${kind}`)) {
+        const pid = Number(await this.readFileIfExists(`${stateDirectory}/${kind}/${name}/pid`));
+        const commandLine = pid ? await this.readFileIfExists(`/proc/${pid}/cmdline`) : null;
+        if (commandLine?.includes(stateDirectory)) this.kill(pid, 'SIGKILL');
+      }
     }
   }
 
