@@ -12,7 +12,7 @@ export function portObject(
   return {
     id: port.id,
     network_id: port.network_id,
-    device_id: port.device_id,
+    device_id: port.server_id ?? '',
     mac: port.mac_address,
     mtu,
     admin_state_up: port.admin_state_up === 1,

@@ -4,7 +4,10 @@ import { createFloatingIp } from '../../src/core/floating-ip/floating-ip.js';
 import { removeFloatingIp } from '../../src/core/floating-ip/remove.js';
 import { onNetworkReports, sweepAddressHolds } from '../../src/core/network/reports.js';
 import { deleteServerPorts } from '../../src/core/port/for-server.js';
+import { portsOfServers } from '../../src/core/port/of-servers.js';
+import { deletePort, updatePort } from '../../src/core/port/port.js';
 import { setGateway } from '../../src/core/router/gateway.js';
+import { portKind } from '../../src/desired/network-kinds.js';
 import type { ObjectReport } from '../../src/protocol/messages.js';
 import { findRow } from '../../src/store/network/rows.js';
 import { storeReports } from '../../src/store/reports.js';
@@ -122,6 +125,49 @@ forEachStore('addresses given back', (openStore) => {
     await store.tx((tx) => report(core, tx, 'h1', [{ key: `port/${id}`, revision: 'r', state: 'applied' }]));
     await store.tx((tx) => bindPort(tx, id, 'h1'));
     expect((await findRow(store.read, 'port', id))?.status).toBe('ACTIVE');
+    core.close();
+  });
+
+  it('wait for a host that still has the port, also when it was detached before', async () => {
+    const store = await openStore();
+    const { core, network } = await tight(store);
+    const own = await store.tx((tx) => core.port(tx, network.id));
+    const { serverId } = await store.tx((tx) => core.server(tx, [{ port: own.id }], 'h1'));
+    const key = `port/${own.id}` as const;
+    await store.tx((tx) => report(core, tx, 'h1', [{ key, revision: 'r1', state: 'applied' }]));
+    await store.tx((tx) => deleteServerPorts(tx, serverId));
+    const detached = await findRow(store.read, 'port', own.id);
+    expect(detached).toMatchObject({ device_id: '', server_id: null, status: 'DOWN' });
+    await store.tx((tx) => deletePort(tx, detached!));
+    const again = () => store.tx((tx) => core.server(tx, [{ network: network.id }], null));
+    await expect(again()).rejects.toMatchObject({ type: 'IpAddressGenerationFailure' });
+    await store.tx((tx) => report(core, tx, 'h1', [{ key, revision: null, state: 'gone' }]));
+    expect((await again()).ports[0]!.addresses).toEqual(['10.0.0.10']);
+    core.close();
+  });
+});
+
+forEachStore('ports of servers', (openStore) => {
+  it('are those that the compute service plugged in, whatever device_id others write into theirs', async () => {
+    const store = await openStore();
+    const core = new NetworkCore(store);
+    await core.host('h1');
+    const network = await store.tx(async (tx) => {
+      const made = await core.network(tx);
+      await core.subnet(tx, made.id, '10.0.0.0/24');
+      return made;
+    });
+    const { serverId, ports } = await store.tx((tx) => core.server(tx, [{ network: network.id }], 'h1'));
+    const claim = { device_id: serverId, device_owner: 'compute:nova', 'binding:host_id': 'name-of-h1' };
+    await store.tx((tx) => core.port(tx, network.id, claim));
+    const found = (await portsOfServers(store.read, [serverId])).get(serverId)!;
+    expect(found.map((port) => port.port_id)).toEqual([ports[0]!.port.id]);
+    const objects = await portKind.objects(store.read, 'h1');
+    expect([...objects.keys()]).toEqual([ports[0]!.port.id]);
+    expect(objects.get(ports[0]!.port.id)?.device_id).toBe(serverId);
+    await expect(
+      store.tx((tx) => updatePort(tx, core.app, core.ctx, ports[0]!.port, { device_id: 'another' })),
+    ).rejects.toMatchObject({ type: 'PortInUse' });
     core.close();
   });
 });

@@ -7,6 +7,7 @@ import type { App } from '../../src/core/app.js';
 import type { Context } from '../../src/core/context.js';
 import { createNetwork } from '../../src/core/network/network.js';
 import { createServerPorts, type RequestedNic } from '../../src/core/port/for-server.js';
+import { createPort } from '../../src/core/port/port.js';
 import { addInterface } from '../../src/core/router/interfaces.js';
 import { createRouter } from '../../src/core/router/router.js';
 import { createSubnet } from '../../src/core/subnet/subnet.js';
@@ -113,6 +114,21 @@ export class NetworkCore {
 
   connect(tx: Tx, router: Parameters<typeof addInterface>[3], subnet_id: string) {
     return addInterface(tx, this.app, this.ctx, router, { subnet_id });
+  }
+
+  port(tx: Tx, network_id: string, attributes: object = {}) {
+    return createPort(tx, this.app, this.ctx, {
+      project_id: 'project',
+      network_id,
+      name: '',
+      description: '',
+      admin_state_up: true,
+      device_id: '',
+      device_owner: '',
+      dns_name: '',
+      'binding:vnic_type': 'normal',
+      ...attributes,
+    });
   }
 
   /** A server's ports on a host; returns the server's id with them. */

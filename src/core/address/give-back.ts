@@ -2,6 +2,7 @@ import {
   addressesOfPorts,
   freeAddresses,
   type Holder,
+  hostsReporting,
   macIsHeld,
   quarantineAddresses,
   releaseHolds,
@@ -47,8 +48,13 @@ export async function endHolds(
 
 /** Hosts that may use the port's addresses now, with the object that carries them. */
 async function holdersOf(tx: Tx, port: Port): Promise<Holder[]> {
-  const bindings = await bindingsOfPorts(tx, [port.id]);
-  const holders: Holder[] = bindings.map((b) => ({ hostId: b.host_id, objectKey: `port/${port.id}` }));
+  const objectKey = `port/${port.id}`;
+  const hosts = new Set(await hostsReporting(tx, objectKey));
+  // only servers' ports are hosts' objects, whatever host an administrator writes into others
+  if (port.server_id !== null) {
+    for (const binding of await bindingsOfPorts(tx, [port.id])) hosts.add(binding.host_id);
+  }
+  const holders: Holder[] = [...hosts].map((hostId) => ({ hostId, objectKey }));
   const routerId = await routerOf(tx, port);
   const router = routerId ? await findRow(tx, 'router', routerId) : null;
   if (router?.host_id) holders.push({ hostId: router.host_id, objectKey: `router/${router.id}` });

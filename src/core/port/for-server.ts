@@ -1,6 +1,6 @@
 import { addressesOfPorts } from '../../store/network/address.js';
 import { networksOfProject, sharedNetworks, subnetsOfNetworks } from '../../store/network/network.js';
-import { portsOfDevice } from '../../store/network/port.js';
+import { portsOfServer } from '../../store/network/port.js';
 import { findRow, updateRow } from '../../store/network/rows.js';
 import { addTags } from '../../store/network/tag.js';
 import type { Reader, Tx } from '../../store/store.js';
@@ -73,7 +73,7 @@ export async function createServerPorts(
 
 /** Removes a server's ports; those it was given by their ids are only detached. */
 export async function deleteServerPorts(tx: Tx, serverId: string): Promise<void> {
-  for (const port of await portsOfDevice(tx, serverId)) await releaseServerPort(tx, port);
+  for (const port of await portsOfServer(tx, serverId)) await releaseServerPort(tx, port);
 }
 
 /** Takes one port from its server, for interface detach; deletes it when it was made for the server. */
@@ -83,7 +83,7 @@ export async function releaseServerPort(tx: Tx, port: Port): Promise<void> {
     return;
   }
   await unbindPort(tx, port.id);
-  await updateRow(tx, 'port', port.id, { device_id: '', device_owner: '' });
+  await updateRow(tx, 'port', port.id, { device_id: '', device_owner: '', server_id: null });
 }
 
 /** The one network that a server is plugged into when its request names none; refuses in Nova's words when there are several. */
@@ -129,7 +129,11 @@ async function takePort(
   }
   if (port.device_id !== '') throw badRequest(`Port ${portId} is still in use.`);
   const device_owner = `compute:${request.availabilityZone ?? 'nova'}`;
-  const taken = await updateRow(tx, 'port', portId, { device_id: request.serverId, device_owner });
+  const taken = await updateRow(tx, 'port', portId, {
+    device_id: request.serverId,
+    device_owner,
+    server_id: request.serverId,
+  });
   return { port: taken!, network: (await findRow(tx, 'network', port.network_id))! };
 }
 
@@ -158,6 +162,7 @@ async function makePort(
     project_id: request.projectId,
     device_id: request.serverId,
     device_owner: `compute:${request.availabilityZone ?? 'nova'}`,
+    server_id: request.serverId,
     delete_with_server: 1,
     fixed_ips: nic.fixed_ip ? [{ ip_address: nic.fixed_ip }] : undefined,
     security_group_ids: secure ? groupIds : [],
@@ -172,6 +177,6 @@ function maySee(ctx: Context, projectId: string, network: Network): boolean {
 /** A server's port by its id, for interface show and detach. */
 export async function findServerPort(db: Reader, serverId: string, portId: string): Promise<Port> {
   const port = await findRow(db, 'port', portId);
-  if (!port || port.device_id !== serverId) throw notFound(`Port id ${portId} could not be found.`);
+  if (!port || port.server_id !== serverId) throw notFound(`Port id ${portId} could not be found.`);
   return port;
 }

@@ -76,6 +76,7 @@ function portRow(network: Network, input: NewPort, mac: string) {
     binding_host: input.binding_host ?? '',
     vnic_type: input.vnic_type ?? 'normal',
     binding_profile: input.binding_profile ?? '{}',
+    server_id: input.server_id ?? null,
     delete_with_server: input.delete_with_server ?? 0,
   };
 }

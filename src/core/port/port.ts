@@ -84,6 +84,7 @@ export async function updatePort(
 ): Promise<Port> {
   const network = (await findRow(tx, 'network', port.network_id))!;
   checkPortRights(ctx, network, { ...changes }, 'update_port');
+  checkServerKept(port, changes);
   const oldGroups = (await groupsOfPorts(tx, [port.id])).map((row) => row.security_group_id);
   const groups = changes.security_groups
     ? await groupsFor(tx, ctx, { project_id: port.project_id, security_groups: changes.security_groups })
@@ -131,6 +132,19 @@ export async function deletePort(tx: Tx, port: Port): Promise<void> {
     }
   }
   await removePort(tx, port);
+}
+
+/** What a server's port is plugged into is changed by attaching and detaching it. */
+function checkServerKept(port: Port, changes: Partial<PortAttributes>): void {
+  const moved = (['device_id', 'device_owner'] as const).some(
+    (name) => changes[name] !== undefined && changes[name] !== port[name],
+  );
+  if (port.server_id !== null && moved) {
+    throw conflict(
+      `Unable to complete operation on port ${port.id} for network ${port.network_id}. Port already has an attached device ${port.server_id}.`,
+      'PortInUse',
+    );
+  }
 }
 
 async function groupsFor(

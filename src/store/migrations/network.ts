@@ -68,10 +68,12 @@ async function createPorts(db: Kysely<unknown>): Promise<void> {
     .addColumn('binding_host', 'text', (c) => c.notNull())
     .addColumn('vnic_type', 'text', (c) => c.notNull())
     .addColumn('binding_profile', 'text', (c) => c.notNull())
+    .addColumn('server_id', 'text')
     .addColumn('delete_with_server', 'integer', (c) => c.notNull())
     .addUniqueConstraint('port_mac', ['network_id', 'mac_address'])
     .execute();
   await db.schema.createIndex('port_device').on('port').column('device_id').execute();
+  await db.schema.createIndex('port_server').on('port').column('server_id').execute();
   await db.schema.createIndex('port_project').on('port').column('project_id').execute();
   // a network has at most one DHCP port, however many requests find that it needs one
   await sql`create unique index port_dhcp on port (network_id) where device_owner = 'network:dhcp'`.execute(

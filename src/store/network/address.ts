@@ -60,6 +60,16 @@ export interface Holder {
   readonly objectKey: string;
 }
 
+/** Hosts that have an object, as far as they have told. */
+export async function hostsReporting(db: Reader, objectKey: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom('object_report')
+    .select('host_id')
+    .where('object_key', '=', objectKey)
+    .execute();
+  return rows.map((row) => row.host_id);
+}
+
 /** Takes addresses from a port but keeps them from others until each holder has reported its object's change. */
 export async function quarantineAddresses(
   tx: Tx,

@@ -16,7 +16,7 @@ export async function presences(
     .selectFrom('port as p')
     .innerJoin('port_binding as b', 'b.port_id', 'p.id')
     .select(['p.network_id', 'b.host_id'])
-    .where('p.device_owner', 'like', 'compute:%');
+    .where('p.server_id', 'is not', null);
   let routers = db
     .selectFrom('port as p')
     .innerJoin('router as r', 'r.id', 'p.device_id')

@@ -18,6 +18,17 @@ export async function portsOfDevice(db: Reader, deviceId: string): Promise<Port[
     .execute();
 }
 
+/** Ports plugged into a server, oldest first. */
+export async function portsOfServer(db: Reader, serverId: string): Promise<Port[]> {
+  return await db
+    .selectFrom('port')
+    .selectAll()
+    .where('server_id', '=', serverId)
+    .orderBy('created_at')
+    .orderBy('id')
+    .execute();
+}
+
 export async function dhcpPort(db: Reader, networkId: string): Promise<Port | null> {
   const row = await db
     .selectFrom('port')
@@ -103,7 +114,7 @@ export async function serverPortRows(db: Reader, serverIds: readonly string[]) {
     )
     .select([
       'p.id as port_id',
-      'p.device_id as server_id',
+      'p.server_id',
       'p.network_id',
       'n.name as network_name',
       'n.mtu',
@@ -122,11 +133,11 @@ export async function serverPortRows(db: Reader, serverIds: readonly string[]) {
       's.host_routes',
       'f.floating_ip_address',
     ])
-    .where('p.device_id', 'in', [...serverIds])
-    .where('p.device_owner', 'like', 'compute:%')
+    .where('p.server_id', 'in', [...serverIds])
     .orderBy('p.created_at')
     .orderBy('p.id')
     .orderBy('a.position')
+    .$narrowType<{ server_id: string }>()
     .execute();
 }
 
@@ -137,11 +148,11 @@ export async function serverGroupRows(db: Reader, serverIds: readonly string[]) 
     .selectFrom('port as p')
     .innerJoin('port_security_group as pg', 'pg.port_id', 'p.id')
     .innerJoin('security_group as g', 'g.id', 'pg.security_group_id')
-    .select(['p.device_id as server_id', 'p.id as port_id', 'g.id', 'g.name'])
+    .select(['p.server_id', 'p.id as port_id', 'g.id', 'g.name'])
     .distinct()
-    .where('p.device_id', 'in', [...serverIds])
-    .where('p.device_owner', 'like', 'compute:%')
+    .where('p.server_id', 'in', [...serverIds])
     .orderBy('g.name')
+    .$narrowType<{ server_id: string }>()
     .execute();
 }
 

@@ -61,10 +61,7 @@ export async function unplacedRouters(db: Reader): Promise<string[]> {
 }
 
 /** Enabled hosts that offer a provider network (any host when null), those with fewest routers first. */
-export async function hostsForRouter(
-  db: Reader,
-  physicalNetwork: string | null,
-): Promise<string[]> {
+export async function hostsForRouter(db: Reader, physicalNetwork: string | null): Promise<string[]> {
   let query = db
     .selectFrom('host as h')
     .leftJoin('router as r', 'r.host_id', 'h.id')

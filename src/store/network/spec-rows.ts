@@ -11,7 +11,7 @@ export async function guestPorts(db: Reader, hostId: string): Promise<Port[]> {
     .innerJoin('port_binding as b', 'b.port_id', 'p.id')
     .selectAll('p')
     .where('b.host_id', '=', hostId)
-    .where('p.device_owner', 'like', 'compute:%')
+    .where('p.server_id', 'is not', null)
     .orderBy('p.id')
     .execute();
 }
@@ -49,7 +49,7 @@ export async function endpoints(db: Reader, networkIds: readonly string[]) {
     .innerJoin('host as h', 'h.id', 'b.host_id')
     .select(['p.network_id', 'p.mac_address', 'h.id as host_id', 'h.underlay_ip'])
     .where('b.status', '=', 'active')
-    .where('p.device_owner', 'like', 'compute:%')
+    .where('p.server_id', 'is not', null)
     .where('p.network_id', 'in', [...networkIds]);
   const routers = db
     .selectFrom('port as p')

@@ -61,6 +61,11 @@ export interface PortTable extends StandardColumns {
   vnic_type: string;
   /** JSON object. */
   binding_profile: string;
+  /**
+   * The server that the port is plugged into. Unlike device_id, which anybody may write into a port of his own, it is set by
+   * the compute service only: which guest a port belongs to, and whose metadata it may read, is decided by it.
+   */
+  server_id: string | null;
   /** 1: made for its server and deleted with it. */
   delete_with_server: number;
 }

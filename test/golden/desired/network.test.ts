@@ -62,6 +62,7 @@ function port(id: string, more: Partial<NetworkTables['port']> = {}): NetworkTab
     binding_host: 'host1',
     vnic_type: 'normal',
     binding_profile: '{}',
+    server_id: 'server',
     delete_with_server: 1,
     ...more,
   };

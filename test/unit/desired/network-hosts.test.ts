@@ -52,7 +52,7 @@ const OPERATIONS = {
       [pick(await rows(tx, 'security_group'), c).id],
     );
   },
-  deleteServer: async (_core, tx, { a }) => deleteServerPorts(tx, (await guestPort(tx, a)).device_id),
+  deleteServer: async (_core, tx, { a }) => deleteServerPorts(tx, (await guestPort(tx, a)).server_id!),
   rebind: async (_core, tx, { a, b }) => bindPort(tx, (await guestPort(tx, a)).id, HOSTS[b % HOSTS.length]!),
   unbind: async (_core, tx, { a }) => unbindPort(tx, (await guestPort(tx, a)).id),
   changePort: async (core, tx, { a, b, c }) => {
@@ -269,6 +269,6 @@ function pick<T>(list: readonly T[], n: number): T {
 }
 
 async function guestPort(tx: Tx, n: number) {
-  const ports = (await rows(tx, 'port')).filter((port) => port.device_owner.startsWith('compute:'));
+  const ports = (await rows(tx, 'port')).filter((port) => port.server_id !== null);
   return pick(ports, n);
 }
