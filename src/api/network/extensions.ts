@@ -175,6 +175,7 @@ export const EXTENSIONS: readonly Extension[] = [
     'Provides ability to set the subnet service_types field',
     '2016-03-15',
   ),
+  extension('tag', 'Tag support', 'Enables to set tag on networks.', '2016-01-01'),
 ];
 
 export const extensionOperations: readonly Operation[] = [
