@@ -5,13 +5,14 @@
 #   run    a host with guests, and building the tiny image
 #   test   what the test suite uses on top of that
 #   build  compiling better-sqlite3 where no prebuilt binary fits
+# `a|b`: either will do, and a is installed when there is neither.
 packages_for() {
   case $1 in
     run) printf '%s\n' \
       qemu-system-x86 qemu-utils libvirt-daemon-system libvirt-clients dnsmasq-base \
-      iproute2 iptables nftables ipset conntrack procps kmod util-linux iputils-ping arping openssh-client \
+      iproute2 iptables nftables ipset conntrack procps kmod util-linux iputils-ping 'arping|iputils-arping' openssh-client \
       genisoimage e2fsprogs extlinux cpio xz-utils zstd fdisk jq curl ca-certificates ;;
-    test) packages_for run && printf '%s\n' busybox python3 python3-openstackclient tempest postgresql debootstrap strace socat libxml2-utils ;;
+    test) packages_for run && printf '%s\n' 'busybox|busybox-static' python3 python3-openstackclient tempest postgresql debootstrap strace socat libxml2-utils ;;
     build) printf '%s\n' python3 make g++ ;;
     *) printf 'packages_for: unknown purpose %s\n' "$1" >&2 && return 2 ;;
   esac
@@ -19,9 +20,12 @@ packages_for() {
 
 # missing_packages PURPOSE: those that are not installed.
 missing_packages() {
-  local package
-  for package in $(packages_for "$1"); do
-    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || printf '%s\n' "$package"
+  local wanted package
+  for wanted in $(packages_for "$1"); do
+    for package in ${wanted//|/ }; do
+      [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" != installed ] || continue 2
+    done
+    printf '%s\n' "${wanted%%|*}"
   done
 }
 
