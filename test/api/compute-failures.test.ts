@@ -6,6 +6,7 @@ import type { ObjectReport } from '../../src/protocol/messages.js';
 import { nowText } from '../../src/store/store.js';
 import type { TestUser } from '../support/app.js';
 import { ComputeCloud } from '../support/compute-cloud.js';
+import { DIALECTS } from '../support/stores.js';
 
 const V = { 'openstack-api-version': 'compute 2.37' };
 const ERROR: Partial<ObjectReport> = {
@@ -19,14 +20,14 @@ const ERROR: Partial<ObjectReport> = {
   },
 };
 
-describe('when hosts fail', () => {
+describe.each(DIALECTS)('when hosts fail on %s', (dialect) => {
   let cloud: ComputeCloud;
   let user: TestUser;
   let admin: string;
   let hosts: string[];
 
   beforeEach(async () => {
-    cloud = await ComputeCloud.open();
+    cloud = await ComputeCloud.open({ dialect });
     user = await cloud.cloud.projectUser('demo');
     admin = await cloud.cloud.adminToken();
     hosts = [await cloud.hosts.add(cloud.cloud, 'host1'), await cloud.hosts.add(cloud.cloud, 'host2')];

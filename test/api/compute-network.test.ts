@@ -3,15 +3,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { insertRow } from '../../src/store/network/rows.js';
 import type { TestUser } from '../support/app.js';
 import { ComputeCloud } from '../support/compute-cloud.js';
+import { DIALECTS } from '../support/stores.js';
 
-describe('the old views of networking', () => {
+describe.each(DIALECTS)('the old views of networking on %s', (dialect) => {
   let cloud: ComputeCloud;
   let user: TestUser;
   let other: TestUser;
   let hostId: string;
 
   beforeAll(async () => {
-    cloud = await ComputeCloud.open();
+    cloud = await ComputeCloud.open({ dialect });
     user = await cloud.cloud.projectUser('demo');
     other = await cloud.cloud.projectUser('other');
     hostId = await cloud.hosts.add(cloud.cloud, 'host1');

@@ -1,18 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TestUser } from '../support/app.js';
 import { ComputeCloud } from '../support/compute-cloud.js';
+import { DIALECTS } from '../support/stores.js';
 
 const V = (version: string) => ({ 'openstack-api-version': `compute ${version}` });
 const P = (version: string) => ({ 'openstack-api-version': `placement ${version}` });
 
-describe('the compute API besides servers', () => {
+describe.each(DIALECTS)('the compute API besides servers on %s', (dialect) => {
   let cloud: ComputeCloud;
   let user: TestUser;
   let admin: string;
   let hostId: string;
 
   beforeAll(async () => {
-    cloud = await ComputeCloud.open();
+    cloud = await ComputeCloud.open({ dialect });
     user = await cloud.cloud.projectUser('demo');
     admin = await cloud.cloud.adminToken();
     hostId = await cloud.hosts.add(cloud.cloud, 'host1');

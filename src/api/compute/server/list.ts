@@ -11,7 +11,8 @@ import { ListCache } from './list-cache.js';
 import { viewerOf } from './load.js';
 import { serverLinks } from './view.js';
 
-const SORT_KEYS: Readonly<Record<string, string>> = {
+/** Keys that lists can be sorted by, and their columns. */
+export const SORT_KEYS: Readonly<Record<string, string>> = {
   created_at: 'created_at',
   updated_at: 'updated_at',
   launched_at: 'launched_at',
