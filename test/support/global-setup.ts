@@ -13,7 +13,8 @@ declare module 'vitest' {
   }
 }
 
-const LAB = 'maru-lab-test';
+/** Another name lets two test runs be on one machine at once. */
+const LAB = process.env.MARU_TEST_LAB ?? 'maru-lab-test';
 const QUICKSTART_MS = 1_200_000;
 
 /**
