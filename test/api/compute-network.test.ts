@@ -84,6 +84,34 @@ describe.each(DIALECTS)('the old views of networking on %s', (dialect) => {
     await cloud.gone(hostId, id);
   });
 
+  it('leave ports alone that only claim to be a server’s', async () => {
+    const network = await cloud.network(user.projectId);
+    const foreign = await cloud.network(other.projectId, 'foreign');
+    const { id } = (await cloud.create(user.token, { networks: [{ uuid: network }] })).json.server;
+    await cloud.applied(id);
+    const theirs = (await cloud.create(other.token, { networks: [{ uuid: foreign }] })).json.server.id;
+    const { store } = cloud.cloud.app;
+    // as if they had made a port of their own with somebody else's server in device_id
+    const [port] = await store.read.selectFrom('port').selectAll().where('server_id', '=', theirs).execute();
+    await store.tx((tx) =>
+      tx.updateTable('port').set({ device_id: id, server_id: null }).where('id', '=', port!.id).execute(),
+    );
+    const added = await nova('POST', `/servers/${id}/action`, { addSecurityGroup: { name: 'db' } });
+    expect(added.status).toBe(202);
+    const groups = await store.read
+      .selectFrom('port_security_group')
+      .selectAll()
+      .where('port_id', '=', port!.id)
+      .execute();
+    expect(groups).toHaveLength(1);
+    expect(Object.keys((await nova('GET', `/servers/${id}/ips`)).json.addresses)).toEqual(['private']);
+    expect((await nova('GET', `/servers/${id}/os-interface`)).json.interfaceAttachments).toHaveLength(1);
+    expect((await nova('GET', `/servers/${id}/os-interface/${port!.id}`)).status).toBe(404);
+    await nova('DELETE', `/servers/${id}`);
+    const left = await store.read.selectFrom('port').select('id').where('id', '=', port!.id).execute();
+    expect(left).toHaveLength(1);
+  });
+
   it('show networks, and floating IPs of a project only', async () => {
     const id = randomUUID();
     const common = { project_id: other.projectId, description: '' };

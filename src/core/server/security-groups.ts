@@ -1,4 +1,4 @@
-import { groupsOfPorts, portsOfDevice, setPortGroups } from '../../store/network/port.js';
+import { groupsOfPorts, portsOfServer, setPortGroups } from '../../store/network/port.js';
 import { recordChange } from '../../store/store.js';
 import type { App } from '../app.js';
 import { recordPortChange } from '../binding/bind.js';
@@ -31,7 +31,7 @@ async function change(
   await app.store.tx(async (tx) => {
     const server = await ownServer(tx, ctx, id);
     const [group] = await asNotFound(() => resolveGroups(tx, server.project_id, [nameOrId]));
-    const ports = (await portsOfDevice(tx, id)).filter((port) => port.port_security_enabled === 1);
+    const ports = (await portsOfServer(tx, id)).filter((port) => port.port_security_enabled === 1);
     if (ports.length === 0) throw badRequest(`Instance ${id} has no port that could have security groups`);
     const rows = await groupsOfPorts(
       tx,

@@ -38,7 +38,7 @@ async function portHosts(
 ): Promise<string[]> {
   const rows = await db
     .selectFrom('port')
-    .innerJoin('server', 'server.id', 'port.device_id')
+    .innerJoin('server', 'server.id', 'port.server_id')
     .select('server.host_id')
     .distinct()
     .where(column, '=', value)
@@ -51,7 +51,7 @@ async function subnetHosts(db: Reader, subnetId: string): Promise<string[]> {
   const rows = await db
     .selectFrom('ip_allocation')
     .innerJoin('port', 'port.id', 'ip_allocation.port_id')
-    .innerJoin('server', 'server.id', 'port.device_id')
+    .innerJoin('server', 'server.id', 'port.server_id')
     .select('server.host_id')
     .distinct()
     .where('ip_allocation.subnet_id', '=', subnetId)
@@ -64,7 +64,7 @@ async function groupHosts(db: Reader, groupId: string): Promise<string[]> {
   const rows = await db
     .selectFrom('port_security_group')
     .innerJoin('port', 'port.id', 'port_security_group.port_id')
-    .innerJoin('server', 'server.id', 'port.device_id')
+    .innerJoin('server', 'server.id', 'port.server_id')
     .select('server.host_id')
     .distinct()
     .where('port_security_group.security_group_id', '=', groupId)
@@ -87,7 +87,7 @@ async function floatingIpHosts(db: Reader, id: string): Promise<string[]> {
   const of = await db
     .selectFrom('floating_ip')
     .innerJoin('port', 'port.id', 'floating_ip.fixed_port_id')
-    .innerJoin('server', 'server.id', 'port.device_id')
+    .innerJoin('server', 'server.id', 'port.server_id')
     .select('server.host_id')
     .where('floating_ip.id', '=', id)
     .where('server.host_id', 'is not', null)

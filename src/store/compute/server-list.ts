@@ -47,15 +47,15 @@ export async function listServerRows(db: Reader, options: ServerListOptions): Pr
 export async function serverIps(
   db: Reader,
   serverIds: readonly string[],
-): Promise<{ server_id: string; ip_address: string }[]> {
-  const found: { server_id: string; ip_address: string }[] = [];
+): Promise<{ server_id: string | null; ip_address: string }[]> {
+  const found: { server_id: string | null; ip_address: string }[] = [];
   for (let at = 0; at < serverIds.length; at += 500) {
     found.push(
       ...(await db
         .selectFrom('port')
         .innerJoin('ip_allocation', 'ip_allocation.port_id', 'port.id')
-        .select(['port.device_id as server_id', 'ip_allocation.ip_address'])
-        .where('port.device_id', 'in', serverIds.slice(at, at + 500))
+        .select(['port.server_id as server_id', 'ip_allocation.ip_address'])
+        .where('port.server_id', 'in', serverIds.slice(at, at + 500))
         .execute()),
     );
   }

@@ -12,33 +12,33 @@ const SOURCES: readonly {
   /** Of updates, only those that change one of these columns. */
   readonly columns?: readonly string[];
 }[] = [
-  { table: 'port', events: ['insert', 'update', 'delete'], servers: 'select ROW.device_id' },
+  { table: 'port', events: ['insert', 'update', 'delete'], servers: 'select ROW.server_id' },
   {
     table: 'ip_allocation',
     events: ['insert', 'update', 'delete'],
-    servers: 'select device_id from port where id = ROW.port_id',
+    servers: 'select server_id from port where id = ROW.port_id',
   },
   {
     table: 'port_security_group',
     events: ['insert', 'delete'],
-    servers: 'select device_id from port where id = ROW.port_id',
+    servers: 'select server_id from port where id = ROW.port_id',
   },
   {
     table: 'floating_ip',
     events: ['insert', 'update', 'delete'],
-    servers: 'select device_id from port where id = ROW.fixed_port_id',
+    servers: 'select server_id from port where id = ROW.fixed_port_id',
   },
   {
     table: 'network',
     events: ['update'],
     columns: ['name'],
-    servers: 'select device_id from port where network_id = ROW.id',
+    servers: 'select server_id from port where network_id = ROW.id',
   },
   {
     table: 'security_group',
     events: ['update'],
     columns: ['name'],
-    servers: `select p.device_id from port p join port_security_group g on g.port_id = p.id
+    servers: `select p.server_id from port p join port_security_group g on g.port_id = p.id
       where g.security_group_id = ROW.id`,
   },
   {

@@ -127,7 +127,7 @@ export async function dissociateFloatingIp(
   await app.store.tx(async (tx) => {
     const floating = await byAddress(tx, ctx.projectId, address);
     const [port] = await findRows(tx, 'port', [floating.fixed_port_id ?? '']);
-    if (port?.device_id !== server.id) {
+    if (port?.server_id !== server.id) {
       throw conflict(`Floating IP ${address} is not associated with instance ${serverId}.`);
     }
     await updateFloatingIp(tx, app, ctx, floating, { port_id: null });
@@ -157,13 +157,13 @@ async function show(db: Reader, rows: readonly FloatingIp[]) {
     rows.flatMap((row) => row.fixed_port_id ?? []),
   );
   return rows.map((row) => {
-    const device = ports.find(({ id }) => id === row.fixed_port_id)?.device_id;
+    const server = ports.find(({ id }) => id === row.fixed_port_id)?.server_id;
     return {
       id: row.id,
       ip: row.floating_ip_address,
       pool: networks.find(({ id }) => id === row.floating_network_id)?.name ?? null,
       fixed_ip: row.fixed_ip_address,
-      instance_id: device ? device : null,
+      instance_id: server ?? null,
     };
   });
 }

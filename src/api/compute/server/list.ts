@@ -111,7 +111,7 @@ async function pick(
       rows.map(({ id }) => id),
     );
     const having = (test: (text: string) => boolean) =>
-      new Set(addresses.flatMap((a) => (test(a.ip_address) ? a.server_id : [])));
+      new Set(addresses.flatMap((a) => (a.server_id !== null && test(a.ip_address) ? a.server_id : [])));
     for (const test of [ip, ip6]) {
       if (!test) continue;
       const matching = having(test);
