@@ -42,10 +42,10 @@ export function applyList<Q extends AnySelect>(query: Q, options: ListOptions): 
           eb.and([
             ...keys
               .slice(0, i)
-              .map((k) => sql<SqlBool>`${comparable(k.column)} = ${plain(marker[k.column])}`),
+              .map((k) => sql<SqlBool>`${comparable(k.column)} = ${plain(k.column, marker[k.column])}`),
             key.direction === 'asc'
-              ? sql<SqlBool>`${comparable(key.column)} > ${plain(marker[key.column])}`
-              : sql<SqlBool>`${comparable(key.column)} < ${plain(marker[key.column])}`,
+              ? sql<SqlBool>`${comparable(key.column)} > ${plain(key.column, marker[key.column])}`
+              : sql<SqlBool>`${comparable(key.column)} < ${plain(key.column, marker[key.column])}`,
           ]),
         ),
       ),
@@ -56,14 +56,23 @@ export function applyList<Q extends AnySelect>(query: Q, options: ListOptions): 
   return q as Q;
 }
 
-/** Nulls sort and compare as the empty text; numbers in these columns are never null. */
+/** Nulls sort and compare as the empty text, in columns of numbers as −1, so that no row is lost between pages. */
 function comparable(column: string) {
+  if (NULLABLE_NUMERIC.has(column)) return sql`coalesce(${sql.ref(column)}, -1)`;
   return NUMERIC.has(column) ? sql.ref(column) : sql`coalesce(${sql.ref(column)}, '')`;
 }
 
-function plain(value: unknown): unknown {
-  return value === null || value === undefined ? '' : value;
+function plain(column: string, value: unknown): unknown {
+  if (value !== null && value !== undefined) return value;
+  return NULLABLE_NUMERIC.has(column) ? -1 : '';
 }
+
+/** Numeric columns that lists may be sorted by and that may hold null. */
+const NULLABLE_NUMERIC: ReadonlySet<string> = new Set([
+  'segmentation_id',
+  'port_range_min',
+  'port_range_max',
+]);
 
 /** Numeric columns that lists may be sorted by; extend with the table. */
 export const NUMERIC: ReadonlySet<string> = new Set([
@@ -79,4 +88,11 @@ export const NUMERIC: ReadonlySet<string> = new Set([
   'internal_id',
   'size_gb',
   'bootable',
+  'shared',
+  'external',
+  'is_default',
+  'port_security_enabled',
+  'ip_version',
+  'enable_dhcp',
+  'stateful',
 ]);

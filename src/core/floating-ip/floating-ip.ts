@@ -191,6 +191,7 @@ async function takeAddress(
     project_id: '',
     device_id: floatingId,
     device_owner: 'network:floatingip',
+    status: 'N/A',
     port_security_enabled: 0,
     fixed_ips: chosen,
   });

@@ -50,7 +50,8 @@ export interface PortTable extends StandardColumns {
   /** Server, router … that owns the port; empty when free. */
   device_id: string;
   device_owner: string;
-  status: 'ACTIVE' | 'DOWN' | 'BUILD' | 'ERROR';
+  /** `N/A`: the port only holds an address (floating IPs). */
+  status: 'ACTIVE' | 'DOWN' | 'BUILD' | 'ERROR' | 'N/A';
   port_security_enabled: number;
   /** JSON lists. */
   allowed_address_pairs: string;
