@@ -95,6 +95,34 @@ describe('ports', () => {
     /duplicate address pair/,
   );
 
+  it("nobody plugs a port into somebody else's router by writing its id", async () => {
+    const { api } = made;
+    const network = await api.network(api.other);
+    await api.subnet(api.other, network.id, '10.66.0.0/24');
+    const claim = { device_owner: 'network:router_interface', device_id: world.router.id };
+    const created = await api.call(api.other, 'POST', 'ports', {
+      port: { network_id: network.id, ...claim },
+    });
+    expect([created.status, created.json.NeutronError.type]).toEqual([403, 'PolicyNotAuthorized']);
+    const plain = await api.port(api.other, network.id);
+    expect((await api.call(api.other, 'PUT', `ports/${plain.id}`, { port: claim })).status).toBe(403);
+    const router = await api.make(api.other, 'routers', 'router', {});
+    const added = await api.call(api.other, 'PUT', `routers/${router.id}/add_router_interface`, {
+      port_id: plain.id,
+    });
+    expect(added.status).toBe(200);
+    const moved = await api.call(api.other, 'PUT', `ports/${plain.id}`, {
+      port: { device_id: world.router.id },
+    });
+    expect(moved.status).toBe(403);
+    const interfaces = await api.call(
+      api.admin,
+      'GET',
+      `ports?device_id=${world.router.id}&device_owner=network:router_interface`,
+    );
+    expect(interfaces.json.ports).toHaveLength(1);
+  });
+
   it("a router's interface is not deleted as a port", async () => {
     const list = await made.api.call(made.api.demo, 'GET', `ports?device_id=${world.router.id}`);
     const reply = await made.api.call(made.api.demo, 'DELETE', `ports/${list.json.ports[0].id}`);

@@ -18,7 +18,7 @@ import { claimNetworkQuota } from '../network/quota.js';
 import { ensureDefaultGroup } from '../security-group/default-group.js';
 import { insertPort } from './insert.js';
 import { dropAssociations, removePort } from './remove.js';
-import { checkPortRights, checkPortSecurity, disallowed } from './rules.js';
+import { checkPortRights, checkPortSecurity, checkServiceOwner, disallowed } from './rules.js';
 
 type Port = NetworkTables['port'];
 type Network = NetworkTables['network'];
@@ -49,6 +49,7 @@ export async function createPort(tx: Tx, app: App, ctx: Context, given: PortAttr
   const network = await findVisible(tx, ctx, 'network', given.network_id, networkNotFound);
   if (!owns(ctx, network) && !network.shared) throw disallowed('create_port:network', 'create_port');
   checkPortRights(ctx, network, { ...given }, 'create_port');
+  checkServiceOwner(null, given, 'create_port');
   await claimNetworkQuota(app, tx, given.project_id, 'port');
   const secure = given.port_security_enabled ?? network.port_security_enabled === 1;
   const pairs = given.allowed_address_pairs ?? [];
@@ -84,6 +85,7 @@ export async function updatePort(
 ): Promise<Port> {
   const network = (await findRow(tx, 'network', port.network_id))!;
   checkPortRights(ctx, network, { ...changes }, 'update_port');
+  checkServiceOwner(port, changes, 'update_port');
   checkServerKept(port, changes);
   const oldGroups = (await groupsOfPorts(tx, [port.id])).map((row) => row.security_group_id);
   const groups = changes.security_groups

@@ -27,6 +27,34 @@ export function checkPortRights(
     throw disallowed(`${action}:device_owner`, action);
 }
 
+/** Owners whose ports are made by the service itself: hosts connect routers and DHCP servers by them. */
+const SERVICE_OWNERS: ReadonlySet<string> = new Set([
+  'network:dhcp',
+  'network:floatingip',
+  'network:router_gateway',
+  'network:router_interface',
+]);
+
+/**
+ * Refuses to make a port one of a router's or of another service, or to hand such a port on: else anybody could plug his
+ * network into somebody else's router by writing its id into device_id.
+ */
+export function checkServiceOwner(
+  port: NetworkTables['port'] | null,
+  given: { readonly device_owner?: string; readonly device_id?: string },
+  action: 'create_port' | 'update_port',
+): void {
+  const owner = given.device_owner;
+  if (owner !== undefined && owner !== port?.device_owner && SERVICE_OWNERS.has(owner)) {
+    throw disallowed(`${action}:device_owner`, action);
+  }
+  if (!port || !SERVICE_OWNERS.has(port.device_owner)) return;
+  if (owner !== undefined && owner !== port.device_owner) throw disallowed(`${action}:device_owner`, action);
+  if (given.device_id !== undefined && given.device_id !== port.device_id) {
+    throw disallowed(`${action}:device_id`, action);
+  }
+}
+
 /** Groups and address pairs only make sense where port security filters. */
 export function checkPortSecurity(
   enabled: boolean,
