@@ -99,9 +99,21 @@ async function patch({ app, ctx, body, params, raw }: OpRequest): Promise<unknow
       `The request media type ${type ?? ''} is not supported by this server.`,
     );
   }
-  validateAs('patch', PATCH_IMAGE, body);
-  const changes = (body as { op: ImageChange['op']; path: string; value?: unknown }[]).map(toChange);
+  const patches = type?.includes('v2.0') ? asNewerPatch(body) : body;
+  validateAs('patch', PATCH_IMAGE, patches);
+  const changes = (patches as { op: ImageChange['op']; path: string; value?: unknown }[]).map(toChange);
   return imageView(await changeImage(app, ctx, params.image_id!, changes));
+}
+
+/** Version 2.0 names the operation by the key of the path: `{"replace": "/name", "value": …}`. */
+function asNewerPatch(body: unknown): unknown {
+  if (!Array.isArray(body)) return body;
+  return body.map((patch: Record<string, unknown> | null) => {
+    const op = ['add', 'remove', 'replace'].find((name) => typeof patch?.[name] === 'string');
+    if (!patch || !op) return patch;
+    const { [op]: path, ...rest } = patch;
+    return { op, path, ...rest };
+  });
 }
 
 function toChange({

@@ -174,7 +174,7 @@ async function update(request: OpRequest<{ volume: Record<string, unknown> }>): 
     ...(description === undefined ? {} : { description: description as string | null }),
     ...(volume.metadata ? { metadata: volume.metadata as Record<string, string> } : {}),
   });
-  return { volume: volumeView(changed, request) };
+  return { volume: volumeView(changed, request, true) };
 }
 
 function found({ app, ctx, params }: OpRequest) {
