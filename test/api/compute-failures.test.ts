@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { explainPlacement } from '../../src/core/scheduler/place.js';
 import { explainServer } from '../../src/core/server/explain.js';
 import { computeStatus } from '../../src/core/server/status.js';
 import { sweepServers } from '../../src/core/server/sweep.js';
@@ -124,6 +125,23 @@ describe.each(DIALECTS)('when hosts fail on %s', (dialect) => {
     await cloud.applied(id);
     expect(await show(id)).toMatchObject({ status: 'ACTIVE' });
     expect((await show(id)).fault).toBeUndefined();
+  });
+
+  it('what would happen can be asked without anything happening', async () => {
+    cloud.hosts.down.add(hosts[1]!);
+    const verdicts = await explainPlacement(cloud.cloud.app, {
+      resources: { VCPU: 1, MEMORY_MB: 512, DISK_GB: 1 },
+      availability_zone: null,
+      host: null,
+      physical_networks: ['extnet'],
+      avoid: {},
+      only: null,
+    });
+    expect(verdicts).toEqual([
+      { host: 'host1', host_id: hosts[0], ok: true, reasons: [], weight: 1 },
+      { host: 'host2', host_id: hosts[1], ok: false, reasons: ['it is down: no heartbeat'], weight: 0 },
+    ]);
+    expect(await cloud.cloud.app.store.read.selectFrom('allocation').selectAll().execute()).toEqual([]);
   });
 
   it('nothing stays in BUILD for ever', async () => {
