@@ -6,6 +6,8 @@ import { type BenchLab, removeServer, timedServer } from './bench-lab.js';
 import { atMost, type Result } from './results.js';
 
 const PROBE_SECONDS = 0.01;
+/** Probes after which an effect is given up: about half a minute. */
+const MOST_PROBES = 3000;
 
 /** How long after the request a floating IP answers, and a rule lets pings in. */
 export async function benchEffects(bench: BenchLab, runs: number): Promise<Result[]> {
@@ -89,8 +91,9 @@ async function untilAnswer(bench: BenchLab, address: string, act: () => Promise<
     '-n',
     '-i',
     String(PROBE_SECONDS),
-    '-w',
-    '30',
+    // not -w: with it ping ends at the first error that the network reports
+    '-c',
+    String(MOST_PROBES),
     address,
   ];
   const child = spawn('ip', args, { stdio: ['ignore', 'pipe', 'ignore'] });

@@ -180,6 +180,18 @@ describe('DHCP, floating IPs and IPv6', () => {
     expect(await connects(lab.outside, FIP1, 80)).toBe(true);
   });
 
+  it('does not answer for a floating IP itself while its translation is not there', async () => {
+    const untranslated = ['dev', `qg-${QG.slice(0, 11)}`];
+    const router = (...words: string[]) => lab.host.machine.exec('ip', ['-n', `qrouter-${ROUTER}`, ...words]);
+    await router('address', 'add', '203.0.113.53/32', ...untranslated);
+    try {
+      expect(await lab.outside.pings('203.0.113.53')).toBe(false);
+      expect(await lab.outside.pings('203.0.113.10')).toBe(true);
+    } finally {
+      await router('address', 'delete', '203.0.113.53/32', ...untranslated);
+    }
+  });
+
   it('announces a floating IP to those who knew it elsewhere', async () => {
     await lab.outside.exec('ip', [
       'neigh',

@@ -15,7 +15,7 @@ export function routerTables(router: RouterObject, owner: ObjectKey): DesiredTab
   return new Map([
     [tableKey(4, 'nat'), nat(router, owner, gateway)],
     [tableKey(4, 'filter'), filter(router, owner, gateway)],
-    [tableKey(6, 'filter'), ownServices(owner)],
+    [tableKey(6, 'filter'), ownServices(owner, [])],
   ]);
 }
 
@@ -92,7 +92,7 @@ function internalNetworks(router: RouterObject): string[] {
  * their guests' security groups alone decide.
  */
 function filter(router: RouterObject, owner: ObjectKey, gateway: string | null): DesiredTable {
-  const services = ownServices(owner);
+  const services = ownServices(owner, gateway === null ? [] : onlyItsOwn(router, gateway));
   const closed = gateway !== null && router.external?.enable_snat;
   const rules = closed
     ? [
@@ -107,9 +107,23 @@ function filter(router: RouterObject, owner: ObjectKey, gateway: string | null):
   };
 }
 
+/**
+ * From outside the router answers for its own address and no other: while a floating IP's address is there and its translation is
+ * not yet, or no longer, the router must not be taken for the guest.
+ */
+function onlyItsOwn(router: RouterObject, gateway: string): string[] {
+  const own = (router.external?.addresses ?? [])
+    .map((a) => a.split('/')[0]!)
+    .filter((a) => ipVersion(a) === 4);
+  return [
+    ...own.map((address) => `-d ${address}/32 -i ${gateway} -j RETURN`),
+    `-i ${gateway} -m addrtype --dst-type LOCAL -j DROP`,
+  ];
+}
+
 /** The metadata service answers tenants only. */
-function ownServices(owner: ObjectKey): DesiredTable {
-  const rules = [`! -i qr-+ -p tcp -m tcp --dport ${METADATA_PORT} -j DROP`];
+function ownServices(owner: ObjectKey, more: readonly string[]): DesiredTable {
+  const rules = [`! -i qr-+ -p tcp -m tcp --dport ${METADATA_PORT} -j DROP`, ...more];
   return {
     chains: new Map([['maru-INPUT', { owner, rules }]]),
     jumps: new Map([['INPUT', ['-j maru-INPUT']]]),
