@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort, machine } from '../support/machine.js';
 
 /** scripts/quickstart as a user runs it, in a lab of its own: the demo, again, and gone without a trace. */
-const LAB = 'maru-lab-demo';
+const LAB = `${process.env.MARU_TEST_LAB ?? 'maru-lab'}-demo`;
 const MINUTES = 60_000;
 
 let port: number;
