@@ -3,6 +3,12 @@ import { CommanderError } from 'commander';
 import { CliError } from './cli/error.js';
 import { createProgram } from './cli/program.js';
 
+// `maru … | head`: whoever reads has seen enough
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
+
 /** Entry point of `maru`. Exit codes: 0 done, 1 failed or unhealthy, 2 wrong usage. */
 try {
   await createProgram().parseAsync(process.argv);

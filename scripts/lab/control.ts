@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { fileURLToPath } from 'node:url';
-import { machine, waitFor } from './commands.js';
+import { GiveUp, machine, waitFor } from './commands.js';
 import { type LabNames, LOG_FILES, labFiles } from './names.js';
 import type { ProgramSpec, ProgramState } from './program.js';
 
@@ -16,7 +16,8 @@ export async function ensureSupervisor(lab: LabNames, apiPort: number): Promise<
   const pid = await machine.spawnDetached(process.execPath, [SCRIPT, lab.name, String(apiPort)], { logFile });
   await waitFor(`the lab's supervisor (pid ${pid}, log ${logFile})`, 20_000, async () => {
     if (await programStates(lab)) return true;
-    if (!machine.kill(pid, 0)) throw new Error(`it ended: ${(await machine.readTail(logFile, 600)).trim()}`);
+    if (!machine.kill(pid, 0))
+      throw new GiveUp(`the supervisor ended: ${(await machine.readTail(logFile, 600)).trim()}`);
     return false;
   });
 }

@@ -12,6 +12,7 @@ import {
 } from './demo.js';
 import { labDown } from './down.js';
 import { DEFAULT_LAB, type LabNames, labFiles, labNames } from './names.js';
+import { intended } from './settings.js';
 import { printStep } from './steps.js';
 import { labUp, locked } from './up.js';
 
@@ -33,11 +34,12 @@ async function main(): Promise<void> {
     return;
   }
   const started = performance.now();
-  const image = await printStep('tiny guest image', () => tinyImage(lab));
   const asked = {
     ...(values.hosts ? { hosts: Number(values.hosts) } : {}),
     ...(values['api-port'] ? { apiPort: Number(values['api-port']) } : {}),
   };
+  await intended(lab, asked);
+  const image = await printStep('tiny guest image', () => tinyImage(lab));
   const { admin } = await labUp(lab, asked, printStep);
   const publicNetwork = await printStep('external network "public" on br-ex', () =>
     ensurePublicNetwork(admin),

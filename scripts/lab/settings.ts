@@ -22,8 +22,7 @@ export async function readSettings(lab: LabNames): Promise<LabSettings | null> {
  */
 export async function settle(lab: LabNames, asked: Partial<LabSettings>): Promise<LabSettings> {
   const before = await readSettings(lab);
-  const settings = { ...DEFAULT_SETTINGS, ...before, ...defined(asked) };
-  checkSettings(settings);
+  const settings = await intended(lab, asked);
   if (before) {
     if (settings.hosts < before.hosts) throw different(lab, 'hosts', before.hosts, settings.hosts);
     if (settings.apiPort !== before.apiPort)
@@ -36,7 +35,14 @@ export async function settle(lab: LabNames, asked: Partial<LabSettings>): Promis
   return settings;
 }
 
-function checkSettings({ hosts, apiPort }: LabSettings): void {
+/** What was asked for, completed with what the lab was started with and with defaults. Throws when it makes no sense. */
+export async function intended(lab: LabNames, asked: Partial<LabSettings>): Promise<LabSettings> {
+  const settings = { ...DEFAULT_SETTINGS, ...(await readSettings(lab)), ...defined(asked) };
+  checkSettings(settings);
+  return settings;
+}
+
+function checkSettings({ hosts, apiPort }: Pick<LabSettings, 'hosts' | 'apiPort'>): void {
   if (!Number.isInteger(hosts) || hosts < 1 || hosts > MAX_HOSTS)
     throw new Error(`--hosts: a number from 1 to ${MAX_HOSTS}`);
   if (!Number.isInteger(apiPort) || apiPort < 1 || apiPort > 65_535)

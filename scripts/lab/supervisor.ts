@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import * as net from 'node:net';
 import { labFiles, labNames } from './names.js';
+import { checkPortFree } from './port.js';
 import { type ApiSocket, Program, type ProgramSpec, type ProgramState } from './program.js';
 
 /**
@@ -96,7 +97,7 @@ function states(programs: ReadonlyMap<string, Program>): ProgramState[] {
  * clients, and this process accepts nobody itself. Node's cluster module makes its sockets by the same function.
  */
 async function boundSocket(port: number): Promise<ApiSocket> {
-  await checkFree(port);
+  await checkPortFree(port);
   const create = (
     net as unknown as {
       _createServerHandle?: (address: string, port: number, family: number) => ApiSocket | number;
@@ -107,23 +108,6 @@ async function boundSocket(port: number): Promise<ApiSocket> {
   const handle = create('127.0.0.1', port, 4);
   if (typeof handle === 'number') throw new Error(`127.0.0.1:${port} cannot be bound (errno ${-handle})`);
   return handle;
-}
-
-/** Binding alone succeeds on a port that is in use: only listening tells. */
-function checkFree(port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer();
-    server.on('error', (error: NodeJS.ErrnoException) =>
-      reject(
-        error.code === 'EADDRINUSE'
-          ? new Error(
-              `127.0.0.1:${port} is in use by another program (see: ss -ltnp): choose another port with --api-port`,
-            )
-          : error,
-      ),
-    );
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve()));
-  });
 }
 
 /** Children of a process. */

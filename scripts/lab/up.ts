@@ -6,8 +6,9 @@ import { ensureSupervisor, programStates, runProgram } from './control.js';
 import { ensureHost, loadKernelModules, waitForLibvirt } from './host.js';
 import { hostNames, type LabNames, LOG_FILES, labFiles } from './names.js';
 import { ensureLabNetwork } from './network.js';
+import { checkPortFree } from './port.js';
 import { agentProgram, controllerProgram, hasJoined } from './programs.js';
-import { type LabSettings, settle } from './settings.js';
+import { intended, type LabSettings, settle } from './settings.js';
 
 /** Told what is being done, and when it is done. */
 export type Step = <T>(title: string, work: () => Promise<T>) => Promise<T>;
@@ -21,6 +22,9 @@ export async function labUp(
   if (process.getuid?.() !== 0)
     throw new Error('a lab is made of network namespaces: run this as root (sudo)');
   return await locked(lab, async () => {
+    // before anything is made or remembered: with another port the command can simply be repeated
+    const running = await programStates(lab);
+    if (!running) await checkPortFree((await intended(lab, asked)).apiPort);
     const settings = await settle(lab, asked);
     const hosts = hostNames(settings.hosts);
     const files = labFiles(lab);
