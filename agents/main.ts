@@ -84,10 +84,17 @@ const SIMULATED = {
   warnings: ['nothing on this host is real: it is simulated'],
 } as const;
 
+/** Simulated hosts are for tests of scale: a few of them hold thousands of servers. */
+const SIMULATED_SIZE = { cpus: 256, memoryMb: 1_048_576 };
+
 /** Loaded only for simulation: an agent of a real host does not carry the pretended one. */
 async function simulatedHost(config: AgentConfig): Promise<Host> {
   const { createFakeHost } = await import('./host/fake.js');
-  return createFakeHost({ hostname: config.name, physicalBridges: Object.values(config.physical_networks) });
+  return createFakeHost({
+    hostname: config.name,
+    physicalBridges: Object.values(config.physical_networks),
+    ...SIMULATED_SIZE,
+  });
 }
 
 async function identify(

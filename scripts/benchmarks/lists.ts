@@ -1,4 +1,4 @@
-import { waitFor } from '../lab/commands.js';
+import { GiveUp, waitFor } from '../lab/commands.js';
 import { create, type Named } from '../lab/resources.js';
 import type { BenchLab } from './bench-lab.js';
 import { requestsPerSecond } from './load.js';
@@ -70,7 +70,7 @@ async function serversUpTo(bench: BenchLab, count: number, flavor: Named, networ
     async () => {
       const all = await statuses(bench);
       const broken = all.find((status) => status === 'ERROR');
-      if (broken) throw new Error('a server is in ERROR');
+      if (broken) throw new GiveUp('a server is in ERROR: maru status says why');
       return all.length === count && all.every((status) => status === 'ACTIVE');
     },
     1000,
