@@ -59,10 +59,12 @@ export async function createServerPorts(
   const groupIds = await resolveGroups(tx, request.projectId, names);
   await claimNetworkQuota(app, tx, request.projectId, 'port', nics.filter((nic) => !nic.port).length);
   const ports: ServerPort[] = [];
-  for (const nic of nics) {
+  // of a server that has interfaces already, the new ones come last
+  const first = ((await portsOfServer(tx, request.serverId)).at(-1)?.device_index ?? -1) + 1;
+  for (const [i, nic] of nics.entries()) {
     const { port, network } = nic.port
-      ? await takePort(tx, ctx, app, request, nic.port)
-      : await makePort(tx, ctx, request, nic, groupIds);
+      ? await takePort(tx, ctx, app, request, nic.port, first + i)
+      : await makePort(tx, ctx, request, nic, groupIds, first + i);
     if (nic.tag) await addTags(tx, port.id, [nic.tag]);
     if (request.hostId) await bindPort(tx, port.id, request.hostId);
     const addresses = (await addressesOfPorts(tx, [port.id])).map((row) => row.ip_address);
@@ -83,7 +85,12 @@ export async function releaseServerPort(tx: Tx, port: Port): Promise<void> {
     return;
   }
   await unbindPort(tx, port.id);
-  await updateRow(tx, 'port', port.id, { device_id: '', device_owner: '', server_id: null });
+  await updateRow(tx, 'port', port.id, {
+    device_id: '',
+    device_owner: '',
+    server_id: null,
+    device_index: null,
+  });
 }
 
 /** The one network that a server is plugged into when its request names none; refuses in Nova's words when there are several. */
@@ -120,6 +127,7 @@ async function takePort(
   app: App,
   request: ServerPortsRequest,
   portId: string,
+  deviceIndex: number,
 ): Promise<{ port: Port; network: Network }> {
   // of two servers that want one port, the second has to see what the first did
   await app.store.lockFamily(tx, portId, 'port');
@@ -133,6 +141,7 @@ async function takePort(
     device_id: request.serverId,
     device_owner,
     server_id: request.serverId,
+    device_index: deviceIndex,
   });
   return { port: taken!, network: (await findRow(tx, 'network', port.network_id))! };
 }
@@ -143,6 +152,7 @@ async function makePort(
   request: ServerPortsRequest,
   nic: RequestedNic,
   groupIds: readonly string[],
+  deviceIndex: number,
 ): Promise<{ port: Port; network: Network }> {
   const network = nic.network ? await findRow(tx, 'network', nic.network) : null;
   if (!network || !maySee(ctx, request.projectId, network)) {
@@ -163,6 +173,7 @@ async function makePort(
     device_id: request.serverId,
     device_owner: `compute:${request.availabilityZone ?? 'nova'}`,
     server_id: request.serverId,
+    device_index: deviceIndex,
     delete_with_server: 1,
     fixed_ips: nic.fixed_ip ? [{ ip_address: nic.fixed_ip }] : undefined,
     security_group_ids: secure ? groupIds : [],

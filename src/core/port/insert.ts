@@ -77,6 +77,7 @@ function portRow(network: Network, input: NewPort, mac: string) {
     vnic_type: input.vnic_type ?? 'normal',
     binding_profile: input.binding_profile ?? '{}',
     server_id: input.server_id ?? null,
+    device_index: input.device_index ?? null,
     delete_with_server: input.delete_with_server ?? 0,
   };
 }

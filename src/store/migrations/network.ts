@@ -69,6 +69,7 @@ async function createPorts(db: Kysely<unknown>): Promise<void> {
     .addColumn('vnic_type', 'text', (c) => c.notNull())
     .addColumn('binding_profile', 'text', (c) => c.notNull())
     .addColumn('server_id', 'text')
+    .addColumn('device_index', 'integer')
     .addColumn('delete_with_server', 'integer', (c) => c.notNull())
     .addUniqueConstraint('port_mac', ['network_id', 'mac_address'])
     .execute();

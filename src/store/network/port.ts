@@ -18,12 +18,13 @@ export async function portsOfDevice(db: Reader, deviceId: string): Promise<Port[
     .execute();
 }
 
-/** Ports plugged into a server, oldest first. */
+/** Ports plugged into a server, in the order of its interfaces. */
 export async function portsOfServer(db: Reader, serverId: string): Promise<Port[]> {
   return await db
     .selectFrom('port')
     .selectAll()
     .where('server_id', '=', serverId)
+    .orderBy('device_index')
     .orderBy('created_at')
     .orderBy('id')
     .execute();
@@ -134,6 +135,7 @@ export async function serverPortRows(db: Reader, serverIds: readonly string[]) {
       'f.floating_ip_address',
     ])
     .where('p.server_id', 'in', [...serverIds])
+    .orderBy('p.device_index')
     .orderBy('p.created_at')
     .orderBy('p.id')
     .orderBy('a.position')

@@ -67,6 +67,8 @@ export interface PortTable extends StandardColumns {
    * the compute service only: which guest a port belongs to, and whose metadata it may read, is decided by it.
    */
   server_id: string | null;
+  /** Place among its server's interfaces, as the server's creator ordered them; null when it is in none. */
+  device_index: number | null;
   /** 1: made for its server and deleted with it. */
   delete_with_server: number;
 }

@@ -63,6 +63,7 @@ function port(id: string, more: Partial<NetworkTables['port']> = {}): NetworkTab
     vnic_type: 'normal',
     binding_profile: '{}',
     server_id: 'server',
+    device_index: 0,
     delete_with_server: 1,
     ...more,
   };
