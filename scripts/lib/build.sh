@@ -37,7 +37,7 @@ ensure_modules() {
     # most likely no prebuilt SQLite binary could be fetched, and there is no compiler
     ensure_packages build || return 1
     npm_ci "$log" || {
-      stop_with "npm ci failed: $(grep -m1 -i 'err' "$log"). Is the npm registry reachable? Log: $log"
+      stop_with "npm ci failed: $(grep -E '^npm (error|ERR!) .' "$log" | sed -E 's/^npm (error|ERR!) //' | head -n 3 | tr '\n' ' ')(log: $log; it needs the npm registry)"
       return 1
     }
   fi
