@@ -14,6 +14,8 @@ export function createProgram(): Command {
       'Runs and looks after a Maru cloud. Tenants use the openstack command; this is for its operators.',
     )
     .version('0.1.0')
+    // wrong usage ends in src/main.ts with its own exit code; subcommands inherit this
+    .exitOverride()
     .showHelpAfterError('(maru --help shows the commands)')
     .addHelpText(
       'after',
