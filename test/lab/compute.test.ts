@@ -7,17 +7,18 @@ import { objectKey } from '../../src/protocol/keys.js';
 import type { ObjectReport } from '../../src/protocol/messages.js';
 import type { ObjectKey, ServerObject, Spec } from '../../src/protocol/objects.js';
 import { computeAgent } from '../support/compute-agent.js';
-import { imageOf, serverObject, specOf, tombstone } from '../support/guests.js';
+import { imageOf, serverObject, specOf, tinyImageFile, tombstone } from '../support/guests.js';
 import { LabHost, textOf, until } from '../support/lab-host.js';
 
-const TINY = new URL('../../build/images/tiny.qcow2', import.meta.url).pathname;
+/** Building the image downloads the kernel's package. */
+const IMAGE_BUILD_MS = 900_000;
 
 let host: LabHost;
 let image: Awaited<ReturnType<typeof imageOf>>;
 beforeAll(async () => {
   host = await LabHost.start();
-  image = await imageOf(TINY, 'qcow2');
-});
+  image = await imageOf(tinyImageFile(), 'qcow2');
+}, IMAGE_BUILD_MS);
 afterAll(() => host?.stop());
 
 const agent = (bootId = 'boot-1', shutdownTimeoutMs = 2_000) =>

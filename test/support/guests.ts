@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
@@ -103,4 +104,15 @@ export function subnet(cidr: string, given: Partial<SubnetBody> = {}): SubnetBod
     ipv6_address_mode: null,
     ...given,
   };
+}
+
+const ROOT = new URL('../..', import.meta.url).pathname;
+
+/** The tiny image, built first where this checkout has none; takes a while then. */
+export function tinyImageFile(): string {
+  const file = `${ROOT}build/images/tiny.qcow2`;
+  execFileSync(`${ROOT}scripts/build-tiny-image`, ['--output', file], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  return file;
 }
