@@ -40,12 +40,16 @@ export function servedSubnets(dhcp: DhcpObject): SubnetBody[] {
 }
 
 function configuration(dhcp: DhcpObject, directory: string): string {
+  return `${configurationLines(dhcp, directory).map(singleLine).join('\n')}\n`;
+}
+
+function configurationLines(dhcp: DhcpObject, directory: string): string[] {
   const ranges = servedSubnets(dhcp).map((subnet) => {
     const { prefix } = parseCidr(subnet.cidr);
     const size = subnet.ip_version === 4 ? dottedMask(subnet.cidr) : prefix;
     return `dhcp-range=set:${subnetTag(subnet.id)},${networkAddress(subnet.cidr)},static,${size},${LEASE}s`;
   });
-  return `${[
+  return [
     `# DHCP and DNS of network ${dhcp.network_id}; written by the maru agent, changes are lost`,
     `interface=${dhcpDeviceName(dhcp.port_id)}`,
     'except-interface=lo',
@@ -65,7 +69,7 @@ function configuration(dhcp: DhcpObject, directory: string): string {
     'dhcp-lease-max=65536',
     'quiet-dhcp',
     'quiet-dhcp6',
-    ...(dhcp.dns_domain
+    ...(safeName(trimDot(dhcp.dns_domain))
       ? [`domain=${trimDot(dhcp.dns_domain)}`, `local=/${trimDot(dhcp.dns_domain)}/`, 'expand-hosts']
       : []),
     ...ranges,
@@ -74,7 +78,14 @@ function configuration(dhcp: DhcpObject, directory: string): string {
       .filter(({ extra_dhcp_opts }) => extra_dhcp_opts.length)
       .map(({ port_id, mac }) => `dhcp-mac=set:port-${port_id},${mac}`)
       .sort(),
-  ].join('\n')}\n`;
+  ];
+}
+
+/** dnsmasq runs as root and has options that run programs: no value may bring a line of its own. */
+function singleLine(line: string): string {
+  if (/[\r\n\0]/.test(line))
+    throw new Error(`a value in dnsmasq's configuration has a line break: ${JSON.stringify(line)}`);
+  return line;
 }
 
 /** One line per address: a port may have several, and each finds its subnet by the address. */

@@ -179,7 +179,8 @@ function one(value: string | string[] | undefined): string | undefined {
 }
 
 function integer(name: string, text: string): number {
-  if (!/^\d+$/.test(text)) throw badRequest(`Invalid value '${text}' for '${name}': it must be an integer.`);
+  if (!/^\d{1,15}$/.test(text))
+    throw badRequest(`Invalid value '${text}' for '${name}': it must be an integer.`);
   return Number(text);
 }
 

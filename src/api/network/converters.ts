@@ -40,6 +40,13 @@ export function textOrEmpty(max = 255): Converter {
   return (value, attribute) => (value === null ? '' : text(max)(value, attribute));
 }
 
+/** The name of a domain, or the empty text: it ends in configuration files of hosts, so nothing else may get through. */
+export function domainOrEmpty(value: unknown, attribute: string): string {
+  const name = textOrEmpty()(value, attribute) as string;
+  if (name === '' || /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?\.?$/i.test(name)) return name;
+  throw invalid(attribute, `'${show(value)}' is not a valid domain name.`);
+}
+
 export function uuid(value: unknown, attribute: string): string {
   if (typeof value !== 'string' || !UUID.test(value)) {
     throw invalid(attribute, `'${show(value)}' is not a valid UUID.`);

@@ -8,7 +8,7 @@ import { floatingIpNotFound } from '../../core/network/problems.js';
 import { findRows } from '../../store/network/rows.js';
 import { tagsOf } from '../../store/network/tag.js';
 import type { NetworkTables } from '../../store/tables/network.js';
-import { ip, orNull, textOrEmpty, uuid } from './converters.js';
+import { domainOrEmpty, ip, orNull, textOrEmpty, uuid } from './converters.js';
 import { ADMIN_RULE, type Json, type Resource, type ViewContext } from './resource.js';
 import { ids, STANDARD_ATTRIBUTES, STANDARD_FILTERS, standardView } from './standard.js';
 
@@ -29,7 +29,7 @@ export const floatingIps: Resource<'floating_ip'> = {
     port_id: { post: true, put: true, convert: orNull(uuid) },
     fixed_ip_address: { post: true, put: true, convert: orNull(ip) },
     dns_name: { post: true, convert: textOrEmpty(63), fallback: '' },
-    dns_domain: { post: true, convert: textOrEmpty(), fallback: '' },
+    dns_domain: { post: true, convert: domainOrEmpty, fallback: '' },
     router_id: {},
     status: {},
     port_details: {},

@@ -30,7 +30,10 @@ const PORT_FILTERS = new Set(['fixed_ips', 'security_groups', 'security_group_id
 export function parseListQuery(query: Query, filters: Filters, isPort: boolean): ParsedQuery {
   const wrong = Object.keys(query).filter(
     (key) =>
-      !(key in filters) && !PAGING.has(key) && !(key in TAG_FILTERS) && !(isPort && PORT_FILTERS.has(key)),
+      !Object.hasOwn(filters, key) &&
+      !PAGING.has(key) &&
+      !(key in TAG_FILTERS) &&
+      !(isPort && PORT_FILTERS.has(key)),
   );
   if (wrong.length) {
     const names = wrong.map((name) => `'${name}'`).join(', ');
@@ -114,7 +117,7 @@ function parseSort(query: Query, filters: Filters): ResourceQuery['sort'] {
     throw badRequest('The number of sort_keys and sort_dirs must be same', 'HTTPBadRequest');
   }
   return keys.flatMap((key, i) => {
-    const filter = filters[key];
+    const filter = Object.hasOwn(filters, key) ? filters[key] : undefined;
     if (!filter) throw badRequest(`['${key}'] is invalid attribute for sort keys`, 'HTTPBadRequest');
     const direction = directions[i] ?? 'asc';
     if (direction !== 'asc' && direction !== 'desc') {
@@ -127,6 +130,9 @@ function parseSort(query: Query, filters: Filters): ResourceQuery['sort'] {
   });
 }
 
+/** More than any table holds, and still an integer to both databases. */
+const MOST_ROWS = 2_147_483_647;
+
 function parseLimit(value: string | string[] | undefined): number | null {
   if (value === undefined) return null;
   const [text] = [value].flat();
@@ -134,5 +140,5 @@ function parseLimit(value: string | string[] | undefined): number | null {
     throw badRequest(`Limit must be an integer 0 or greater and not '${text}'`, 'HTTPBadRequest');
   }
   // 0 means: no limit
-  return Number(text) || null;
+  return Math.min(Number(text), MOST_ROWS) || null;
 }

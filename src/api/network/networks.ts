@@ -8,7 +8,7 @@ import { networkNotFound } from '../../core/network/problems.js';
 import { subnetsOfNetworks } from '../../store/network/network.js';
 import { tagsOf } from '../../store/network/tag.js';
 import type { NetworkTables } from '../../store/tables/network.js';
-import { orNull, text, textOrEmpty, toBoolean, toInteger } from './converters.js';
+import { domainOrEmpty, orNull, text, toBoolean, toInteger } from './converters.js';
 import { ADMIN_RULE, type Json, type Resource, type ViewContext } from './resource.js';
 import { ids, STANDARD_ATTRIBUTES, STANDARD_FILTERS, standardView } from './standard.js';
 
@@ -29,7 +29,7 @@ export const networks: Resource<'network'> = {
     is_default: { post: true, put: true, convert: toBoolean, fallback: false, ...adminOnly },
     mtu: { post: true, put: true, convert: toInteger, fallback: 0 },
     port_security_enabled: { post: true, put: true, convert: toBoolean, fallback: true },
-    dns_domain: { post: true, put: true, convert: textOrEmpty(), fallback: '' },
+    dns_domain: { post: true, put: true, convert: domainOrEmpty, fallback: '' },
     'provider:network_type': { ...provider, convert: orNull(text(32)) },
     'provider:physical_network': { ...provider, convert: orNull(text(64)) },
     'provider:segmentation_id': { ...provider, convert: orNull(toInteger) },

@@ -1,3 +1,4 @@
+import { badRequest } from '../../core/errors.js';
 import { portNotFound } from '../../core/network/problems.js';
 import { createPort, deletePort, type PortAttributes, updatePort } from '../../core/port/port.js';
 import { tryParseCidr } from '../../net/cidr.js';
@@ -85,6 +86,9 @@ function distinctIps(value: unknown, attribute: string): unknown {
   return list;
 }
 
+/** Neutron's max_allowed_address_pair: hosts compare every pair of a port with every other. */
+const MOST_ADDRESS_PAIRS = 10;
+
 function addressPairs(value: unknown, attribute: string): unknown {
   const block = (address: unknown, name: string) => {
     if (typeof address !== 'string' || !tryParseCidr(address)) {
@@ -95,6 +99,12 @@ function addressPairs(value: unknown, attribute: string): unknown {
   const list = listOf(
     object({ ip_address: { convert: block, required: true }, mac_address: { convert: mac } }),
   )(value, attribute) as { ip_address: string; mac_address?: string }[];
+  if (list.length > MOST_ADDRESS_PAIRS) {
+    throw badRequest(
+      `Exceeded maximum amount of address pairs: ${MOST_ADDRESS_PAIRS}.`,
+      'AllowedAddressPairExhausted',
+    );
+  }
   const keys = list.map((pair) => `${pair.mac_address ?? ''} ${pair.ip_address}`);
   if (new Set(keys).size < keys.length) {
     throw invalid(attribute, 'Request contains duplicate address pair.');

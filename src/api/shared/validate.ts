@@ -7,6 +7,8 @@ const ajv = new Ajv2020({ strict: false, allErrors: false, verbose: true, allowU
 ajvFormats.default(ajv);
 
 const compiled = new WeakMap<Schema, ValidateFunction>();
+/** ajv never forgets what it compiled: schemas that are put together per request must meet their first compilation again. */
+const compiledByText = new Map<string, ValidateFunction>();
 
 /**
  * Checks a value against a schema; throws a 400 whose message names the attribute, its value and what is wrong, in the
@@ -15,7 +17,9 @@ const compiled = new WeakMap<Schema, ValidateFunction>();
 export function validate(schema: Schema, value: unknown): void {
   let check = compiled.get(schema);
   if (!check) {
-    check = ajv.compile(schema);
+    const text = JSON.stringify(schema);
+    check = compiledByText.get(text) ?? ajv.compile(schema);
+    compiledByText.set(text, check);
     compiled.set(schema, check);
   }
   if (check(value)) return;

@@ -63,6 +63,7 @@ function filters(query: OpRequest['query']): Record<string, (string | number)[]>
   for (const [name, column] of Object.entries(FILTERS)) {
     const value = one(query[name]);
     if (value === undefined) continue;
+    if (column === 'size_gb' && !/^\d{1,9}$/.test(value)) throw badRequest(`Invalid filter size: ${value}`);
     found[column] = [column === 'size_gb' ? Number(value) : value];
   }
   const bootable = one(query.bootable);
@@ -88,7 +89,7 @@ function sorting(query: OpRequest['query']): VolumeListOptions['sort'] {
     ? combined.split(',').map((part) => part.split(':'))
     : [[one(query.sort_key) ?? 'created_at', one(query.sort_dir) ?? 'desc']];
   return pairs.map(([key = '', direction = 'desc']) => {
-    const column = SORT_KEYS[key];
+    const column = Object.hasOwn(SORT_KEYS, key) ? SORT_KEYS[key] : undefined;
     if (!column) throw badRequest(`Invalid input received: Invalid sort key: ${key}`);
     if (direction !== 'asc' && direction !== 'desc')
       throw badRequest('Invalid input received: Unknown sort direction, must be asc or desc.');

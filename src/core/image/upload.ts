@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { countImages, type FullImage, listImagesInStatus, moveImageStatus } from '../../store/image.js';
-import { nowText, recordChange } from '../../store/store.js';
+import { nowText, type Reader, recordChange } from '../../store/store.js';
 import type { App } from '../app.js';
 import type { Context } from '../context.js';
 import { badRequest, conflict, MaruError } from '../errors.js';
@@ -20,7 +20,7 @@ export async function uploadImage(app: App, ctx: Context, id: string, source: Re
   if (image.disk_format === null || image.container_format === null) {
     throw badRequest('Properties disk_format, container_format must be set prior to saving data.');
   }
-  const allowed = await bytesLeft(app, image.owner);
+  const allowed = await bytesLeft(app, app.store.read, image.owner);
   const began = await app.store.tx((tx) =>
     moveImageStatus(tx, id, ['queued'], 'saving', { updated_at: nowText() }),
   );
@@ -57,6 +57,11 @@ async function receive(app: App, image: FullImage, source: Readable, allowed: nu
     );
   }
   const activated = await app.store.tx(async (tx) => {
+    // other uploads may have ended since this one began: counted again where the bytes are claimed
+    await app.store.lockFamily(tx, image.owner, 'image');
+    if (stored.size > (await bytesLeft(app, tx, image.owner))) {
+      throw new MaruError('too-large', 'Image storage quota exceeded.');
+    }
     const moved = await moveImageStatus(tx, image.id, ['saving'], 'active', {
       size: stored.size,
       virtual_size: virtualSize,
@@ -72,11 +77,11 @@ async function receive(app: App, image: FullImage, source: Readable, allowed: nu
   if (!activated) throw imageNotFound(image.id);
 }
 
-async function bytesLeft(app: App, projectId: string): Promise<number> {
-  const limits = await effectiveLimits(app.store.read, projectId, 'image', IMAGE_QUOTA_DEFAULTS);
+async function bytesLeft(app: App, db: Reader, projectId: string): Promise<number> {
+  const limits = await effectiveLimits(db, projectId, 'image', IMAGE_QUOTA_DEFAULTS);
   const most = app.config.max_image_size_gb * GIB;
   if (limits.image_size_total < 0) return most;
-  const { bytes } = await countImages(app.store.read, projectId);
+  const { bytes } = await countImages(db, projectId);
   const left = limits.image_size_total * 1024 ** 2 - bytes;
   if (left <= 0)
     throw new MaruError(

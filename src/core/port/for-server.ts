@@ -13,6 +13,7 @@ import { claimNetworkQuota } from '../network/quota.js';
 import { resolveGroups } from '../security-group/resolve.js';
 import { insertPort } from './insert.js';
 import { removePort } from './remove.js';
+import { checkPortRights } from './rules.js';
 
 type Network = NetworkTables['network'];
 type Port = NetworkTables['port'];
@@ -161,6 +162,9 @@ async function makePort(
   if (network.external && !network.shared && network.project_id !== request.projectId && !ctx.isAdmin) {
     throw forbidden(`It is not allowed to create an interface on external network ${network.id}`);
   }
+  // an address of one's choice on somebody else's network could be its gateway's
+  if (nic.fixed_ip)
+    checkPortRights(ctx, network, { fixed_ips: [{ ip_address: nic.fixed_ip }] }, 'create_port');
   const subnets = await subnetsOfNetworks(tx, [network.id]);
   const secure = network.port_security_enabled === 1;
   if (secure && subnets.length === 0) {

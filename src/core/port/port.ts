@@ -10,7 +10,7 @@ import { giveBackAddresses } from '../address/give-back.js';
 import type { App } from '../app.js';
 import { bindPort, recordPortChange, unbindPort } from '../binding/bind.js';
 import type { Context } from '../context.js';
-import { conflict } from '../errors.js';
+import { badRequest, conflict } from '../errors.js';
 import { findVisible, owns } from '../network/access.js';
 import { flag } from '../network/network.js';
 import { groupNotFound, macInUse, networkNotFound } from '../network/problems.js';
@@ -64,7 +64,7 @@ export async function createPort(tx: Tx, app: App, ctx: Context, given: PortAttr
     ...(given.mac_address === undefined ? {} : { mac_address: given.mac_address }),
     vnic_type: given['binding:vnic_type'],
     binding_profile: JSON.stringify(given['binding:profile'] ?? {}),
-    extra_dhcp_opts: JSON.stringify(dhcpOptions(given.extra_dhcp_opts ?? [])),
+    extra_dhcp_opts: JSON.stringify(limited(dhcpOptions(given.extra_dhcp_opts ?? []))),
     fixed_ips: given.fixed_ips,
     security_group_ids: groups,
   });
@@ -258,5 +258,12 @@ function mergeOptions(port: Port, given: NonNullable<PortAttributes['extra_dhcp_
   const kept = (JSON.parse(port.extra_dhcp_opts) as DhcpOption[]).filter(
     (old) => !given.some((option) => same(option, old)),
   );
-  return [...kept, ...dhcpOptions(given)];
+  return limited([...kept, ...dhcpOptions(given)]);
+}
+
+const MOST_DHCP_OPTIONS = 64;
+
+function limited(options: DhcpOption[]): DhcpOption[] {
+  if (options.length <= MOST_DHCP_OPTIONS) return options;
+  throw badRequest(`A port has at most ${MOST_DHCP_OPTIONS} DHCP options.`, 'HTTPBadRequest');
 }

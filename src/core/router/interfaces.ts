@@ -11,7 +11,7 @@ import { giveBackAddresses } from '../address/give-back.js';
 import type { App } from '../app.js';
 import type { Context } from '../context.js';
 import { badRequest, conflict, notFound } from '../errors.js';
-import { findVisible } from '../network/access.js';
+import { findVisible, owns } from '../network/access.js';
 import { portNotFound, subnetNotFound } from '../network/problems.js';
 import { claimNetworkQuota } from '../network/quota.js';
 import { ensureDhcpPort } from '../port/dhcp-port.js';
@@ -119,6 +119,12 @@ export function checkNoOverlap(added: readonly Subnet[], existing: readonly Subn
 async function addBySubnet(tx: Tx, app: App, ctx: Context, router: Router, subnetId: string): Promise<Port> {
   const subnet = await findVisible(tx, ctx, 'subnet', subnetId, subnetNotFound);
   if (!subnet.gateway_ip) fail('Bad router request: Subnet for router interface must have a gateway IP.');
+  // the subnet of a shared network has a gateway already, or gets it from its owner
+  if (!owns(ctx, subnet)) {
+    fail(
+      `Bad router request: Cannot add interface to router because subnet ${subnet.id} is not owned by project making the request`,
+    );
+  }
   checkNoOverlap([subnet], await connectedSubnets(tx, router.id, [OWNER, 'network:router_gateway']));
   const network = (await findRow(tx, 'network', subnet.network_id))!;
   const subnets = await subnetsOfNetworks(tx, [network.id]);

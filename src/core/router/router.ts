@@ -104,7 +104,16 @@ export async function deleteRouter(tx: Tx, app: App, ctx: Context, router: Route
   await recordChange(tx, 'router', router.id, ctx.requestId);
 }
 
+/** Neutron's max_routes. */
+const MOST_ROUTES = 30;
+
 async function setRoutes(tx: Tx, router: Router, routes: readonly Route[]): Promise<void> {
+  if (routes.length > MOST_ROUTES) {
+    throw badRequest(
+      `Unable to complete operation for ${router.id}. The number of routes exceeds the maximum ${MOST_ROUTES}.`,
+      'RoutesExhausted',
+    );
+  }
   const owners = ['network:router_interface', 'network:router_gateway'];
   const subnets = await connectedSubnets(tx, router.id, owners);
   const ports = await portsOfDevice(tx, router.id);

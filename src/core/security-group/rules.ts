@@ -62,7 +62,7 @@ export function parseProtocol(value: unknown): string | null {
   const text = String(value).toLowerCase();
   if (text === 'any') return null;
   if (/^\d+$/.test(text) && Number(text) <= 255) return String(Number(text));
-  if (text in PROTOCOLS) return text;
+  if (Object.hasOwn(PROTOCOLS, text)) return text;
   const names = Object.keys(PROTOCOLS).map((name) => `'${name}'`);
   throw badRequest(
     `Security group rule protocol ${text} not supported. Only protocol values [None, ${names.join(', ')}] and integer representations [0 to 255] are supported.`,

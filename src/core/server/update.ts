@@ -63,10 +63,11 @@ export async function lockServer(app: App, ctx: Context, id: string, reason: str
   await app.store.tx(async (tx) => {
     const server = await ownServer(tx, ctx, id);
     await beginAction(tx, ctx, server, 'lock', true);
-    const locked_by = ctx.userId === server.user_id ? 'owner' : 'admin';
+    const locked_by = ctx.projectId === server.project_id ? 'owner' : 'admin';
     await saveServer(tx, server, {
       locked: 1,
-      locked_by: server.locked ? server.locked_by : locked_by,
+      // an administrator's lock holds over its project's
+      locked_by: server.locked_by === 'admin' ? 'admin' : locked_by,
       locked_reason: reason,
     });
   });
