@@ -37,6 +37,7 @@ export interface AgentOptions {
 
 const HEARTBEAT_RETRY_MS = 1_000;
 const USAGE_MS = 30_000;
+const NO_USAGE = { memory_used_mb: 0, disk_used_gb: 0, running_guests: 0 } as const;
 const RENEWAL_CHECK_MS = 3_600_000;
 
 /** One host's agent: takes specs, brings the host in line, reports. */
@@ -51,6 +52,7 @@ export class Agent {
   /** The controller has not had our facts, or asked for everything again. */
   #introduced = false;
   #usage: { readonly value: Heartbeat['usage']; readonly at: number } | null = null;
+  #readingUsage = false;
   #orphans: readonly Orphan[] = [];
   #syncing = false;
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -176,7 +178,7 @@ export class Agent {
         ...(introducing && this.#facts ? { facts: this.#facts } : {}),
         reports,
         orphans: this.#orphans,
-        usage: await this.#currentUsage(),
+        usage: this.#currentUsage(),
       });
       this.#reporter.acknowledge(reports);
       this.#introduced = !resync;
@@ -197,16 +199,25 @@ export class Agent {
     return [...reports.values()];
   }
 
-  async #currentUsage(): Promise<Heartbeat['usage']> {
-    const now = performance.now();
-    if (this.#usage && now - this.#usage.at < USAGE_MS) return this.#usage.value;
+  /** The last reading. A new one is made beside the heartbeats: nothing that hangs on the host may hold those up. */
+  #currentUsage(): Heartbeat['usage'] {
+    const due = !this.#usage || performance.now() - this.#usage.at >= USAGE_MS;
+    if (due && !this.#readingUsage) {
+      this.#readingUsage = true;
+      void this.#readUsage();
+    }
+    return this.#usage?.value ?? NO_USAGE;
+  }
+
+  async #readUsage(): Promise<void> {
     try {
-      this.#usage = { value: await this.#options.usage(), at: now };
+      this.#usage = { value: await this.#options.usage(), at: performance.now() };
     } catch (error) {
       this.#log.warn('usage cannot be read', { error });
-      this.#usage ??= { value: { memory_used_mb: 0, disk_used_gb: 0, running_guests: 0 }, at: now };
+      this.#usage = { value: this.#usage?.value ?? NO_USAGE, at: performance.now() };
+    } finally {
+      this.#readingUsage = false;
     }
-    return this.#usage.value;
   }
 
   async #renewIfDue(): Promise<void> {

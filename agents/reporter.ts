@@ -31,9 +31,12 @@ export class Reporter {
   }
 
   acknowledge(reports: readonly ObjectReport[]): void {
+    // whoever acknowledges has been reached, also by a heartbeat
+    this.#failing = false;
     // a report that was replaced meanwhile still has to go
     for (const report of reports)
       if (this.#pending.get(report.key) === report) this.#pending.delete(report.key);
+    if (this.#pending.size > 0) this.#schedule(COALESCE_MS);
   }
 
   close(): void {

@@ -82,14 +82,20 @@ export class RealHost implements Host {
 
   async writeFile(path: string, content: string | Uint8Array, mode: number): Promise<void> {
     const temporary = `${path}.${process.pid}.${++temporaryCounter}.tmp`;
-    const file = await fs.open(temporary, 'w', mode);
     try {
-      await file.writeFile(content);
-      await file.sync();
-    } finally {
-      await file.close();
+      const file = await fs.open(temporary, 'w', mode);
+      try {
+        await file.writeFile(content);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await fs.rename(temporary, path);
+    } catch (error) {
+      // on a full disk each attempt would leave another one
+      await fs.rm(temporary, { force: true }).catch(() => {});
+      throw error;
     }
-    await fs.rename(temporary, path);
     await syncDirectory(dirname(path));
   }
 

@@ -18,6 +18,7 @@ export interface DeliveryOptions {
 
 /** How long changes gather before hosts are looked at; the design allows 20 ms. */
 const COALESCE_MS = 5;
+const RETRY_MS = 1_000;
 const DELETE_DELAY_MS = 500;
 /** A look without a signal, for changes that another process recorded. */
 const SWEEP_MS = 10_000;
@@ -81,27 +82,30 @@ export class Delivery {
     }
   }
 
-  #schedule(): void {
+  #schedule(ms = COALESCE_MS): void {
     if (this.#closed || this.#timer) return;
     if (this.#draining) {
       this.#again = true;
       return;
     }
+    let next = COALESCE_MS;
     this.#timer = setTimeout(() => {
       this.#timer = null;
       this.#draining = this.#drain()
         .catch((error) => {
           this.#options.log.error('changes could not be read', { error });
           this.#again = true;
+          // a database that is away is not asked hundreds of times a second
+          next = RETRY_MS;
         })
         .finally(() => {
           this.#draining = null;
           if (this.#again) {
             this.#again = false;
-            this.#schedule();
+            this.#schedule(next);
           }
         });
-    }, COALESCE_MS);
+    }, ms);
   }
 
   async #drain(): Promise<void> {

@@ -216,4 +216,29 @@ describe.each(DIALECTS)('when hosts fail on %s', (dialect) => {
     await cloud.gone(stranger, id);
     expect((await show(id)).status).toBe('BUILD');
   });
+
+  it('takes a guest that ran and went off before anybody heard of it for built, and starts it when asked', async () => {
+    const id = await create();
+    await cloud.applied(id, 'shutdown');
+    expect(await cloud.row(id)).toMatchObject({ status: 'SHUTOFF', task_state: null, power: 'stopped' });
+    const start = () =>
+      cloud.cloud.request('POST', `/compute/v2.1/servers/${id}/action`, {
+        token: user.token,
+        body: { 'os-start': null },
+      });
+    expect((await start()).status).toBe(202);
+    // it goes off again unheard, and the deadline of the start passes
+    await cloud.applied(id, 'shutdown');
+    await cloud.cloud.app.store.tx((tx) =>
+      tx
+        .updateTable('server')
+        .set({ task_deadline: '2000-01-01T00:00:00.000Z' })
+        .where('id', '=', id)
+        .execute(),
+    );
+    await sweepServers(cloud.cloud.app);
+    expect(await cloud.row(id)).toMatchObject({ status: 'SHUTOFF', task_state: null, power: 'stopped' });
+    expect((await start()).status).toBe(202);
+    expect(await cloud.row(id)).toMatchObject({ power: 'running' });
+  });
 });

@@ -40,6 +40,24 @@ describe('Reporter', () => {
     reporter.close();
   });
 
+  it('sends at once again after a heartbeat took along what could not be sent', async () => {
+    let broken = true;
+    const sent: (string | null)[] = [];
+    const reporter = new Reporter(async (reports) => {
+      if (broken) throw new Error('no controller');
+      sent.push(...reports.map((r) => r.revision));
+    }, silent);
+    reporter.add(report('port/a', '1'));
+    await wait(60);
+    reporter.acknowledge(reporter.pending());
+    broken = false;
+    await wait(1300);
+    reporter.add(report('port/a', '2'));
+    await wait(200);
+    expect(sent).toEqual(['2']);
+    reporter.close();
+  });
+
   it('still sends what was replaced while an older report was on its way', async () => {
     const sent: (string | null)[] = [];
     const reporter: Reporter = new Reporter(async (reports) => {

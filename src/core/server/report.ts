@@ -50,12 +50,14 @@ async function applyReport(app: App, tx: Tx, server: ServerRow, report: ObjectRe
     return;
   }
   if (server.launched_at === null || server.failed) {
-    if (!isUp(report)) {
+    // a guest that was started and went off again before we heard of it has succeeded too
+    const ran = server.launched_at === null && report.state === 'applied' && !!report.observed?.launched_at;
+    if (!isUp(report) && !ran) {
       await saveServer(tx, server, { observed_power });
       return;
     }
     await endAction(tx, server, host);
-    await saveServer(tx, server, {
+    const launched = await saveServer(tx, server, {
       observed_power,
       launched_at: server.launched_at ?? report.observed?.launched_at ?? nowText(),
       failed: 0,
@@ -63,6 +65,7 @@ async function applyReport(app: App, tx: Tx, server: ServerRow, report: ObjectRe
       task_state: null,
       task_deadline: null,
     });
+    await settle(tx, launched, observed_power);
     return;
   }
   if (server.task_state !== null) {
@@ -78,7 +81,7 @@ async function applyReport(app: App, tx: Tx, server: ServerRow, report: ObjectRe
 }
 
 /** A guest found off although it should run was shut down from inside, or its QEMU died: it stays off until started. */
-async function settle(tx: Tx, server: ServerRow, observed_power: string | null): Promise<void> {
+export async function settle(tx: Tx, server: ServerRow, observed_power: string | null): Promise<void> {
   const off = observed_power === 'shutdown' || observed_power === 'crashed';
   const fell = off && server.power === 'running';
   await saveServer(tx, server, { observed_power, ...(fell ? { power: 'stopped' } : {}) });

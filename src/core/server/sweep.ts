@@ -5,7 +5,7 @@ import type { App } from '../app.js';
 import { forgetOnDownHosts } from './delete.js';
 import type { ServerFault } from './facts.js';
 import { endAction } from './history.js';
-import { onFailedBuild } from './report.js';
+import { onFailedBuild, settle } from './report.js';
 import { saveServer } from './save.js';
 
 /**
@@ -31,7 +31,11 @@ async function giveUp(app: App, tx: Tx, server: ServerRow): Promise<void> {
     return;
   }
   await endAction(tx, server, host, `Host ${host} ${state}.`);
-  await saveServer(tx, server, { task_state: null, task_deadline: null });
+  const idle = await saveServer(tx, server, { task_state: null, task_deadline: null });
+  // what is off and was not brought up stays off until it is asked for again: else the next start would change nothing
+  if (up && server.task_state !== 'powering-off' && server.launched_at !== null) {
+    await settle(tx, idle, server.observed_power);
+  }
 }
 
 /** What the host last said went wrong; without a word of it, that it took too long. */
