@@ -26,11 +26,16 @@ const REGIONS: readonly Region[] = [
   'namespaces',
 ];
 
+/** What ip says of a file under /run/netns that no namespace is mounted on. */
+const NO_NAMESPACE = /setting the network namespace .* failed: Invalid argument/;
+
 /**
  * What the host has, as last read or changed by us. Every successful change is noted here, so an apply reads nothing that
  * it knows; a region in which something failed is read again before the next apply.
  */
 export class ObservedHost {
+  /** Files under /run/netns that are no namespaces: what an interrupted `ip netns` left. They are removed before use. */
+  readonly broken = new Set<string>();
   links: LinksObserved = { links: new Map(), fdb: new Map() };
   sysctls = new Map<string, string>();
   portSecurity: ObservedTable = { version: null, rules: 0, elements: new Map() };
@@ -97,7 +102,14 @@ export class ObservedHost {
       ({ name }) => this.names.has(name) && !this.namespaces.has(name),
     );
     await eachLimited(unknown, 4, async (namespace) => {
-      this.namespaces.set(namespace.name, await observeNamespace(context, namespace));
+      try {
+        this.namespaces.set(namespace.name, await observeNamespace(context, namespace));
+      } catch (error) {
+        // any other error may pass, and must not be taken for an absent namespace: its devices would be removed
+        if (!NO_NAMESPACE.test(String(error))) throw error;
+        this.names.delete(namespace.name);
+        this.broken.add(namespace.name);
+      }
     });
     for (const name of desired.services.keys()) {
       if (!this.dnsmasq.has(name)) this.dnsmasq.set(name, await observeDnsmasq(context, name));

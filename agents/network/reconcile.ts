@@ -35,6 +35,10 @@ export async function reconcile(context: NetworkContext, change: Change, failure
   await eachLimited([...desired.namespaces.values()], 4, async (namespace) => {
     const known = observed.names.has(namespace.name) ? observed.namespaces.get(namespace.name) : undefined;
     await guard(failures, namespace.owner, async () => {
+      if (observed.broken.has(namespace.name)) {
+        await context.host.run('ip', ['netns', 'del', namespace.name]);
+        observed.broken.delete(namespace.name);
+      }
       observed.namespaces.set(namespace.name, await prepareNamespace(context, namespace, known));
       observed.names.add(namespace.name);
     });

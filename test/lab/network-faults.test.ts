@@ -70,6 +70,17 @@ describe('faults', () => {
     await createNetworkPart(lab.context).apply({ spec: {}, changed: null });
   });
 
+  it('takes away what an interrupted `ip netns` left, and holds nothing else up by it', async () => {
+    const left = `/run/netns/qrouter-${ROUTER}`;
+    await lab.host.machine.exec('mkdir', ['-p', '/run/netns']);
+    await lab.host.machine.exec('touch', [left]);
+    const part = createNetworkPart(lab.context);
+    const reports = await part.apply({ spec: cloud().spec, changed: null });
+    expect(reports.filter((report) => report.state === 'error')).toEqual([]);
+    expect(await part.plan(cloud().spec)).toEqual([]);
+    expect(await lab.outside.pings('203.0.113.10')).toBe(true);
+  });
+
   /** An agent whose host fails every change after the nth, as if it had been killed there. */
   const mortal = (changes: number): Part => {
     let left = changes;
