@@ -39,12 +39,19 @@ export class BatchLane<K> {
 export class ObjectLane<K> {
   readonly #job: (key: K) => Promise<void>;
   readonly #limit: number;
+  readonly #prepare: (key: K) => Promise<void>;
   readonly #lanes = new Map<K, BatchLane<K>>();
   readonly #waiting: (() => void)[] = [];
   #running = 0;
 
-  constructor(limit: number, job: (key: K) => Promise<void>) {
+  /** `prepare` runs before each job, outside the limit: waiting for a download takes nobody's place. */
+  constructor(
+    limit: number,
+    job: (key: K) => Promise<void>,
+    prepare: (key: K) => Promise<void> = async () => {},
+  ) {
     this.#limit = limit;
+    this.#prepare = prepare;
     this.#job = job;
   }
 
@@ -66,6 +73,7 @@ export class ObjectLane<K> {
   }
 
   async #limited(key: K): Promise<void> {
+    await this.#prepare(key).catch(() => {});
     if (this.#running >= this.#limit) await new Promise<void>((go) => this.#waiting.push(go));
     else this.#running++;
     try {

@@ -27,6 +27,11 @@ export interface Orphan {
  */
 export interface Part {
   readonly name: string;
+  /**
+   * Fetches what `apply` will need and may have to wait long for, such as a base image; changes nothing else. Whoever waits here
+   * takes no place from others. Failures are left to `apply`, which meets them again and reports them.
+   */
+  prepare?(request: ReconcileRequest): Promise<void>;
   apply(request: ReconcileRequest): Promise<readonly ObjectReport[]>;
   plan(spec: Spec): Promise<readonly PlanStep[]>;
   /** Things of this part's kinds on the host that the spec does not name, and that are kept. */

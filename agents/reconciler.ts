@@ -51,7 +51,13 @@ export class Reconciler {
     const { network, metadata } = options.parts;
     this.#network = new BatchLane((keys) => this.#applyBatch(network, keys));
     this.#metadata = new BatchLane((keys) => this.#applyBatch(metadata, keys));
-    this.#objects = new ObjectLane(OBJECTS_AT_ONCE, (key) => this.#applyObject(key));
+    this.#objects = new ObjectLane(
+      OBJECTS_AT_ONCE,
+      (key) => this.#applyObject(key),
+      async (key) => {
+        await options.parts.storage.prepare?.({ spec: options.spec(), changed: new Set([key]) });
+      },
+    );
     for (const part of Object.values(options.parts) as Part[])
       part.watch?.((keys) => void this.changed(keys));
   }

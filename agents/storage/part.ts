@@ -1,7 +1,14 @@
 import { objectKey, parseKey } from '../../src/protocol/keys.js';
 import type { Logger } from '../../src/protocol/log.js';
 import type { ObjectError, ObjectReport, PlanStep } from '../../src/protocol/messages.js';
-import type { ObjectKey, ServerObject, Spec, SpecObject, VolumeObject } from '../../src/protocol/objects.js';
+import type {
+  ImageRef,
+  ObjectKey,
+  ServerObject,
+  Spec,
+  SpecObject,
+  VolumeObject,
+} from '../../src/protocol/objects.js';
 import type { Host } from '../host/host.js';
 import type { Orphan, Part } from '../part.js';
 import { ImageCache } from './image-cache.js';
@@ -76,6 +83,12 @@ export function createStoragePart(
   return {
     name: 'storage',
     images,
+
+    async prepare({ spec, changed }) {
+      const keys = changed ? [...changed] : (Object.keys(spec) as ObjectKey[]);
+      const wanted = keys.flatMap((key) => imagesOf(key, spec[key]));
+      await Promise.allSettled(wanted.map((image) => images.ensure(image)));
+    },
 
     async apply({ spec, changed }) {
       const keys = changed ? [...changed] : (Object.keys(spec) as ObjectKey[]);
@@ -158,4 +171,12 @@ export function createStoragePart(
       failed.delete(objectKey('server', serverId));
     },
   };
+}
+
+/** Base images that a server's disks or a volume are made from. */
+function imagesOf(key: ObjectKey, object: SpecObject | undefined): ImageRef[] {
+  if (!object || object.tombstone) return [];
+  const { kind } = parseKey(key);
+  if (kind === 'server') return (object.body as ServerObject).disks.flatMap(({ image }) => image ?? []);
+  return kind === 'volume' ? [(object.body as VolumeObject).image ?? []].flat() : [];
 }

@@ -82,4 +82,24 @@ describe('ObjectLane', () => {
     await Promise.all([first, second]);
     expect(runs).toBe(2);
   });
+
+  it('lets those who wait for what they need take nobody’s place', async () => {
+    const download = gate();
+    const ran: string[] = [];
+    const lane = new ObjectLane<string>(
+      1,
+      async (key) => void ran.push(key),
+      async (key) => {
+        if (key.startsWith('slow')) await download.opened;
+        if (key === 'broken') throw new Error('no image');
+      },
+    );
+    const slow = [lane.add('slow1'), lane.add('slow2')];
+    await lane.add('quick');
+    await lane.add('broken');
+    expect(ran).toEqual(['quick', 'broken']);
+    download.open();
+    await Promise.all(slow);
+    expect(ran).toHaveLength(4);
+  });
 });
