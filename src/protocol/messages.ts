@@ -1,4 +1,4 @@
-import type { ObjectKey, Spec, SpecObject } from './objects.js';
+import type { ObjectKey, Spec } from './objects.js';
 
 /** Raised on incompatible changes; both sides accept the version before as well. */
 export const PROTOCOL_VERSION = 1;
@@ -163,5 +163,3 @@ export interface Plan {
   readonly host: string;
   readonly steps: readonly PlanStep[];
 }
-
-export type ChangedObject = SpecObject;

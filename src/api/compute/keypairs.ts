@@ -4,7 +4,9 @@ import { createKeypair, deleteKeypair, getKeypair } from '../../core/keypair/key
 import { findKeypair, type KeypairRow, listKeypairs } from '../../store/compute/keypair.js';
 import { atLeast } from '../shared/microversion.js';
 import { type Operation, OpReply, type OpRequest, type Schema } from '../shared/operation.js';
-import { first, MAX_LIMIT, nextLinks, readPage } from './paging.js';
+import { lastValue } from '../shared/query.js';
+import { inWholeMicroseconds } from '../shared/times.js';
+import { MAX_LIMIT, nextLinks, readPage } from './paging.js';
 import { OWN_USER, policy } from './policy.js';
 import { envelope, object } from './schemas.js';
 
@@ -64,7 +66,7 @@ export const keypairOperations: readonly Operation[] = [
           ...show(request, row),
           user_id: row.user_id,
           id: row.internal_id,
-          created_at: `${row.created_at.slice(0, 19)}.000000`,
+          created_at: inWholeMicroseconds(row.created_at),
           deleted: false,
           deleted_at: null,
           updated_at: null,
@@ -136,7 +138,7 @@ function show(request: OpRequest, row: KeypairRow): Record<string, unknown> {
 
 /** Whose key pairs are meant: administrators may name another user from 2.10 on. */
 function userOf({ ctx, version, query }: OpRequest): string {
-  return (atLeast(version, '2.10') ? first(query.user_id) : undefined) ?? ctx.userId;
+  return (atLeast(version, '2.10') ? lastValue(query.user_id) : undefined) ?? ctx.userId;
 }
 
 function target(request: OpRequest) {

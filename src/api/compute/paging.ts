@@ -1,5 +1,6 @@
 import { badRequest } from '../../core/errors.js';
 import type { OpRequest } from '../shared/operation.js';
+import { lastValue } from '../shared/query.js';
 
 /** Most items that one reply holds, also when more are asked for. */
 export const MAX_LIMIT = 1000;
@@ -12,19 +13,14 @@ export interface Page {
 
 /** Reads `limit` and `marker`; 400 in Nova's words when limit is not a number. */
 export function readPage(query: OpRequest['query']): Page {
-  const text = first(query.limit);
+  const text = lastValue(query.limit);
   if (text !== undefined && !/^[0-9]*$/.test(text)) {
     throw badRequest(
       `Invalid input for query parameters limit. Value: ${text}. '${text}' does not match '^[0-9]*$'`,
     );
   }
   const asked = text === undefined || text === '' ? MAX_LIMIT : Number(text);
-  return { limit: Math.min(asked, MAX_LIMIT), marker: first(query.marker) ?? null };
-}
-
-/** The query's last value of a key that may be given several times. */
-export function first(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value.at(-1) : value;
+  return { limit: Math.min(asked, MAX_LIMIT), marker: lastValue(query.marker) ?? null };
 }
 
 /** `[{rel: next, href}]` for the page after this one, with the rest of the query as it was; undefined on the last page. */

@@ -7,7 +7,8 @@ import {
 import { groupMembers, listGroups, type ServerGroupRow } from '../../store/compute/group.js';
 import { atLeast } from '../shared/microversion.js';
 import type { Operation, OpRequest, Schema } from '../shared/operation.js';
-import { first, MAX_LIMIT } from './paging.js';
+import { lastValue } from '../shared/query.js';
+import { MAX_LIMIT } from './paging.js';
 import { MEMBER, policy, READER } from './policy.js';
 import { envelope, integer, NAME, object } from './schemas.js';
 
@@ -105,7 +106,7 @@ async function create(request: OpRequest<GroupBody>) {
 async function list(request: OpRequest) {
   const { app, ctx, query } = request;
   const number = (key: string, usual: number) => {
-    const text = first(query[key]);
+    const text = lastValue(query[key]);
     if (text === undefined) return usual;
     if (!/^\d+$/.test(text)) {
       throw badRequest(

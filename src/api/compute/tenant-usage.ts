@@ -2,7 +2,7 @@ import { badRequest } from '../../core/errors.js';
 import type { ServerFlavor } from '../../core/server/facts.js';
 import { serversInSpan, type UsedServer } from '../../store/compute/usage.js';
 import type { Operation, OpRequest } from '../shared/operation.js';
-import { first } from './paging.js';
+import { lastValue } from '../shared/query.js';
 import { ADMIN, policy, READER } from './policy.js';
 
 const HOUR_MS = 3600 * 1000;
@@ -17,7 +17,7 @@ export const usageOperations: readonly Operation[] = [
     summary: 'Show the usage of all projects',
     status: 200,
     handler: async (request) => ({
-      tenant_usages: await usages(request, null, first(request.query.detailed) === '1'),
+      tenant_usages: await usages(request, null, lastValue(request.query.detailed) === '1'),
     }),
   },
   {
@@ -35,8 +35,8 @@ export const usageOperations: readonly Operation[] = [
 ];
 
 async function usages({ app, query }: OpRequest, projectId: string | null, detailed: boolean) {
-  const stop = readTime(first(query.end), new Date());
-  const start = readTime(first(query.start), new Date(stop.getTime() - FOUR_WEEKS_MS));
+  const stop = readTime(lastValue(query.end), new Date());
+  const start = readTime(lastValue(query.start), new Date(stop.getTime() - FOUR_WEEKS_MS));
   if (start > stop) throw badRequest('Invalid start time. The start time cannot occur after the end time.');
   const rows = await serversInSpan(app.store.read, projectId, start.toISOString(), stop.toISOString());
   return [...groupByProject(rows)].map(([tenant_id, servers]) => {

@@ -1,6 +1,7 @@
 import { badRequest } from '../../core/errors.js';
 import { findImage, type ImageListOptions, listImages } from '../../store/image.js';
 import type { OpRequest } from '../shared/operation.js';
+import { lastValue } from '../shared/query.js';
 import { CONTAINER_FORMATS, DISK_FORMATS } from './schemas.js';
 import { imageView } from './view.js';
 
@@ -48,29 +49,29 @@ const OPERATORS = { eq: '=', neq: '!=', gt: '>', gte: '>=', lt: '<', lte: '<=' }
 
 /** GET /v2/images: filters, sorting, keyset paging with `first` and `next`. */
 export async function listImagesPage({ app, ctx, query }: OpRequest): Promise<unknown> {
-  const limit = parseLimit(one(query.limit));
-  const marker = one(query.marker);
+  const limit = parseLimit(lastValue(query.limit));
+  const marker = lastValue(query.marker);
   const found = marker === undefined ? null : await findImage(app.store.read, marker);
   if (marker !== undefined && !found) throw badRequest(`No image found with ID ${marker}`);
   const options: ImageListOptions = {
     ...filters(query),
     scope: {
       projectId: ctx.isAdmin ? null : ctx.projectId,
-      visibility: checked('visibility', one(query.visibility), [
+      visibility: checked('visibility', lastValue(query.visibility), [
         'public',
         'private',
         'shared',
         'community',
         'all',
       ]),
-      memberStatus: checked('member_status', one(query.member_status), [
+      memberStatus: checked('member_status', lastValue(query.member_status), [
         'pending',
         'accepted',
         'rejected',
         'all',
       ]),
     },
-    hidden: flag(one(query.os_hidden)) ?? false,
+    hidden: flag(lastValue(query.os_hidden)) ?? false,
     sort: sorting(query),
     marker: found as Record<string, unknown> | null,
     limit: limit + 1,
@@ -96,22 +97,22 @@ function filters(
   const properties: Record<string, string> = {};
   for (const [name, value] of Object.entries(query)) {
     if (CONTROL.has(name)) continue;
-    const text = one(value)!;
+    const text = lastValue(value)!;
     if (!COLUMNS.has(name)) properties[name] = text;
     else if (name === 'min_ram' || name === 'min_disk') columns[name] = [integer(name, text)];
     else columns[name] = text.startsWith('in:') ? text.slice(3).split(',').map(unquote) : [text];
     checkFormat(name, columns[name]);
   }
-  const isProtected = flag(one(query.protected));
+  const isProtected = flag(lastValue(query.protected));
   if (isProtected !== undefined) columns.protected = [isProtected ? 1 : 0];
   return {
     filters: columns,
     properties,
     tags: query.tag === undefined ? [] : [query.tag].flat(),
-    sizeMin: query.size_min === undefined ? undefined : integer('size_min', one(query.size_min)!),
-    sizeMax: query.size_max === undefined ? undefined : integer('size_max', one(query.size_max)!),
+    sizeMin: query.size_min === undefined ? undefined : integer('size_min', lastValue(query.size_min)!),
+    sizeMax: query.size_max === undefined ? undefined : integer('size_max', lastValue(query.size_max)!),
     times: (['created_at', 'updated_at'] as const).flatMap((column) =>
-      query[column] === undefined ? [] : [timeFilter(column, one(query[column])!)],
+      query[column] === undefined ? [] : [timeFilter(column, lastValue(query[column])!)],
     ),
   };
 }
@@ -134,7 +135,7 @@ function timeFilter(
 }
 
 function sorting(query: OpRequest['query']): ImageListOptions['sort'] {
-  const combined = one(query.sort);
+  const combined = lastValue(query.sort);
   if (combined !== undefined && (query.sort_key !== undefined || query.sort_dir !== undefined)) {
     throw badRequest('Old and new sorting syntax cannot be combined');
   }
@@ -172,10 +173,6 @@ function pageQuery(query: OpRequest['query']): string {
     if (name !== 'marker') for (const v of [value].flat()) rest.append(name, v);
   }
   return rest.toString();
-}
-
-function one(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value.at(-1) : value;
 }
 
 function integer(name: string, text: string): number {

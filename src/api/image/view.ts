@@ -1,4 +1,5 @@
 import type { FullImage, ImageMemberRow } from '../../store/image.js';
+import { inSeconds } from '../shared/times.js';
 
 /** An image as Glance shows it: not enveloped, custom properties at the top level. */
 export function imageView(image: FullImage): Record<string, unknown> {
@@ -21,8 +22,8 @@ export function imageView(image: FullImage): Record<string, unknown> {
     os_hash_algo: image.sha512 ? 'sha512' : null,
     os_hash_value: image.sha512,
     id: image.id,
-    created_at: seconds(image.created_at),
-    updated_at: seconds(image.updated_at),
+    created_at: inSeconds(image.created_at),
+    updated_at: inSeconds(image.updated_at),
     tags: image.tags,
     self,
     file: `${self}/file`,
@@ -35,12 +36,8 @@ export function memberView(member: ImageMemberRow): Record<string, unknown> {
     member_id: member.member_id,
     image_id: member.image_id,
     status: member.status,
-    created_at: seconds(member.created_at),
-    updated_at: seconds(member.updated_at),
+    created_at: inSeconds(member.created_at),
+    updated_at: inSeconds(member.updated_at),
     schema: '/v2/schemas/member',
   };
-}
-
-function seconds(time: string): string {
-  return `${time.slice(0, 19)}Z`;
 }

@@ -1,3 +1,4 @@
+import { inSeconds } from '../shared/times.js';
 import type { Attributes } from './attributes.js';
 import { text, textOrEmpty } from './converters.js';
 import type { Filters } from './list-query.js';
@@ -39,8 +40,8 @@ export function standardView(row: StandardRow, tags: ReadonlyMap<string, string[
   return {
     description: row.description,
     tags: tags.get(row.id) ?? [],
-    created_at: seconds(row.created_at),
-    updated_at: seconds(row.updated_at),
+    created_at: inSeconds(row.created_at),
+    updated_at: inSeconds(row.updated_at),
     revision_number: row.revision_number,
     tenant_id: row.project_id,
     project_id: row.project_id,
@@ -60,9 +61,4 @@ export function groupBy<T>(rows: readonly T[], key: (row: T) => string): Map<str
     else groups.set(key(row), [row]);
   }
   return groups;
-}
-
-/** Times are shown in whole seconds: `2026-11-22T08:24:38Z`. */
-function seconds(time: string): string {
-  return `${time.slice(0, 19)}Z`;
 }

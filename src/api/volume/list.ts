@@ -1,6 +1,7 @@
 import { badRequest, notFound } from '../../core/errors.js';
 import { findVolume, listVolumes, type VolumeListOptions, type VolumeRow } from '../../store/volume.js';
 import type { OpRequest } from '../shared/operation.js';
+import { lastValue } from '../shared/query.js';
 
 const MAX_LIMIT = 1000;
 /** API filter → column. */
@@ -30,11 +31,11 @@ export async function listVolumesPage(
 ): Promise<unknown> {
   const { app, query } = request;
   const limit = nonNegative('limit', query.limit) ?? MAX_LIMIT;
-  const marker = one(query.marker);
+  const marker = lastValue(query.marker);
   const options: VolumeListOptions = {
     projectId: scopeOf(request),
     filters: filters(query),
-    metadata: metadataFilter(one(query.metadata)),
+    metadata: metadataFilter(lastValue(query.metadata)),
     sort: sorting(query),
     marker: marker === undefined ? null : await markerRow(request, marker),
     limit: Math.min(limit, MAX_LIMIT) + 1,
@@ -53,20 +54,20 @@ export async function listVolumesPage(
 }
 
 function scopeOf({ ctx, query }: OpRequest): string | null {
-  const all = /^(1|true|yes)$/i.test(one(query.all_tenants) ?? '');
+  const all = /^(1|true|yes)$/i.test(lastValue(query.all_tenants) ?? '');
   if (!ctx.isAdmin || !all) return ctx.projectId;
-  return one(query.project_id) ?? null;
+  return lastValue(query.project_id) ?? null;
 }
 
 function filters(query: OpRequest['query']): Record<string, (string | number)[]> {
   const found: Record<string, (string | number)[]> = {};
   for (const [name, column] of Object.entries(FILTERS)) {
-    const value = one(query[name]);
+    const value = lastValue(query[name]);
     if (value === undefined) continue;
     if (column === 'size_gb' && !/^\d{1,9}$/.test(value)) throw badRequest(`Invalid filter size: ${value}`);
     found[column] = [column === 'size_gb' ? Number(value) : value];
   }
-  const bootable = one(query.bootable);
+  const bootable = lastValue(query.bootable);
   if (bootable !== undefined) found.bootable = [/^(1|true)$/i.test(bootable) ? 1 : 0];
   return found;
 }
@@ -84,10 +85,10 @@ function metadataFilter(text: string | undefined): Record<string, string> | unde
 }
 
 function sorting(query: OpRequest['query']): VolumeListOptions['sort'] {
-  const combined = one(query.sort);
+  const combined = lastValue(query.sort);
   const pairs = combined
     ? combined.split(',').map((part) => part.split(':'))
-    : [[one(query.sort_key) ?? 'created_at', one(query.sort_dir) ?? 'desc']];
+    : [[lastValue(query.sort_key) ?? 'created_at', lastValue(query.sort_dir) ?? 'desc']];
   return pairs.map(([key = '', direction = 'desc']) => {
     const column = Object.hasOwn(SORT_KEYS, key) ? SORT_KEYS[key] : undefined;
     if (!column) throw badRequest(`Invalid input received: Invalid sort key: ${key}`);
@@ -105,12 +106,8 @@ async function markerRow({ app, ctx }: OpRequest, id: string): Promise<Record<st
 }
 
 function nonNegative(name: string, value: string | string[] | undefined): number | undefined {
-  const text = one(value);
+  const text = lastValue(value);
   if (text === undefined) return undefined;
   if (!/^\d+$/.test(text)) throw badRequest(`Invalid input received: ${name} param must be an integer >= 0`);
   return Number(text);
-}
-
-function one(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value.at(-1) : value;
 }

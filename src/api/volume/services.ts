@@ -3,6 +3,7 @@ import type { HostFacts } from '../../protocol/messages.js';
 import { listHosts } from '../../store/hosts.js';
 import { volumeUse } from '../../store/volume.js';
 import type { Operation } from '../shared/operation.js';
+import { inMicroseconds } from '../shared/times.js';
 
 const ADMIN = 'rule:context_is_admin';
 
@@ -29,7 +30,7 @@ export const serviceOperations: readonly Operation[] = [
         zone: DEFAULT_ZONE,
         status: host.enabled ? 'enabled' : 'disabled',
         state: app.hosts.isUp(host.id) ? 'up' : 'down',
-        updated_at: host.last_seen_at?.replace(/\.(\d{3})Z$/, '.$1000') ?? null,
+        updated_at: host.last_seen_at && inMicroseconds(host.last_seen_at),
         disabled_reason: host.disabled_reason,
         replication_status: 'disabled',
         active_backend_id: null,

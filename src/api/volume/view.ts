@@ -1,6 +1,7 @@
 import type { VolumeRow, VolumeTypeRow } from '../../store/volume.js';
 import { atLeast } from '../shared/microversion.js';
 import type { OpRequest } from '../shared/operation.js';
+import { inMicroseconds } from '../shared/times.js';
 
 /** A volume with its name and links only. */
 export function volumeSummary(volume: VolumeRow, request: OpRequest): Record<string, unknown> {
@@ -15,8 +16,8 @@ export function volumeView(volume: VolumeRow, request: OpRequest, created = fals
     status: volume.status,
     size: volume.size_gb,
     availability_zone: volume.availability_zone,
-    created_at: micros(volume.created_at),
-    updated_at: volume.updated_at && micros(volume.updated_at),
+    created_at: inMicroseconds(volume.created_at),
+    updated_at: volume.updated_at && inMicroseconds(volume.updated_at),
     name: volume.name,
     description: volume.description,
     volume_type: volume.volume_type,
@@ -76,8 +77,4 @@ function links(volume: VolumeRow, baseUrl: string): unknown[] {
     { rel: 'self', href: `${baseUrl}/v3/${path}` },
     { rel: 'bookmark', href: `${baseUrl}/${path}` },
   ];
-}
-
-function micros(time: string): string {
-  return time.replace(/\.(\d{3})Z$/, '.$1000');
 }

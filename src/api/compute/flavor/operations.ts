@@ -2,7 +2,8 @@ import { badRequest } from '../../../core/errors.js';
 import { createFlavor, deleteFlavor, describeFlavor, visibleFlavor } from '../../../core/flavor/flavor.js';
 import { findFlavor, listFlavors } from '../../../store/compute/flavor.js';
 import type { Operation, OpRequest, Schema } from '../../shared/operation.js';
-import { first, nextLinks, readPage, readSort } from '../paging.js';
+import { lastValue } from '../../shared/query.js';
+import { nextLinks, readPage, readSort } from '../paging.js';
 import { ADMIN, ANYBODY, policy } from '../policy.js';
 import { BOOLEAN, DESCRIPTION, envelope, integer, isTrue, NAME, object } from '../schemas.js';
 import { briefFlavor, showFlavor } from './view.js';
@@ -166,10 +167,10 @@ async function list(
   const marker = page.marker === null ? null : await findFlavor(db, page.marker);
   if (marker === undefined) throw badRequest(`marker [${page.marker}] not found`);
   const rows = await listFlavors(db, {
-    isPublic: ctx.isAdmin ? readIsPublic(first(query.is_public)) : true,
+    isPublic: ctx.isAdmin ? readIsPublic(lastValue(query.is_public)) : true,
     accessibleTo: ctx.projectId,
-    minDisk: readMinimum('min_disk', first(query.minDisk)),
-    minRam: readMinimum('min_ram', first(query.minRam)),
+    minDisk: readMinimum('min_disk', lastValue(query.minDisk)),
+    minRam: readMinimum('min_ram', lastValue(query.minRam)),
     sort: readSort(query, SORT_KEYS, [{ column: 'id', direction: 'asc' }]),
     marker: marker ?? null,
     limit: page.limit + 1,

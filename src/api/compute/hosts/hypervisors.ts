@@ -2,7 +2,8 @@ import { type HostSummary, summariseHosts } from '../../../core/compute-host/sum
 import { badRequest, MaruError, notFound } from '../../../core/errors.js';
 import { atLeast } from '../../shared/microversion.js';
 import type { Operation, OpRequest } from '../../shared/operation.js';
-import { first, nextLinks, readPage } from '../paging.js';
+import { lastValue } from '../../shared/query.js';
+import { nextLinks, readPage } from '../paging.js';
 import { ADMIN, policy } from '../policy.js';
 import { isTrue } from '../schemas.js';
 import { pattern } from '../server/pattern.js';
@@ -43,7 +44,7 @@ export const hypervisorOperations: readonly Operation[] = [
     handler: async (request) => {
       const host = await find(request);
       const servers =
-        atLeast(request.version, '2.53') && isTrue(first(request.query.with_servers) ?? 'false');
+        atLeast(request.version, '2.53') && isTrue(lastValue(request.query.with_servers) ?? 'false');
       return { hypervisor: { ...detail(request, host), ...(servers ? { servers: serversOf(host) } : {}) } };
     },
   },
@@ -94,10 +95,12 @@ async function list(
   const { app, query, version } = request;
   const paged = atLeast(version, '2.33');
   const page = paged ? readPage(query) : { limit: Number.POSITIVE_INFINITY, marker: null };
-  const named = atLeast(version, '2.53') ? pattern(first(query.hypervisor_hostname_pattern)) : null;
+  const named = atLeast(version, '2.53') ? pattern(lastValue(query.hypervisor_hostname_pattern)) : null;
   let hosts = (await summariseHosts(app)).filter(({ host }) => !named || named(host.name));
   if (named && hosts.length === 0) {
-    throw notFound(`No hypervisor matching '${first(query.hypervisor_hostname_pattern)}' could be found.`);
+    throw notFound(
+      `No hypervisor matching '${lastValue(query.hypervisor_hostname_pattern)}' could be found.`,
+    );
   }
   if (page.marker !== null) {
     const at = hosts.findIndex((host) => String(idOf(request, host)) === page.marker);
@@ -107,7 +110,7 @@ async function list(
   const shown = hosts.slice(0, page.limit);
   const last = shown.at(-1);
   const links = nextLinks(request, path, hosts.length > shown.length, last && String(idOf(request, last)));
-  const withServers = atLeast(version, '2.53') && isTrue(first(query.with_servers) ?? 'false');
+  const withServers = atLeast(version, '2.53') && isTrue(lastValue(query.with_servers) ?? 'false');
   return {
     hypervisors: shown.map((host) => ({
       ...view(request, host),

@@ -3,8 +3,8 @@ import { type HostSummary, summariseHosts } from '../../../core/compute-host/sum
 import { badRequest, notFound } from '../../../core/errors.js';
 import { atLeast } from '../../shared/microversion.js';
 import type { Operation, OpRequest, Schema } from '../../shared/operation.js';
+import { lastValue } from '../../shared/query.js';
 import { validate } from '../../shared/validate.js';
-import { first } from '../paging.js';
 import { ADMIN, policy } from '../policy.js';
 import { BOOLEAN, isTrue, object } from '../schemas.js';
 import { microseconds } from '../server/view.js';
@@ -35,7 +35,7 @@ export const serviceOperations: readonly Operation[] = [
 async function list(request: OpRequest) {
   const { app, query } = request;
   const wanted = (key: string, value: string) => {
-    const filter = first(query[key]);
+    const filter = lastValue(query[key]);
     return filter === undefined || filter === 'None' || filter === value;
   };
   const hosts = (await summariseHosts(app)).filter(

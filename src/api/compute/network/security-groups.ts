@@ -17,7 +17,7 @@ import { rulesOfGroups } from '../../../store/network/security-group.js';
 import type { Reader } from '../../../store/store.js';
 import type { NetworkTables } from '../../../store/tables/network.js';
 import type { Operation, OpRequest, Schema } from '../../shared/operation.js';
-import { first } from '../paging.js';
+import { lastValue } from '../../shared/query.js';
 import { MEMBER, policy, READER } from '../policy.js';
 import { envelope, object } from '../schemas.js';
 
@@ -107,7 +107,7 @@ interface GroupBody {
 }
 
 async function list({ app, ctx, query }: OpRequest) {
-  const everybody = ctx.isAdmin && first(query.all_tenants) !== undefined;
+  const everybody = ctx.isAdmin && lastValue(query.all_tenants) !== undefined;
   await app.store.tx((tx) => ensureDefaultGroup(tx, ctx.projectId));
   const rows = await listRows(app.store.read, 'security_group', {
     visibleTo: everybody ? null : ctx.projectId,

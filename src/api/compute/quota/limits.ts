@@ -3,7 +3,7 @@ import { effectiveLimits } from '../../../core/quota/quota.js';
 import { computeUsage } from '../../../core/server/usage.js';
 import { atLeast } from '../../shared/microversion.js';
 import type { Operation, OpRequest } from '../../shared/operation.js';
-import { first } from '../paging.js';
+import { lastValue } from '../../shared/query.js';
 import { ANYBODY, policy } from '../policy.js';
 
 export const limitOperations: readonly Operation[] = [
@@ -19,7 +19,7 @@ export const limitOperations: readonly Operation[] = [
 
 async function show({ app, ctx, version, query }: OpRequest) {
   const db = app.store.read;
-  const other = first(query.tenant_id);
+  const other = lastValue(query.tenant_id);
   if (other !== undefined && other !== ctx.projectId) {
     ctx.authorize('os_compute_api:limits:other_project', { project_id: other });
   }

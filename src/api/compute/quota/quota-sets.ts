@@ -5,7 +5,7 @@ import { computeUsage } from '../../../core/server/usage.js';
 import { deleteLimits, writeLimits } from '../../../store/quota.js';
 import { atLeast } from '../../shared/microversion.js';
 import type { Microversion, Operation, OpRequest, Schema } from '../../shared/operation.js';
-import { first } from '../paging.js';
+import { lastValue } from '../../shared/query.js';
 import { ADMIN, ANYBODY, policy, READER } from '../policy.js';
 import { BOOLEAN, envelope, isTrue, object } from '../schemas.js';
 
@@ -147,7 +147,7 @@ async function detail(request: OpRequest) {
 async function update(request: OpRequest<{ quota_set: Limits & { force?: unknown } }>) {
   const { app, params, query, body } = request;
   const id = params.project_id!;
-  if (first(query.user_id) !== undefined) throw badRequest('Limits of single users are not supported.');
+  if (lastValue(query.user_id) !== undefined) throw badRequest('Limits of single users are not supported.');
   const { force, ...limits } = body.quota_set;
   if (!isTrue(force ?? false)) {
     const used: Partial<Record<ComputeQuota, number>> = await computeUsage(app.store.read, id, null);

@@ -6,7 +6,7 @@ import type { ServerListOptions } from '../../../store/compute/server-list.js';
 import type { Reader } from '../../../store/store.js';
 import { atLeast } from '../../shared/microversion.js';
 import type { Microversion, OpRequest } from '../../shared/operation.js';
-import { first } from '../paging.js';
+import { lastValue } from '../../shared/query.js';
 import { pattern } from './pattern.js';
 
 type Query = OpRequest['query'];
@@ -56,7 +56,7 @@ export async function readFilters(
       filters[column] = values.map((value) => (value === 'None' ? null : value));
     }
   }
-  const project = first(query.project_id) ?? first(query.tenant_id);
+  const project = lastValue(query.project_id) ?? lastValue(query.tenant_id);
   if (allTenants && project !== undefined) filters.project_id = [project];
   const statuses = [query.status ?? []].flat().map((text) => text.toUpperCase());
   const states = statuses.flatMap((status) => STATES_OF_STATUS[status] ?? []);
@@ -67,28 +67,30 @@ export async function readFilters(
   if (query.locked !== undefined && atLeast(version, '2.73')) {
     filters.locked = [isSet(query.locked) ? 1 : 0];
   }
-  const host = first(query.host) ?? first(query.node) ?? first(query.hypervisor_hostname);
+  const host = lastValue(query.host) ?? lastValue(query.node) ?? lastValue(query.hypervisor_hostname);
   if (host !== undefined && ctx.isAdmin) {
     const found = [...(await hostNames(db))].find(([, name]) => name === host);
     filters.host_id = [found?.[0] ?? ''];
   }
   const tags = (name: string) => (atLeast(version, '2.26') ? list(query[name]) : []);
-  const changesSince = time('changes-since', first(query['changes-since']));
+  const changesSince = time('changes-since', lastValue(query['changes-since']));
   return {
     options: {
       projectId: allTenants ? null : ctx.projectId,
       filters,
       deleted: deletedFilter(ctx, query, statuses, changesSince),
       changesSince,
-      changesBefore: atLeast(version, '2.66') ? time('changes-before', first(query['changes-before'])) : null,
+      changesBefore: atLeast(version, '2.66')
+        ? time('changes-before', lastValue(query['changes-before']))
+        : null,
       tags: tags('tags'),
       tagsAny: tags('tags-any'),
       notTags: tags('not-tags'),
       notTagsAny: tags('not-tags-any'),
     },
-    name: pattern(first(query.name)),
-    ip: pattern(first(query.ip)),
-    ip6: ctx.isAdmin || atLeast(version, '2.5') ? pattern(first(query.ip6)) : null,
+    name: pattern(lastValue(query.name)),
+    ip: pattern(lastValue(query.ip)),
+    ip6: ctx.isAdmin || atLeast(version, '2.5') ? pattern(lastValue(query.ip6)) : null,
     nothing: statuses.length > 0 && states.length === 0,
   };
 }
@@ -105,7 +107,7 @@ function deletedFilter(
 }
 
 function isSet(value: string | string[] | undefined): boolean {
-  const text = first(value);
+  const text = lastValue(value);
   return text !== undefined && (text === '' || /^(1|t|true|on|y|yes)$/i.test(text));
 }
 

@@ -6,6 +6,7 @@ import { instanceName } from '../../../desired/server.js';
 import type { ServerRow } from '../../../store/compute/server.js';
 import { atLeast } from '../../shared/microversion.js';
 import type { Microversion } from '../../shared/operation.js';
+import { inSeconds, inWholeMicroseconds } from '../../shared/times.js';
 
 /** A server with all that is shown of it. */
 export interface ShownServer {
@@ -79,8 +80,8 @@ function basics(viewer: Viewer, server: ShownServer, extended: boolean): Record<
     hostId: server.hostName === null ? '' : hostIdOf(row.project_id, server.hostName),
     image: row.image_id === null ? '' : imageLink(viewer, row.image_id),
     flavor: flavorOf(viewer, row),
-    created: seconds(row.created_at),
-    updated: seconds(row.updated_at),
+    created: inSeconds(row.created_at),
+    updated: inSeconds(row.updated_at),
     addresses: addressesOf(server.ports, extended),
     accessIPv4: row.access_ip_v4 ?? '',
     accessIPv6: row.access_ip_v6 ?? '',
@@ -189,7 +190,7 @@ export function serverLinks(baseUrl: string, id: string) {
 /** Details of internal errors name hosts and commands: for operators only. */
 function faultOf(viewer: Viewer, fault: ServerFault): Record<string, unknown> {
   const { code, message, created, details } = fault;
-  return { code, created: seconds(created), message, ...(viewer.attributes ? { details } : {}) };
+  return { code, created: inSeconds(created), message, ...(viewer.attributes ? { details } : {}) };
 }
 
 /** The same for all servers of a project on one host, and telling nothing else about the host. */
@@ -199,10 +200,6 @@ export function hostIdOf(projectId: string, hostName: string): string {
     .digest('hex');
 }
 
-function seconds(time: string): string {
-  return `${time.slice(0, 19)}Z`;
-}
-
 export function microseconds(time: string | null): string | null {
-  return time === null ? null : `${time.slice(0, 19)}.000000`;
+  return time === null ? null : inWholeMicroseconds(time);
 }
