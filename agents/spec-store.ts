@@ -1,5 +1,10 @@
 import { specDigest } from '../src/protocol/keys.js';
-import type { SpecPush, SpecRefusal } from '../src/protocol/messages.js';
+import {
+  DEFAULT_SETTINGS,
+  type HostSettings,
+  type SpecPush,
+  type SpecRefusal,
+} from '../src/protocol/messages.js';
 import type { ObjectKey, Spec, SpecObject } from '../src/protocol/objects.js';
 import type { Host } from './host/host.js';
 
@@ -12,6 +17,7 @@ export interface HeldSpec {
   readonly sequence: number;
   readonly digest: string;
   readonly spec: Spec;
+  readonly settings: HostSettings;
 }
 
 export type PushOutcome =
@@ -26,7 +32,13 @@ export class SpecStore {
   readonly #files: StateFiles;
   readonly #path: string;
   readonly #maxRemovalShare: number;
-  #held: HeldSpec = { incarnation: null, sequence: 0, digest: specDigest({}), spec: {} };
+  #held: HeldSpec = {
+    incarnation: null,
+    sequence: 0,
+    digest: specDigest({}),
+    spec: {},
+    settings: DEFAULT_SETTINGS,
+  };
   #writing: Promise<unknown> = Promise.resolve();
 
   constructor(files: StateFiles, stateDir: string, maxRemovalShare: number) {
@@ -47,8 +59,8 @@ export class SpecStore {
     const text = await this.#files.readFileIfExists(this.#path);
     if (text === null) return null;
     try {
-      const { incarnation, sequence, spec } = JSON.parse(text) as HeldSpec;
-      this.#held = { incarnation, sequence, spec, digest: specDigest(spec) };
+      const { incarnation, sequence, spec, settings = DEFAULT_SETTINGS } = JSON.parse(text) as HeldSpec;
+      this.#held = { incarnation, sequence, spec, settings, digest: specDigest(spec, settings) };
       return null;
     } catch (error) {
       return `${this.#path}: ${(error as Error).message}`;
@@ -80,11 +92,13 @@ export class SpecStore {
       const message = this.#tooManyRemovals(held.spec, next);
       if (message) return refuse('removal', message);
     }
+    const settings = push.settings ?? DEFAULT_SETTINGS;
     const record: HeldSpec = {
       incarnation: push.incarnation,
       sequence: push.sequence,
-      digest: specDigest(next),
+      digest: specDigest(next, settings),
       spec: next,
+      settings,
     };
     await this.#files.writeFile(this.#path, JSON.stringify(record), 0o600);
     this.#held = record;

@@ -1,6 +1,8 @@
 import { hostname } from 'node:os';
 import { readSection } from './protocol/config-file.js';
 import type { LogLevel } from './protocol/log.js';
+import type { HostSettings } from './protocol/messages.js';
+import { OBJECT_KINDS } from './protocol/objects.js';
 
 /** The controller's configuration: section `controller` of /etc/maru/maru.yaml, completed with defaults. */
 export interface Config {
@@ -34,6 +36,11 @@ export interface Config {
   readonly host_down_after: number;
   /** Seconds after which a build that has not succeeded becomes an ERROR. */
   readonly build_timeout: number;
+  /**
+   * What agents do about objects that other hands have changed, per kind (network, dhcp, port, security-group, group-members,
+   * router, server, volume): `heal`, the default, or `report`.
+   */
+  readonly drift: HostSettings['drift'];
   readonly cpu_allocation_ratio: number;
   readonly ram_allocation_ratio: number;
   /** Memory (MB) on each host that guests never get. */
@@ -48,7 +55,7 @@ export interface Config {
 
 /** Reads and checks the controller section of a file. Throws with the file, the key and what is wrong with it. */
 export function loadConfig(file: string): Config {
-  return readSection<Config>(file, 'controller', (given) => {
+  const config = readSection<Config>(file, 'controller', (given) => {
     const state_dir = text(given.state_dir, '/var/lib/maru');
     const listen = text(given.listen, '127.0.0.1:5000');
     return {
@@ -68,6 +75,7 @@ export function loadConfig(file: string): Config {
       provider_mtu: 1500,
       host_down_after: 30,
       build_timeout: 300,
+      drift: {},
       cpu_allocation_ratio: 4,
       ram_allocation_ratio: 1,
       reserved_host_memory_mb: 512,
@@ -77,6 +85,21 @@ export function loadConfig(file: string): Config {
       max_virtual_size_gb: 2048,
     };
   });
+  checkDriftPolicy(file, config.drift);
+  return config;
+}
+
+function checkDriftPolicy(file: string, drift: Readonly<Record<string, unknown>>): void {
+  for (const [kind, policy] of Object.entries(drift)) {
+    if (!(OBJECT_KINDS as readonly string[]).includes(kind)) {
+      throw new Error(`${file}: unknown kind 'controller.drift.${kind}' (known: ${OBJECT_KINDS.join(', ')})`);
+    }
+    if (policy !== 'heal' && policy !== 'report') {
+      throw new Error(
+        `${file}: 'controller.drift.${kind}' must be heal or report, not ${JSON.stringify(policy)}`,
+      );
+    }
+  }
 }
 
 function text(value: unknown, fallback: string): string {

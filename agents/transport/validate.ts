@@ -5,7 +5,7 @@ const KEY = /^(network|dhcp|port|security-group|group-members|router|server|volu
 /** What is wrong with a push, or null: a damaged or newer controller must not be half understood. */
 export function checkSpecPush(value: unknown): string | null {
   if (!isObject(value)) return 'a push must be an object';
-  const { protocol, incarnation, sequence, base, changed, removed, request_ids } = value;
+  const { protocol, incarnation, sequence, base, changed, removed, settings, request_ids } = value;
   if (typeof protocol !== 'number' || protocol > PROTOCOL_VERSION + 1 || protocol < PROTOCOL_VERSION - 1) {
     return `protocol ${protocol} is not understood, this agent speaks ${PROTOCOL_VERSION}`;
   }
@@ -19,6 +19,11 @@ export function checkSpecPush(value: unknown): string | null {
   }
   if (!Array.isArray(request_ids) || !request_ids.every((id) => typeof id === 'string')) {
     return 'request_ids must be a list of texts';
+  }
+  if (settings !== undefined) {
+    if (!isObject(settings) || typeof settings.observe_only !== 'boolean' || !isObject(settings.drift)) {
+      return 'settings must have observe_only and drift';
+    }
   }
   for (const [key, object] of Object.entries(changed)) {
     if (!KEY.test(key)) return `'${key}' is not a key`;

@@ -120,6 +120,22 @@ export const heartbeatSchema = {
         properties: { kind: line, name: line, detail: text },
       },
     },
+    drift: {
+      type: 'array',
+      maxItems: 10_000,
+      items: {
+        type: 'object',
+        required: ['object', 'action', 'detail', 'first_seen', 'state', 'healed_at'],
+        properties: {
+          object: key,
+          action: line,
+          detail: text,
+          first_seen: { type: 'string', maxLength: 64 },
+          state: { enum: ['reported', 'healed'] },
+          healed_at: { type: ['string', 'null'], maxLength: 64 },
+        },
+      },
+    },
     usage: {
       type: 'object',
       required: ['memory_used_mb', 'disk_used_gb', 'running_guests'],

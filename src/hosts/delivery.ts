@@ -1,5 +1,6 @@
 import type { AnyHostKind, HostChange } from '../desired/kind.js';
 import type { Logger } from '../protocol/log.js';
+import type { HostSettings } from '../protocol/messages.js';
 import { type ChangeRow, deleteChanges, listChanges } from '../store/changes.js';
 import { listHosts } from '../store/hosts.js';
 import type { Reader, Store } from '../store/store.js';
@@ -13,6 +14,7 @@ export interface DeliveryOptions {
   readonly clients: AgentClients;
   readonly log: Logger;
   readonly incarnation: string;
+  readonly drift: HostSettings['drift'];
   readonly onContact: (hostId: string) => void;
 }
 

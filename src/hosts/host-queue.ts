@@ -1,7 +1,13 @@
 import type { AnyHostKind } from '../desired/kind.js';
-import { parseKey, specDigest } from '../protocol/keys.js';
+import { canonicalJson, parseKey, specDigest } from '../protocol/keys.js';
 import type { Logger } from '../protocol/log.js';
-import { PROTOCOL_VERSION, type SpecAck, type SpecPush, type SpecRefusal } from '../protocol/messages.js';
+import {
+  type HostSettings,
+  PROTOCOL_VERSION,
+  type SpecAck,
+  type SpecPush,
+  type SpecRefusal,
+} from '../protocol/messages.js';
 import type { ObjectKey, Spec, SpecObject } from '../protocol/objects.js';
 import { findHost, type HostRow, reserveSequences } from '../store/hosts.js';
 import type { Store } from '../store/store.js';
@@ -14,6 +20,8 @@ export interface QueueDependencies {
   readonly clients: AgentClients;
   readonly log: Logger;
   readonly incarnation: string;
+  /** The drift policy that hosts are given. */
+  readonly drift: HostSettings['drift'];
   /** The host answered. */
   readonly onContact: (hostId: string) => void;
 }
@@ -22,6 +30,7 @@ export interface QueueDependencies {
 interface Acknowledged {
   readonly digest: string;
   readonly revisions: ReadonlyMap<ObjectKey, string>;
+  readonly settings: HostSettings;
 }
 
 const SEQUENCE_BLOCK = 1000;
@@ -157,14 +166,15 @@ export class HostQueue {
     for (const [kind, error] of failed) this.#log.error('objects cannot be worked out', { kind, error });
     const [first] = failed.values();
     if (first && !this.#acknowledged) throw first;
-    const difference = this.#difference(spec, new Set(failed.keys()));
+    const settings = { observe_only: host.observe_only === 1, drift: this.#deps.drift };
+    const difference = this.#difference(spec, settings, new Set(failed.keys()));
     const taken = !difference || (await this.#push(host, difference, requestIds));
     if (taken) for (const id of requestIds) this.#requestIds.delete(id);
     if (first) throw first;
   }
 
   /** null: the host holds it already. */
-  #difference(spec: Spec, failed: ReadonlySet<string>): Difference | null {
+  #difference(spec: Spec, settings: HostSettings, failed: ReadonlySet<string>): Difference | null {
     const held = this.#acknowledged;
     const revisions = new Map<ObjectKey, string>();
     const changed: Record<ObjectKey, SpecObject> = {};
@@ -172,15 +182,16 @@ export class HostQueue {
       revisions.set(key, object.revision);
       if (held?.revisions.get(key) !== object.revision) changed[key] = object;
     }
-    if (!held) return { base: null, changed, removed: [], revisions };
+    if (!held) return { base: null, changed, removed: [], revisions, settings };
     const removed: ObjectKey[] = [];
     for (const [key, revision] of held.revisions) {
       if (revisions.has(key)) continue;
       if (failed.has(parseKey(key).kind)) revisions.set(key, revision);
       else removed.push(key);
     }
-    if (removed.length === 0 && Object.keys(changed).length === 0) return null;
-    return { base: held.digest, changed, removed, revisions };
+    const sameSettings = canonicalJson(settings) === canonicalJson(held.settings);
+    if (sameSettings && removed.length === 0 && Object.keys(changed).length === 0) return null;
+    return { base: held.digest, changed, removed, revisions, settings };
   }
 
   /** False: the host holds something else, another push follows at once. */
@@ -192,6 +203,7 @@ export class HostQueue {
       base: difference.base,
       changed: difference.changed,
       removed: difference.removed,
+      settings: difference.settings,
       request_ids: requestIds,
       ...(this.#confirmed ? { confirmed: true as const } : {}),
     };
@@ -219,9 +231,11 @@ export class HostQueue {
     this.#confirmed = false;
     const expected = specDigest(
       Object.fromEntries([...difference.revisions].map(([key, revision]) => [key, { revision }])),
+      difference.settings,
     );
     if (ack.digest === expected) {
-      this.#acknowledged = { digest: ack.digest, revisions: difference.revisions };
+      const { revisions, settings } = difference;
+      this.#acknowledged = { digest: ack.digest, revisions, settings };
     } else if (difference.base === null) {
       throw new Error(`the host acknowledged digest ${ack.digest}, expected ${expected}`);
     } else {
@@ -248,4 +262,5 @@ interface Difference {
   readonly removed: readonly ObjectKey[];
   /** What the host holds once it has taken it. */
   readonly revisions: ReadonlyMap<ObjectKey, string>;
+  readonly settings: HostSettings;
 }

@@ -21,7 +21,7 @@ import { Liveness } from './liveness.js';
 import { type GoneListener, type ReportListener, Reports } from './reports.js';
 
 export interface HostsOptions {
-  readonly config: Pick<Config, 'state_dir' | 'agent_listen' | 'agent_names' | 'host_down_after'>;
+  readonly config: Pick<Config, 'state_dir' | 'agent_listen' | 'agent_names' | 'host_down_after' | 'drift'>;
   readonly store: Store;
   readonly log: Logger;
   readonly kinds: readonly AnyHostKind[];
@@ -59,7 +59,16 @@ export class Hosts implements HostGateway {
     this.#clients = new AgentClients(credentials);
     this.#liveness = new Liveness(options.config.host_down_after * 1000);
     const onContact = (hostId: string) => this.#liveness.contact(hostId);
-    this.#delivery = new Delivery({ store, kinds, clients: this.#clients, log, incarnation, onContact });
+    const { drift } = options.config;
+    this.#delivery = new Delivery({
+      store,
+      kinds,
+      clients: this.#clients,
+      log,
+      incarnation,
+      drift,
+      onContact,
+    });
     this.#reports = new Reports(store, (hostId) => this.#delivery.of(hostId).mark());
     this.#heartbeats = new Heartbeats(store, this.#delivery, this.#reports, this.#liveness);
     this.#server = buildAgentListener(credentials, {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { DEFAULT_SETTINGS, type HostSettings } from './messages.js';
 import type { ObjectBodies, ObjectKey, ObjectKind, SpecObject } from './objects.js';
 
 /** The key of an object in a spec. */
@@ -20,9 +21,17 @@ export function specObject<K extends ObjectKind>(body: ObjectBodies[K], tombston
   return tombstone ? { revision, tombstone: true, body } : { revision, body };
 }
 
-/** One hash over all keys and revisions of a spec, to compare what both sides hold without sending it. */
-export function specDigest(spec: Readonly<Record<string, { readonly revision: string }>>): string {
+/**
+ * One hash over all keys and revisions of a spec, and the settings that came with it, to compare what both sides hold without
+ * sending it. Settings that are the defaults add nothing.
+ */
+export function specDigest(
+  spec: Readonly<Record<string, { readonly revision: string }>>,
+  settings: HostSettings = DEFAULT_SETTINGS,
+): string {
   const hash = createHash('sha256');
+  const text = canonicalJson(settings);
+  if (text !== canonicalJson(DEFAULT_SETTINGS)) hash.update(`${text}\n`);
   for (const key of Object.keys(spec).sort()) hash.update(`${key}=${spec[key]?.revision}\n`);
   return hash.digest('base64url').slice(0, 22);
 }

@@ -1,7 +1,20 @@
-import type { ObjectKey, Spec } from './objects.js';
+import type { ObjectKey, ObjectKind, Spec } from './objects.js';
 
 /** Raised on incompatible changes; both sides accept the version before as well. */
 export const PROTOCOL_VERSION = 1;
+
+/** What an agent does about an object that was changed by other hands: put it right, or only say so. */
+export type DriftPolicy = 'heal' | 'report';
+
+/** How a host is to treat its spec; kept on its disk together with it. */
+export interface HostSettings {
+  /** Change nothing on the host, only compare and report: after a restored backup, until an operator accepts it. */
+  readonly observe_only: boolean;
+  /** Per kind of object; what is not named is healed. */
+  readonly drift: Readonly<Partial<Record<ObjectKind, DriftPolicy>>>;
+}
+
+export const DEFAULT_SETTINGS: HostSettings = { observe_only: false, drift: {} };
 
 /**
  * POST /v1/spec, controller → agent. `base` is the digest of the spec the change was computed against: an agent that
@@ -16,6 +29,8 @@ export interface SpecPush {
   readonly base: string | null;
   readonly changed: Spec;
   readonly removed: readonly ObjectKey[];
+  /** Replace those that the agent has; absent (from a controller of the release before): the defaults. */
+  readonly settings?: HostSettings;
   /** Request ids that led to this push, for the log. */
   readonly request_ids: readonly string[];
   /** An operator agreed that this push destroys many guests. */
@@ -88,6 +103,18 @@ export interface HostFacts {
   readonly warnings: readonly string[];
 }
 
+/** An object that was found other than it had been brought about, though nobody asked for a change. */
+export interface DriftEvent {
+  readonly object: ObjectKey;
+  /** What apply does, or would do, about it; as in a plan. */
+  readonly action: string;
+  readonly detail: string;
+  /** ISO 8601. */
+  readonly first_seen: string;
+  readonly state: 'reported' | 'healed';
+  readonly healed_at: string | null;
+}
+
 /** POST /agent/v1/heartbeat, agent → controller. */
 export interface Heartbeat {
   readonly protocol: number;
@@ -102,6 +129,8 @@ export interface Heartbeat {
   readonly reports: readonly ObjectReport[];
   /** Things on the host that no object names; kept and listed, never removed by themselves. */
   readonly orphans: readonly { readonly kind: string; readonly name: string; readonly detail: string }[];
+  /** Drift that stands, and what was healed since the last acknowledged heartbeat. */
+  readonly drift?: readonly DriftEvent[];
   readonly usage: {
     readonly memory_used_mb: number;
     readonly disk_used_gb: number;

@@ -232,6 +232,17 @@ export interface ObjectBodies {
 
 export type ObjectKind = keyof ObjectBodies;
 
+export const OBJECT_KINDS: readonly ObjectKind[] = [
+  'network',
+  'dhcp',
+  'port',
+  'security-group',
+  'group-members',
+  'router',
+  'server',
+  'volume',
+];
+
 /** `kind/id`. */
 export type ObjectKey = `${ObjectKind}/${string}`;
 

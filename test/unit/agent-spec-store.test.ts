@@ -52,6 +52,19 @@ describe('SpecStore', () => {
     expect(store.held.digest).toBe(specDigest({ 'port/b': object(3) }));
   });
 
+  it('keeps the settings that came with a push, and counts them into the digest', async () => {
+    const spec = { 'port/a': object(1) };
+    const settings = { observe_only: true, drift: { server: 'report' } } as const;
+    await store.take(push({ changed: spec, settings }));
+    expect(store.held).toMatchObject({ settings, digest: specDigest(spec, settings) });
+    expect(store.held.digest).not.toBe(specDigest(spec));
+    const again = new SpecStore(new RealHost(), directory, 0.5);
+    await again.load();
+    expect(again.held).toEqual(store.held);
+    await again.take(push({ sequence: 2, base: again.held.digest }));
+    expect(again.held.digest).toBe(specDigest(spec));
+  });
+
   it('refuses what is older than what it holds, unless the incarnation is another', async () => {
     await store.take(push({ sequence: 5, changed: { 'port/a': object(1) } }));
     expect(await store.take(push({ sequence: 5 }))).toMatchObject({

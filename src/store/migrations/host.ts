@@ -8,6 +8,7 @@ export async function createHostTables(db: Kysely<unknown>): Promise<void> {
     .addColumn('name', 'text', (c) => c.notNull().unique())
     .addColumn('enabled', 'integer', (c) => c.notNull().defaultTo(1))
     .addColumn('disabled_reason', 'text')
+    .addColumn('observe_only', 'integer', (c) => c.notNull().defaultTo(0))
     .addColumn('agent_url', 'text', (c) => c.notNull())
     .addColumn('underlay_ip', 'text', (c) => c.notNull())
     .addColumn('boot_id', 'text')

@@ -1,3 +1,5 @@
+import type { Generated } from 'kysely';
+
 /** A machine that runs guests, from the moment it joined. */
 export interface HostTable {
   id: string;
@@ -5,6 +7,8 @@ export interface HostTable {
   /** 0: the scheduler leaves it out; what runs on it goes on. */
   enabled: number;
   disabled_reason: string | null;
+  /** 1: its agent only compares and reports, after a restored backup, until an operator accepts it; it gets no servers. */
+  observe_only: Generated<number>;
   agent_url: string;
   underlay_ip: string;
   boot_id: string | null;

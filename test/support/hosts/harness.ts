@@ -90,6 +90,7 @@ async function openHosts(
       agent_listen,
       agent_names: ['localhost', '127.0.0.1'],
       host_down_after: 30,
+      drift: {},
     },
     store,
     log: memoryLog(lines),
