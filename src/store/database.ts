@@ -4,6 +4,7 @@ import type { IdentityTables } from './tables/identity.js';
 import type { ImageTables } from './tables/image.js';
 import type { NetworkTables } from './tables/network.js';
 import type { SharedTables } from './tables/shared.js';
+import type { TaskTables } from './tables/tasks.js';
 import type { VolumeTables } from './tables/volume.js';
 
 /**
@@ -17,4 +18,5 @@ export interface Database
     NetworkTables,
     ImageTables,
     ComputeTables,
-    VolumeTables {}
+    VolumeTables,
+    TaskTables {}

@@ -5,6 +5,7 @@ import { createIdentityTables } from './migrations/identity.js';
 import { createImageTables } from './migrations/image.js';
 import { createNetworkTables } from './migrations/network.js';
 import { createSharedTables } from './migrations/shared.js';
+import { createTaskTables } from './migrations/tasks.js';
 import { createVolumeTables } from './migrations/volume.js';
 
 /** Every migration, in order; what has been released is never edited, only followed by another. */
@@ -17,6 +18,7 @@ function migrations(dialect: 'sqlite' | 'postgres'): Record<string, Migration> {
     '005-image': { up: createImageTables },
     '006-compute': { up: (db) => createComputeTables(db, dialect) },
     '007-volume': { up: createVolumeTables },
+    '008-tasks': { up: createTaskTables },
   };
 }
 

@@ -65,23 +65,23 @@ export class Store {
   /** Runs the body in one transaction; commits when it resolves, rolls back when it throws. */
   async tx<T>(body: (tx: Tx) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
-      let changed = false;
+      const pending: PendingWork = { changed: false, afterCommit: [] };
+      let result: T;
       try {
-        const result = await this.#write.transaction().execute(async (trx) => {
+        result = await this.#write.transaction().execute(async (trx) => {
           const tx = trx as unknown as Tx;
-          pendingChanges.set(tx, () => {
-            changed = true;
-          });
+          pendingWork.set(tx, pending);
           return await body(tx);
         });
-        this.commits++;
-        if (changed) this.events.emit('change');
-        return result;
       } catch (error) {
-        const state = (error as { code?: unknown }).code;
-        if (attempt >= 8 || typeof state !== 'string' || !RETRIED_STATES.has(state)) throw error;
+        if (attempt >= 8 || !isRetriedState(error)) throw error;
         await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * attempt));
+        continue;
       }
+      this.commits++;
+      if (pending.changed) this.events.emit('change');
+      for (const run of pending.afterCommit) run();
+      return result;
     }
   }
 
@@ -100,7 +100,23 @@ export class Store {
   }
 }
 
-const pendingChanges = new WeakMap<Tx, () => void>();
+interface PendingWork {
+  changed: boolean;
+  readonly afterCommit: (() => void)[];
+}
+
+const pendingWork = new WeakMap<Tx, PendingWork>();
+
+/** Runs something in this process once the transaction has committed; never when it is rolled back. */
+export function afterCommit(tx: Tx, run: () => void): void {
+  pendingWork.get(tx)?.afterCommit.push(run);
+}
+
+/** True for errors after which the whole transaction has to be run again. */
+export function isRetriedState(error: unknown): boolean {
+  const state = (error as { code?: unknown } | null)?.code;
+  return typeof state === 'string' && RETRIED_STATES.has(state);
+}
 
 /** Rows that hosts may depend on. Each writer records them; `hosts` maps them to hosts, core never names hosts. */
 export type ChangeKind =
@@ -123,7 +139,8 @@ export async function recordChange(
   requestId: string | null = null,
 ): Promise<void> {
   await tx.insertInto('change').values({ kind, id, request_id: requestId }).execute();
-  pendingChanges.get(tx)?.();
+  const pending = pendingWork.get(tx);
+  if (pending) pending.changed = true;
 }
 
 /** True for a violated unique constraint or index, on either database. */
