@@ -1,5 +1,6 @@
 import type { Insertable, Selectable, Updateable } from 'kysely';
 import type { ObjectBodies, ObjectKey, ObjectKind } from '../protocol/objects.js';
+import { releaseHost } from './network/hold.js';
 import { nowText, type Reader, recordChange, type Tx } from './store.js';
 import type { HostTable, JoinTokenTable } from './tables/host.js';
 
@@ -30,6 +31,7 @@ export async function updateHost(tx: Tx, id: string, values: Updateable<HostTabl
 export async function deleteHost(tx: Tx, id: string): Promise<void> {
   await tx.deleteFrom('object_report').where('host_id', '=', id).execute();
   await tx.deleteFrom('tombstone').where('host_id', '=', id).execute();
+  await releaseHost(tx, id);
   await tx.deleteFrom('host_physical_network').where('host_id', '=', id).execute();
   await tx.deleteFrom('host').where('id', '=', id).execute();
 }

@@ -6,12 +6,18 @@ import { ANONYMOUS } from '../../src/api/shared/context.js';
 import type { App } from '../../src/core/app.js';
 import type { Context } from '../../src/core/context.js';
 import { createNetwork } from '../../src/core/network/network.js';
+import { onNetworkReports } from '../../src/core/network/reports.js';
 import { createServerPorts, type RequestedNic } from '../../src/core/port/for-server.js';
 import { createPort } from '../../src/core/port/port.js';
 import { addInterface } from '../../src/core/router/interfaces.js';
 import { createRouter } from '../../src/core/router/router.js';
 import { createSubnet } from '../../src/core/subnet/subnet.js';
+import { networkKinds } from '../../src/desired/network-kinds.js';
+import { specObject } from '../../src/protocol/keys.js';
+import type { ObjectReport } from '../../src/protocol/messages.js';
+import type { ObjectKey } from '../../src/protocol/objects.js';
 import { insertHost, setPhysicalNetworks } from '../../src/store/hosts.js';
+import { storeReports } from '../../src/store/reports.js';
 import { nowText, type Store, type Tx } from '../../src/store/store.js';
 import { testConfig } from './app.js';
 
@@ -68,6 +74,29 @@ export class NetworkCore {
       await setPhysicalNetworks(tx, id, physical);
     });
     return id;
+  }
+
+  /** What a host reports about network objects. */
+  async report(host: string, ...reports: ObjectReport[]): Promise<void> {
+    await this.store.tx(async (tx) => {
+      await storeReports(tx, host, reports);
+      await onNetworkReports(this.app, tx, host, reports);
+    });
+  }
+
+  /** The host reports that these objects are as they should be now, or gone when it should not have them. */
+  async applied(host: string, ...keys: ObjectKey[]): Promise<void> {
+    const wanted = new Map<string, string>();
+    for (const kind of networkKinds) {
+      for (const [id, body] of await kind.objects(this.store.read, host)) {
+        wanted.set(`${kind.kind}/${id}`, specObject(body).revision);
+      }
+    }
+    const report = (key: ObjectKey): ObjectReport => {
+      const revision = wanted.get(key) ?? null;
+      return { key, revision, state: revision === null ? 'gone' : 'applied' };
+    };
+    await this.report(host, ...keys.map(report));
   }
 
   network(tx: Tx, attributes: object = {}) {

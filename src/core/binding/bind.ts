@@ -3,6 +3,7 @@ import { bindingsOfPorts, groupsOfPorts, setBinding } from '../../store/network/
 import { findRow, updateRow } from '../../store/network/rows.js';
 import { recordChange, type Tx } from '../../store/store.js';
 import type { NetworkTables } from '../../store/tables/network.js';
+import { holdOnHost } from '../address/give-back.js';
 import { portNotFound } from '../network/problems.js';
 import { ensureDhcpPort } from '../port/dhcp-port.js';
 
@@ -16,6 +17,7 @@ export async function bindPort(tx: Tx, portId: string, hostId: string): Promise<
   const bindings = await bindingsOfPorts(tx, [portId]);
   if (bindings.length === 1 && bindings[0]?.host_id === hostId) return;
   const binding_host = (await hostName(tx, hostId)) ?? hostId;
+  for (const { host_id } of bindings) if (host_id !== hostId) await holdOnHost(tx, port, host_id);
   await setBinding(tx, portId, hostId);
   await updateRow(tx, 'port', portId, { binding_host, status: 'DOWN' });
   const network = await findRow(tx, 'network', port.network_id);
@@ -27,6 +29,7 @@ export async function bindPort(tx: Tx, portId: string, hostId: string): Promise<
 export async function unbindPort(tx: Tx, portId: string): Promise<void> {
   const port = await findRow(tx, 'port', portId);
   if (!port) return;
+  for (const { host_id } of await bindingsOfPorts(tx, [portId])) await holdOnHost(tx, port, host_id);
   await setBinding(tx, portId, null);
   await updateRow(tx, 'port', portId, { binding_host: '', status: 'DOWN' });
   await recordPortChange(tx, port);

@@ -5,6 +5,7 @@ import { floatingIpsOfPort, routersOfSubnet } from '../../store/network/router.j
 import { findRow, insertRow, updateRow } from '../../store/network/rows.js';
 import { recordChange, type Tx } from '../../store/store.js';
 import type { IpAllocationTable, NetworkTables } from '../../store/tables/network.js';
+import { holdFloatingIp } from '../address/give-back.js';
 import type { App } from '../app.js';
 import type { Context } from '../context.js';
 import { badRequest, conflict, MaruError, notFound } from '../errors.js';
@@ -88,6 +89,7 @@ export async function updateFloatingIp(
 }
 
 async function disassociate(tx: Tx, ctx: Context, floating: FloatingIp): Promise<void> {
+  await holdFloatingIp(tx, floating);
   await updateRow(tx, 'floating_ip', floating.id, {
     fixed_port_id: null,
     fixed_ip_address: null,
@@ -124,6 +126,7 @@ async function associate(
     );
   }
   const router_id = await chooseRouter(tx, floating, port, fixed);
+  if (router_id !== floating.router_id) await holdFloatingIp(tx, floating);
   const updated = await updateRow(tx, 'floating_ip', floating.id, {
     fixed_port_id: port.id,
     fixed_ip_address: fixed.ip_address,

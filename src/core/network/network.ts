@@ -6,6 +6,7 @@ import { deleteRow, insertRow, updateRow } from '../../store/network/rows.js';
 import { deleteTags } from '../../store/network/tag.js';
 import { recordChange, type Tx } from '../../store/store.js';
 import type { NetworkTables } from '../../store/tables/network.js';
+import { holdVni } from '../address/give-back.js';
 import type { App } from '../app.js';
 import type { Context } from '../context.js';
 import { conflict, MaruError } from '../errors.js';
@@ -114,6 +115,7 @@ export async function deleteNetwork(tx: Tx, app: App, ctx: Context, network: Net
     );
   }
   for (const port of ports) await removePort(tx, port);
+  await holdVni(tx, network);
   const subnets = await subnetsOfNetworks(tx, [network.id]);
   for (const subnet of subnets) {
     await deleteRow(tx, 'subnet', subnet.id);

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { heldVnis } from '../../store/network/hold.js';
 import { usedVnis } from '../../store/network/network.js';
 import type { Tx } from '../../store/store.js';
 import type { NetworkTables } from '../../store/tables/network.js';
@@ -62,8 +63,10 @@ export async function* candidateSegments(
   tx: Tx,
   requested: Segment | null,
 ): AsyncGenerator<Segment> {
+  const held = await heldVnis(tx);
   if (requested) {
-    yield requested;
+    const { network_type, segmentation_id } = requested;
+    if (network_type !== 'vxlan' || !held.has(segmentation_id ?? 0)) yield requested;
     return;
   }
   const [first, last] = app.config.vni_range;
@@ -72,9 +75,12 @@ export async function* candidateSegments(
     physical_network: null,
     segmentation_id: vni,
   });
-  for (let i = 0; i < VNI_TRIES; i++) yield segment(randomInt(first, last + 1));
+  for (let i = 0; i < VNI_TRIES; i++) {
+    const vni = randomInt(first, last + 1);
+    if (!held.has(vni)) yield segment(vni);
+  }
   const used = await usedVnis(tx);
-  for (let vni = first; vni <= last; vni++) if (!used.has(vni)) yield segment(vni);
+  for (let vni = first; vni <= last; vni++) if (!used.has(vni) && !held.has(vni)) yield segment(vni);
 }
 
 /** Why no network could be made on a segment. */

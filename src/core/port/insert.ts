@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { normaliseMac, randomMac } from '../../net/mac.js';
-import { macIsHeld } from '../../store/network/address.js';
+import { macIsHeld } from '../../store/network/hold.js';
 import { setPortGroups } from '../../store/network/port.js';
 import { insertRow } from '../../store/network/rows.js';
 import { recordChange, type Tx } from '../../store/store.js';

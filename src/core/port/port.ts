@@ -1,12 +1,12 @@
 import { normaliseMac } from '../../net/mac.js';
 import { addressesOfPorts } from '../../store/network/address.js';
 import { hostIdByName, subnetsOfNetworks } from '../../store/network/network.js';
-import { groupsOfPorts, setBinding, setPortGroups } from '../../store/network/port.js';
+import { groupsOfPorts, setPortGroups } from '../../store/network/port.js';
 import { findRow, updateRow } from '../../store/network/rows.js';
 import { isUniqueViolation, recordChange, type Tx } from '../../store/store.js';
 import type { NetworkTables } from '../../store/tables/network.js';
 import { claimFixedIps, type FixedIpRequest } from '../address/fixed-ips.js';
-import { giveBackAddresses } from '../address/give-back.js';
+import { checkMacFree, giveBackAddresses } from '../address/give-back.js';
 import type { App } from '../app.js';
 import { bindPort, recordPortChange, unbindPort } from '../binding/bind.js';
 import type { Context } from '../context.js';
@@ -171,6 +171,7 @@ async function changeMac(tx: Tx, port: Port, network: Network, mac: string | und
       'PortBound',
     );
   }
+  await checkMacFree(tx, network.id, normaliseMac(mac));
   try {
     return (await updateRow(tx, 'port', port.id, { mac_address: normaliseMac(mac) })) ?? port;
   } catch (error) {
@@ -214,7 +215,7 @@ async function bindByName(tx: Tx, port: Port, name: string): Promise<void> {
   if (name === '') return await unbindPort(tx, port.id);
   const hostId = await hostIdByName(tx, name);
   if (hostId) return await bindPort(tx, port.id, hostId);
-  await setBinding(tx, port.id, null);
+  await unbindPort(tx, port.id);
   await updateRow(tx, 'port', port.id, { binding_host: name, status: 'DOWN' });
 }
 

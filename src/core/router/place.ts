@@ -1,7 +1,14 @@
 import { routerPlace } from '../../store/network/placed.js';
-import { claimRouter, hostOffers, hostsForRouter, unplacedRouters } from '../../store/network/router.js';
+import {
+  claimRouter,
+  floatingIpsOfRouter,
+  hostOffers,
+  hostsForRouter,
+  unplacedRouters,
+} from '../../store/network/router.js';
 import { findRow } from '../../store/network/rows.js';
 import { recordChange, type Tx } from '../../store/store.js';
+import { holdRouter } from '../address/give-back.js';
 import type { App } from '../app.js';
 
 /**
@@ -18,7 +25,9 @@ export async function placeRouter(tx: Tx, app: App, routerId: string): Promise<v
   }
   const able = await hostsForRouter(tx, physical);
   const hostId = able.find((id) => app.hosts.isUp(id)) ?? able[0];
-  if (!hostId || !(await claimRouter(tx, routerId, router.host_id, hostId))) return;
+  if (!hostId) return;
+  if (router.host_id) await holdRouter(tx, routerId, await floatingIpsOfRouter(tx, routerId));
+  if (!(await claimRouter(tx, routerId, router.host_id, hostId))) return;
   await recordChange(tx, 'router', routerId);
   const { networkIds } = await routerPlace(tx, routerId);
   for (const id of networkIds) await recordChange(tx, 'network', id);

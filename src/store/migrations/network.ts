@@ -106,13 +106,22 @@ async function createPorts(db: Kysely<unknown>): Promise<void> {
     .addColumn('object_key', 'text', (c) => c.notNull())
     .addColumn('ip_address', 'text', (c) => c.notNull())
     .addColumn('mac_address', 'text', (c) => c.notNull())
-    .addColumn('revision', 'text')
     .addColumn('created_at', 'text', (c) => c.notNull())
+    .addPrimaryKeyConstraint('address_hold_pk', [
+      'host_id',
+      'object_key',
+      'network_id',
+      'ip_address',
+      'mac_address',
+    ])
     .execute();
   await db.schema
-    .createIndex('address_hold_object')
-    .on('address_hold')
-    .columns(['host_id', 'object_key'])
+    .createTable('vni_hold')
+    .addColumn('vni', 'integer', (c) => c.notNull())
+    .addColumn('host_id', 'text', (c) => c.notNull())
+    .addColumn('network_id', 'text', (c) => c.notNull())
+    .addColumn('created_at', 'text', (c) => c.notNull())
+    .addPrimaryKeyConstraint('vni_hold_pk', ['host_id', 'network_id'])
     .execute();
   await db.schema
     .createIndex('address_hold_network')

@@ -1,4 +1,4 @@
-import { nowText, type Reader, type Tx } from '../store.js';
+import type { Reader, Tx } from '../store.js';
 import type { IpAllocationTable } from '../tables/network.js';
 
 /** Takes an address; false when somebody has it or it is still quarantined. */
@@ -44,135 +44,24 @@ export async function allocationsOfSubnet(db: Reader, subnetId: string) {
     .execute();
 }
 
-/** Gives addresses of a port back at once. */
-export async function freeAddresses(tx: Tx, portId: string, addresses: readonly string[]): Promise<void> {
+/** Takes addresses from a port: those that a hold names stay quarantined, the others are free at once. */
+export async function takeFromPort(tx: Tx, portId: string, addresses: readonly string[]): Promise<void> {
   if (addresses.length === 0) return;
-  await tx
-    .deleteFrom('ip_allocation')
-    .where('port_id', '=', portId)
-    .where('ip_address', 'in', [...addresses])
-    .execute();
-}
-
-/** A host whose object may still use what is given back. */
-export interface Holder {
-  readonly hostId: string;
-  readonly objectKey: string;
-}
-
-/** Hosts that have an object, as far as they have told. */
-export async function hostsReporting(db: Reader, objectKey: string): Promise<string[]> {
-  const rows = await db
-    .selectFrom('object_report')
-    .select('host_id')
-    .where('object_key', '=', objectKey)
-    .execute();
-  return rows.map((row) => row.host_id);
-}
-
-/** Takes addresses from a port but keeps them from others until each holder has reported its object's change. */
-export async function quarantineAddresses(
-  tx: Tx,
-  port: { readonly id: string; readonly network_id: string; readonly mac_address: string },
-  addresses: readonly string[],
-  holders: readonly Holder[],
-): Promise<void> {
-  if (addresses.length === 0) return;
-  for (const { hostId, objectKey } of holders) {
-    const report = await tx
-      .selectFrom('object_report')
-      .select('revision')
-      .where('host_id', '=', hostId)
-      .where('object_key', '=', objectKey)
-      .executeTakeFirst();
-    await tx
-      .insertInto('address_hold')
-      .values(
-        addresses.map((ip_address) => ({
-          network_id: port.network_id,
-          host_id: hostId,
-          object_key: objectKey,
-          ip_address,
-          mac_address: port.mac_address,
-          revision: report?.revision ?? null,
-          created_at: nowText(),
-        })),
-      )
-      .execute();
-  }
-  await tx
+  const own = tx
     .updateTable('ip_allocation')
     .set({ port_id: null })
-    .where('port_id', '=', port.id)
-    .where('ip_address', 'in', [...addresses])
-    .execute();
+    .where('port_id', '=', portId)
+    .where('ip_address', 'in', [...addresses]);
+  const taken = await own.returning(['network_id', 'ip_address']).execute();
+  await freeUnheld(tx, taken);
 }
 
-/** True while a host may still have a device with this MAC from a port that was deleted. */
-export async function macIsHeld(db: Reader, networkId: string, mac: string): Promise<boolean> {
-  const row = await db
-    .selectFrom('address_hold')
-    .select('host_id')
-    .where('network_id', '=', networkId)
-    .where('mac_address', '=', mac)
-    .executeTakeFirst();
-  return row !== undefined;
-}
-
-/** Ends a host's hold of an object: with `revision`, only holds from before it; addresses nobody holds become free. */
-export async function releaseHolds(
+/** Gives addresses that no port has and no host may use any more back to their networks. */
+export async function freeUnheld(
   tx: Tx,
-  hostId: string,
-  objectKeys: readonly string[],
-  revision?: string,
+  addresses: readonly { readonly network_id: string; readonly ip_address: string }[],
 ): Promise<void> {
-  if (objectKeys.length === 0) return;
-  let query = tx
-    .deleteFrom('address_hold')
-    .where('host_id', '=', hostId)
-    .where('object_key', 'in', [...objectKeys]);
-  if (revision !== undefined) {
-    query = query.where((eb) => eb.or([eb('revision', 'is', null), eb('revision', '!=', revision)]));
-  }
-  const released = await query.returning(['network_id', 'ip_address']).execute();
-  await freeUnheld(tx, released);
-}
-
-/** Holds from before a time, with what their hosts last reported about the object. */
-export async function oldHolds(db: Reader, before: string) {
-  return await db
-    .selectFrom('address_hold as a')
-    .leftJoin('host as h', 'h.id', 'a.host_id')
-    .leftJoin('object_report as r', (join) =>
-      join.onRef('r.host_id', '=', 'a.host_id').onRef('r.object_key', '=', 'a.object_key'),
-    )
-    .select([
-      'a.host_id',
-      'a.object_key',
-      'h.id as known_host_id',
-      'r.revision as reported_revision',
-      'r.state as reported_state',
-    ])
-    .distinct()
-    .where('a.created_at', '<', before)
-    .execute();
-}
-
-/** Ends every hold of a host that is gone for good. */
-export async function releaseHost(tx: Tx, hostId: string): Promise<void> {
-  const released = await tx
-    .deleteFrom('address_hold')
-    .where('host_id', '=', hostId)
-    .returning(['network_id', 'ip_address'])
-    .execute();
-  await freeUnheld(tx, released);
-}
-
-async function freeUnheld(
-  tx: Tx,
-  released: readonly { network_id: string; ip_address: string }[],
-): Promise<void> {
-  for (const { network_id, ip_address } of released) {
+  for (const { network_id, ip_address } of addresses) {
     await tx
       .deleteFrom('ip_allocation')
       .where('network_id', '=', network_id)
@@ -191,6 +80,19 @@ async function freeUnheld(
       )
       .execute();
   }
+}
+
+/** Addresses that nobody has or holds: what two hosts left that released the last two holds at once. */
+export async function forgottenAddresses(db: Reader) {
+  return await db
+    .selectFrom('ip_allocation as a')
+    .leftJoin('address_hold as h', (join) =>
+      join.onRef('h.network_id', '=', 'a.network_id').onRef('h.ip_address', '=', 'a.ip_address'),
+    )
+    .select(['a.network_id', 'a.ip_address'])
+    .where('a.port_id', 'is', null)
+    .where('h.host_id', 'is', null)
+    .execute();
 }
 
 /** How many addresses of each subnet are taken. */

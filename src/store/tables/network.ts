@@ -93,16 +93,26 @@ export interface IpAllocationTable {
   position: number;
 }
 
-/** A host that may still use an address or MAC of an object that is gone from the database. */
+/**
+ * A host that may still use an address or MAC: of an object that is gone from the database, or that it had and another host or
+ * router has now.
+ */
 export interface AddressHoldTable {
   network_id: string;
   host_id: string;
-  /** Object whose removal or change the host has to report: `port/<id>`, `router/<id>`. */
+  /** Object whose removal or change the host has to report. */
   object_key: string;
+  /** Empty for a port that had none: then only the MAC is held. */
   ip_address: string;
   mac_address: string;
-  /** Revision that the host had when the address was given back; a report of another one releases it. */
-  revision: string | null;
+  created_at: string;
+}
+
+/** A host that may still have the tunnel device of a network that is gone. */
+export interface VniHoldTable {
+  vni: number;
+  host_id: string;
+  network_id: string;
   created_at: string;
 }
 
@@ -181,6 +191,7 @@ export interface NetworkTables {
   port_binding: PortBindingTable;
   ip_allocation: IpAllocationTable;
   address_hold: AddressHoldTable;
+  vni_hold: VniHoldTable;
   security_group: SecurityGroupTable;
   security_group_rule: SecurityGroupRuleTable;
   port_security_group: PortSecurityGroupTable;
