@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel';
 import type { HostFacts } from '../../protocol/messages.js';
 import { type ComputeHost, computeHosts } from '../../store/compute/hosts.js';
 import { readCapacities } from '../../store/compute/placement.js';
@@ -14,6 +15,9 @@ export interface Placement {
   readonly verdicts: readonly Verdict[];
 }
 
+/** Each placement publishes its milliseconds here, for whoever measures. */
+const placements = channel('maru:placement');
+
 /** Finds a host and claims its capacity in the transaction; hostId null when no host will do. */
 export async function placeServer(
   tx: Tx,
@@ -21,6 +25,13 @@ export async function placeServer(
   consumer: Consumer,
   request: PlacementRequest,
 ): Promise<Placement> {
+  const began = performance.now();
+  const placement = await place(tx, app, consumer, request);
+  if (placements.hasSubscribers) placements.publish({ ms: performance.now() - began });
+  return placement;
+}
+
+async function place(tx: Tx, app: App, consumer: Consumer, request: PlacementRequest): Promise<Placement> {
   const hosts = await computeHosts(tx);
   for (const host of hosts) {
     if (host.facts && host.number === null)
