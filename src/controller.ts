@@ -14,6 +14,7 @@ import { RulePolicy } from './core/policy/engine.js';
 import { placeWaitingRouters } from './core/router/place.js';
 import { sweepServers } from './core/server/sweep.js';
 import { followHosts } from './core/server/wire.js';
+import { registerTasks } from './core/tasks.js';
 import { sweepDeletedVolumes } from './core/volume/change.js';
 import { onVolumeReports } from './core/volume/reports.js';
 import { networkKinds } from './desired/network-kinds.js';
@@ -24,6 +25,7 @@ import { listenApi } from './hosts/listen.js';
 import { startPeriodic } from './periodic.js';
 import { createLogger, type Logger } from './protocol/log.js';
 import { Store } from './store/store.js';
+import { Tasks } from './tasks/tasks.js';
 
 /** Runs a controller until SIGTERM or SIGINT. Rejects when it cannot start, with what is wrong. */
 export async function runController(configFile: string): Promise<void> {
@@ -52,7 +54,9 @@ export async function startController(config: Config, log: Logger): Promise<{ cl
     kinds: [...networkKinds, serverKind, volumeKind],
     openImage: (id) => images.open(id),
   });
-  const app: App = { config, store, log, identity, policy, hosts, images, auth: identity.tokens };
+  const tasks = new Tasks({ store, log });
+  const app: App = { config, store, log, identity, policy, hosts, images, tasks, auth: identity.tokens };
+  registerTasks(app);
   followHosts(app, hosts);
   hosts.onReport(onVolumeReports);
   hosts.onReport((tx, hostId, reports) => onNetworkReports(app, tx, hostId, reports));
@@ -68,9 +72,11 @@ export async function startController(config: Config, log: Logger): Promise<{ cl
   await createDefaultFlavors(app);
   await resetInterruptedUploads(app);
   await hosts.start();
+  await tasks.run();
   const periodic = startPeriodic(log, [
     { name: 'overdue servers', seconds: 5, run: () => sweepServers(app) },
     { name: 'addresses to give out again', seconds: 30, run: () => sweepAddressHolds(app) },
+    { name: 'old tasks', seconds: 3600, run: () => tasks.prune() },
     { name: 'deleted volumes', seconds: 5, run: () => sweepDeletedVolumes(app) },
     { name: 'token keys and revocations', seconds: 3600, run: () => identity.tokens.housekeeping() },
   ]);
@@ -81,6 +87,7 @@ export async function startController(config: Config, log: Logger): Promise<{ cl
       periodic.stop();
       await api.close();
       await hosts.close();
+      await tasks.close();
       await store.close();
     },
   };

@@ -1,6 +1,7 @@
 import type { Config } from '../config.js';
 import type { Logger } from '../protocol/log.js';
 import type { Store } from '../store/store.js';
+import type { Tasks } from '../tasks/tasks.js';
 import type { Authenticator, PolicyEngine } from './auth.js';
 import type { HostGateway } from './gateway.js';
 import type { Identity } from './identity/identity.js';
@@ -22,4 +23,6 @@ export interface App {
   readonly hosts: HostGateway;
   /** The bytes of images. */
   readonly images: ImageFiles;
+  /** Durable work of several steps. */
+  readonly tasks: Tasks;
 }

@@ -83,11 +83,18 @@ export class TaskRows {
   }
 
   /** Leases tasks whose time has come and that nobody runs. */
-  async claim(tx: Tx, owner: string, leaseSeconds: number, limit: number): Promise<TakenTask[]> {
+  async claim(
+    tx: Tx,
+    owner: string,
+    leaseSeconds: number,
+    kinds: readonly string[],
+    limit: number,
+  ): Promise<TakenTask[]> {
     let due = tx
       .selectFrom('task')
       .select('id')
       .where('finished_at', 'is', null)
+      .where('kind', 'in', kinds)
       .where('next_run_at', '<=', this.#after(0))
       .where((eb) => eb.or([eb('lease_until', 'is', null), eb('lease_until', '<', this.#after(0))]))
       .orderBy('next_run_at')
@@ -168,8 +175,11 @@ export class TaskRows {
     return row ? { cancelled: row.cancel_requested === 1 } : null;
   }
 
-  /** Writes what became of a step; false when somebody else has taken the task since: nothing is written then. */
-  async record(tx: Tx, id: string, fence: number, record: TaskRecord): Promise<boolean> {
+  /**
+   * Writes what became of a step and gives the task as it is then; undefined when somebody else has taken it since: nothing is
+   * written then.
+   */
+  async record(tx: Tx, id: string, fence: number, record: TaskRecord): Promise<TakenTask | undefined> {
     const deadline =
       record.deadline === undefined
         ? sql<string | null>`deadline`
@@ -177,7 +187,7 @@ export class TaskRows {
           ? sql<null>`null`
           : this.#after(record.deadline);
     const finished = record.state !== 'active' && record.state !== 'undoing';
-    const { numUpdatedRows } = await tx
+    const row = await tx
       .updateTable('task')
       .set({
         step: record.step,
@@ -196,8 +206,10 @@ export class TaskRows {
       })
       .where('id', '=', id)
       .where('fence', '=', fence)
+      .returningAll()
+      .returning(this.#overdue())
       .executeTakeFirst();
-    return numUpdatedRows === 1n;
+    return row && taken(row);
   }
 
   #nextRun(record: TaskRecord, deadline: Expression<string | null>) {
@@ -299,6 +311,16 @@ export class TaskRows {
       .where('next_run_at', 'is not', null)
       .executeTakeFirst();
     return row?.wait ?? null;
+  }
+
+  /** Lets others have a task that can go on at once. */
+  async release(tx: Tx, id: string, fence: number): Promise<void> {
+    await tx
+      .updateTable('task')
+      .set({ lease_owner: null, lease_until: null })
+      .where('id', '=', id)
+      .where('fence', '=', fence)
+      .execute();
   }
 
   /** Gives up every lease: on SQLite, where a starting process knows that no other is left. */

@@ -14,11 +14,13 @@ import { bootstrapIdentity } from '../../src/core/identity/bootstrap.js';
 import { createIdentity } from '../../src/core/identity/identity.js';
 import { ImageFiles } from '../../src/core/image/files.js';
 import { RulePolicy } from '../../src/core/policy/engine.js';
+import { registerTasks } from '../../src/core/tasks.js';
 import { createLogger } from '../../src/protocol/log.js';
 import { findProject, projects } from '../../src/store/identity/projects.js';
 import { addAssignment, findRole } from '../../src/store/identity/roles.js';
 import { findUser, users } from '../../src/store/identity/users.js';
 import { Store } from '../../src/store/store.js';
+import { Tasks } from '../../src/tasks/tasks.js';
 import { type Dialect, newDatabase } from './stores.js';
 
 export interface TestAppOptions {
@@ -88,8 +90,17 @@ export class TestApp {
       policy,
       hosts: NO_HOSTS,
       images,
+      tasks: new Tasks({
+        store,
+        log: createLogger('error'),
+        leaseSeconds: 0.5,
+        pollSeconds: 0.1,
+        retrySeconds: 0.01,
+      }),
       ...options.parts,
     };
+    registerTasks(app);
+    cleanups.push(() => app.tasks.close());
     const services = [identityService(app), ...(options.services ?? []).map((service) => service(app))];
     const fastify = await createApi(app, services);
     policy.verify();
