@@ -6,6 +6,8 @@ import {
   type HostFacts,
   type Plan,
   PROTOCOL_VERSION,
+  type ProbeReply,
+  type ProbeRequest,
   type SpecAck,
   type SpecPush,
   type SpecRefusal,
@@ -30,6 +32,7 @@ export interface AgentOptions {
   readonly bootId: string;
   readonly facts: () => Promise<HostFacts>;
   readonly usage: () => Promise<Heartbeat['usage']>;
+  readonly probe: (request: ProbeRequest) => Promise<ProbeReply>;
   readonly consoleOutput: (serverId: string, lines: number | null) => Promise<string>;
   readonly log: Logger;
   readonly retryMs?: number;
@@ -112,6 +115,7 @@ export class Agent {
         const steps = await Promise.all(parts.map((part) => part.plan(specs.held.spec)));
         return { host: config.name, steps: steps.flat() };
       },
+      probe: (request: ProbeRequest) => this.#options.probe(request),
       console: (serverId: string, lines: number | null) => this.#options.consoleOutput(serverId, lines),
       health: () => ({ name: config.name, sequence: specs.held.sequence, digest: specs.held.digest }),
     };

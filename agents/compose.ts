@@ -5,7 +5,7 @@ import type { Host } from './host/host.js';
 import { createMetadataPart } from './metadata/part.js';
 import { metadataListeners } from './network/metadata-listeners.js';
 import { namespaceOwner } from './network/namespace/model.js';
-import { createNetworkPart } from './network/part.js';
+import { createNetworkPart, type NetworkPart } from './network/part.js';
 import { watchPorts } from './port-readiness.js';
 import type { Parts } from './reconciler.js';
 import { createStoragePart } from './storage/part.js';
@@ -20,7 +20,9 @@ export interface CompositionOptions {
 }
 
 /** The agent's parts, each given what it needs of the others. */
-export function composeParts(options: CompositionOptions): Parts & { readonly compute: ComputePart } {
+export function composeParts(
+  options: CompositionOptions,
+): Parts & { readonly network: NetworkPart; readonly compute: ComputePart } {
   const { host, config, log } = options;
   const stateDir = config.state_dir;
   const { part: network, portReady } = watchPorts(

@@ -65,6 +65,7 @@ export async function startAgent(config: AgentConfig, options: RunOptions, log: 
     bootId,
     facts: () => gatherFacts(host, config, shown, shown.warnings),
     usage: async () => await readUsage(host, config.state_dir, await parts.compute.runningGuests()),
+    probe: (request) => parts.network.probe(request),
     consoleOutput: (serverId, lines) => parts.compute.consoleOutput(serverId, lines),
     log,
   });

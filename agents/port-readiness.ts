@@ -1,17 +1,17 @@
 import type { ObjectError, ObjectReport } from '../src/protocol/messages.js';
-import type { Part } from './part.js';
+import type { NetworkPart } from './network/part.js';
 
 /** The network part, with an answer to whether a port's tap is plugged and its firewall complete. */
 export interface NetworkWithPorts {
-  readonly part: Part;
+  readonly part: NetworkPart;
   /** Null once the port was applied; else why a guest must not start with it. */
   portReady(portId: string): ObjectError | null;
 }
 
 /** Remembers what the network part reported of each port. */
-export function watchPorts(network: Part): NetworkWithPorts {
+export function watchPorts(network: NetworkPart): NetworkWithPorts {
   const ports = new Map<string, ObjectReport>();
-  const part: Part = {
+  const part: NetworkPart = {
     name: network.name,
     async apply(request) {
       const reports = await network.apply(request);
@@ -23,6 +23,7 @@ export function watchPorts(network: Part): NetworkWithPorts {
       return reports;
     },
     plan: (spec) => network.plan(spec),
+    probe: (request) => network.probe(request),
     ...(network.orphans ? { orphans: (spec) => network.orphans?.(spec) ?? Promise.resolve([]) } : {}),
     ...(network.watch ? { watch: (changed) => network.watch?.(changed) } : {}),
     ...(network.housekeeping ? { housekeeping: async (spec) => network.housekeeping?.(spec) } : {}),

@@ -187,6 +187,10 @@ export class Reconciler {
       if (spec[key]) void this.#network.add([key]);
     }
     for (const [key, report] of failed) {
+      const known = this.#latest.get(key);
+      // where the object itself is not there, that is why: its own error says more
+      const ownError = known?.state === 'error' && !this.#metadataErrors.has(key);
+      if (ownError && known.revision === report.revision) continue;
       this.#metadataErrors.set(key, report);
       this.#record(report);
     }

@@ -1,5 +1,6 @@
+import { routerNamespace } from '../../src/net/names.js';
 import { parseKey } from '../../src/protocol/keys.js';
-import type { ObjectReport, PlanStep } from '../../src/protocol/messages.js';
+import type { ObjectReport, PlanStep, ProbeReply, ProbeRequest } from '../../src/protocol/messages.js';
 import type { ObjectKey, ObjectKind, Spec } from '../../src/protocol/objects.js';
 import type { Part, ReconcileRequest } from '../part.js';
 import { Serial } from './concurrency.js';
@@ -11,24 +12,33 @@ import { ZoneNumbers } from './firewall/zones.js';
 import { Failures, objectsOf, SHARED } from './model.js';
 import { ObservedHost } from './observed.js';
 import { planSteps } from './plan.js';
+import { answerProbe, othersAnswering } from './probe/questions.js';
 import { reconcile } from './reconcile.js';
+import { RouterEpochs } from './router/epochs.js';
 
 /** Kinds of objects that this part brings about. */
 const KINDS: readonly ObjectKind[] = ['network', 'dhcp', 'port', 'security-group', 'group-members', 'router'];
 /** Kinds that stand on the host's own tables. */
 const FIREWALLED: readonly ObjectKind[] = ['network', 'port', 'security-group', 'group-members'];
 
-/** The network part of the agent: bridges, tunnels, ports, security groups, DHCP and routers of one host. */
-export function createNetworkPart(context: NetworkContext): Part {
-  return new NetworkPart(context);
+/** The network part, which also asks on the host's segments who answers for an address. */
+export interface NetworkPart extends Part {
+  /** Names who answers for the addresses; takes half a second where nobody does. */
+  probe(request: ProbeRequest): Promise<ProbeReply>;
 }
 
-class NetworkPart implements Part {
+/** The network part of the agent: bridges, tunnels, ports, security groups, DHCP and routers of one host. */
+export function createNetworkPart(context: NetworkContext): NetworkPart {
+  return new RealNetworkPart(context);
+}
+
+class RealNetworkPart implements NetworkPart {
   readonly name = 'network';
   readonly #context: NetworkContext;
   readonly #serial = new Serial();
   readonly #observed = new ObservedHost();
   readonly #zones: ZoneNumbers;
+  readonly #epochs: RouterEpochs;
   readonly #portCache: DesiredFirewall['cache'] = new Map();
   /** Objects whose last report was an error: they are reported again once they are well. */
   readonly #failed = new Set<ObjectKey>();
@@ -40,6 +50,7 @@ class NetworkPart implements Part {
   constructor(context: NetworkContext) {
     this.#context = context;
     this.#zones = new ZoneNumbers(context);
+    this.#epochs = new RouterEpochs(context);
   }
 
   apply(request: ReconcileRequest): Promise<readonly ObjectReport[]> {
@@ -51,15 +62,16 @@ class NetworkPart implements Part {
       if (changed === null) this.#observed.markStale();
       if (changed === null) await this.#warnOfForeignFirewalls();
       try {
-        const desired = await this.#compute(spec, failures);
-        const released = this.#zones.keepOnly(new Set(objectsOf(spec, 'network').map(({ body }) => body.id)));
-        for (const key of this.#portCache.keys()) if (!spec[key]) this.#portCache.delete(key);
-        await this.#zones.save();
-        await reconcile(
-          this.#context,
-          { spec, before, desired, observed: this.#observed, released },
-          failures,
-        );
+        await this.#load();
+        const admitted = this.#epochs.admit(spec, failures, true);
+        await this.#epochs.save();
+        const again = this.#notRunning(admitted.again);
+        await this.#bring(without(admitted.spec, again), before, failures);
+        if (again.size) {
+          // their networks are there by now, so that others on them can be asked
+          const answered = await othersAnswering(this.#context, admitted.spec, again, failures);
+          await this.#bring(without(admitted.spec, answered), this.#applied, failures);
+        }
         this.#applied = spec;
       } catch (error) {
         // reading the host failed: nothing is known of any object
@@ -74,14 +86,40 @@ class NetworkPart implements Part {
     return this.#serial.run(async () => {
       const failures = new Failures();
       this.#observed.markStale();
-      const desired = await this.#compute(spec, failures);
+      await this.#load();
+      const admitted = this.#epochs.admit(spec, failures, false);
+      const desired = await this.#compute(admitted.spec, failures);
       return planSteps(this.#context, desired, this.#observed, failures);
     });
   }
 
+  probe(request: ProbeRequest): Promise<ProbeReply> {
+    return answerProbe(this.#context, request);
+  }
+
+  async #load(): Promise<void> {
+    const reads = [this.#zones.load(), this.#epochs.load(), this.#observed.refresh(this.#context)];
+    await Promise.all(reads);
+  }
+
+  /** Those routers of which nothing is here. */
+  #notRunning(routers: ReadonlySet<ObjectKey>): ReadonlySet<ObjectKey> {
+    const running = (key: ObjectKey) => this.#observed.names.has(routerNamespace(parseKey(key).id));
+    return new Set([...routers].filter((key) => !running(key)));
+  }
+
+  /** Makes the host what a spec says. */
+  async #bring(spec: Spec, before: Spec, failures: Failures): Promise<void> {
+    const desired = await this.#compute(spec, failures);
+    const released = this.#zones.keepOnly(new Set(objectsOf(spec, 'network').map(({ body }) => body.id)));
+    for (const key of this.#portCache.keys()) if (!spec[key]) this.#portCache.delete(key);
+    await this.#zones.save();
+    await reconcile(this.#context, { spec, before, desired, observed: this.#observed, released }, failures);
+    this.#applied = spec;
+  }
+
   async #compute(spec: Spec, failures: Failures): Promise<DesiredHost> {
     const [context, observed] = [this.#context, this.#observed];
-    await Promise.all([this.#zones.load(), observed.refresh(context)]);
     const desired = desiredHost(
       spec,
       {
@@ -142,6 +180,11 @@ function withLeaving(spec: Spec, changed: ReadonlySet<ObjectKey>, before: Spec):
   const leaving = (Object.keys(before) as ObjectKey[]).filter((key) => !spec[key] && !changed.has(key));
   if (!leaving.length) return spec;
   return { ...Object.fromEntries(leaving.map((key) => [key, before[key]!])), ...spec };
+}
+
+function without(spec: Spec, keys: ReadonlySet<ObjectKey>): Spec {
+  if (!keys.size) return spec;
+  return Object.fromEntries(Object.entries(spec).filter(([key]) => !keys.has(key as ObjectKey)));
 }
 
 function reportedKeys(spec: Spec, changed: ReadonlySet<ObjectKey> | null): ObjectKey[] {

@@ -9,7 +9,7 @@ import { applyFdb, applyLinks } from './links/apply.js';
 import { diffLinks, type LinkChange, type LinksDiff } from './links/diff.js';
 import { usedTaps } from './links/observe.js';
 import { type Failures, objectsOf } from './model.js';
-import { applyNamespace, prepareNamespace, removeNamespace } from './namespace/apply.js';
+import { announce, applyNamespace, prepareNamespace, removeNamespace } from './namespace/apply.js';
 import { namespaceOwner } from './namespace/model.js';
 import type { ObservedHost } from './observed.js';
 
@@ -43,6 +43,9 @@ export async function reconcile(context: NetworkContext, change: Change, failure
       observed.names.add(namespace.name);
     });
   });
+  const raised = [...desired.namespaces.values()].filter(
+    ({ name, owner }) => owner.startsWith('router/') && !observed.namespaces.get(name)?.devices.size,
+  );
   const newPeers = new Set<string>();
   const links = diffLinks(
     desired,
@@ -61,7 +64,11 @@ export async function reconcile(context: NetworkContext, change: Change, failure
     applyFirewall(context, change, failures),
   ]);
   await Promise.all([
-    openPorts(context, desired.firewall, observed, failures),
+    openPorts(context, desired.firewall, observed, failures).then(() =>
+      eachLimited(raised, 4, (namespace) =>
+        guard(failures, namespace.owner, () => announce(context, namespace, failures)),
+      ),
+    ),
     ...[...desired.services.values()].map((service) =>
       guard(failures, service.owner, async () => {
         const found = observed.dnsmasq.get(service.name) ?? { files: new Map(), running: false };

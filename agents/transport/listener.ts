@@ -3,14 +3,23 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../../src/protocol/log.js';
-import type { ConsoleReply, Plan, SpecAck, SpecPush, SpecRefusal } from '../../src/protocol/messages.js';
+import type {
+  ConsoleReply,
+  Plan,
+  ProbeReply,
+  ProbeRequest,
+  SpecAck,
+  SpecPush,
+  SpecRefusal,
+} from '../../src/protocol/messages.js';
 import type { Identity } from './identity.js';
-import { checkSpecPush } from './validate.js';
+import { checkProbe, checkSpecPush } from './validate.js';
 
 /** What the controller may ask of an agent. */
 export interface AgentService {
   takeSpec(push: SpecPush): Promise<SpecAck | SpecRefusal>;
   plan(): Promise<Plan>;
+  probe(request: ProbeRequest): Promise<ProbeReply>;
   console(serverId: string, lines: number | null): Promise<string>;
   health(): unknown;
 }
@@ -83,6 +92,12 @@ async function route(
     const outcome = await service.takeSpec(body as SpecPush);
     if (!('reason' in outcome)) return { status: 200, body: outcome };
     return { status: outcome.reason === 'removal' ? 422 : 409, body: outcome };
+  }
+  if (call === 'POST /v1/probe') {
+    const body = await readJson(request);
+    const problem = checkProbe(body);
+    if (problem) throw new Refused(400, problem);
+    return { status: 200, body: await service.probe(body as ProbeRequest) };
   }
   if (call === 'GET /v1/plan') return { status: 200, body: await service.plan() };
   if (call === 'GET /v1/health') return { status: 200, body: service.health() };

@@ -17,6 +17,7 @@ export function routerObject(rows: RouterRows): RouterObject {
   const gateway = rows.ports.find((port) => port.id === router.gateway_port_id);
   return {
     id: router.id,
+    epoch: router.host_epoch,
     admin_state_up: router.admin_state_up === 1,
     external: gateway
       ? {
@@ -41,6 +42,20 @@ export function routerObject(rows: RouterRows): RouterObject {
           ]
         : [],
     ),
+  };
+}
+
+/** What makes a host give a router up; its revision, reported as applied, is the receipt. */
+export function withdrawnRouter(id: string, epoch: number): RouterObject {
+  return {
+    id,
+    epoch,
+    withdrawn: true,
+    admin_state_up: false,
+    external: null,
+    interfaces: [],
+    routes: [],
+    floating_ips: [],
   };
 }
 

@@ -1,4 +1,4 @@
-import type { ObjectKey, ObjectKind, Spec } from './objects.js';
+import type { NetworkObject, ObjectKey, ObjectKind, Spec } from './objects.js';
 
 /** Raised on incompatible changes; both sides accept the version before as well. */
 export const PROTOCOL_VERSION = 1;
@@ -26,6 +26,11 @@ export interface SpecPush {
   readonly incarnation: string;
   /** Rises with every push to this host; an agent ignores what is older than what it holds. */
   readonly sequence: number;
+  /**
+   * Number of the last change that the controller's database had recorded when this spec was worked out. One that is lower than
+   * what the agent holds is refused: the database may be an older one.
+   */
+  readonly as_of?: number;
   readonly base: string | null;
   readonly changed: Spec;
   readonly removed: readonly ObjectKey[];
@@ -40,13 +45,16 @@ export interface SpecPush {
 /** Reply 409 or 422 to a push that was not taken. */
 export interface SpecRefusal {
   /**
-   * base: the agent holds another spec, send a full one; stale: it holds a newer one; removal: the push would destroy more
-   * guests than `max_removal_share` allows and does not carry `confirmed`.
+   * base: the agent holds another spec, send a full one; stale: it holds a newer one; older: it holds one from a later state of
+   * the database; removal: the push would destroy more guests than `max_removal_share` allows and does not carry `confirmed`.
    */
-  readonly reason: 'base' | 'stale' | 'removal';
+  readonly reason: 'base' | 'stale' | 'older' | 'removal';
   readonly message: string;
   readonly sequence: number;
   readonly digest: string;
+  /** `as_of` and incarnation of what it holds. */
+  readonly as_of?: number;
+  readonly incarnation?: string | null;
 }
 
 /** Reply to a push: the digest of what the agent now holds on disk. */
@@ -58,6 +66,8 @@ export interface SpecAck {
 /** What went wrong with one object, in the words an operator needs. */
 export interface ObjectError {
   readonly message: string;
+  /** Set where the controller acts on the kind of error: `address-in-use`, somebody else answers for an address of a router. */
+  readonly code?: 'address-in-use';
   readonly command?: string;
   readonly exit_code?: number | null;
   readonly stderr?: string;
@@ -122,7 +132,11 @@ export interface Heartbeat {
   readonly agent_url: string;
   readonly incarnation: string | null;
   readonly sequence: number;
+  /** `as_of` of the spec that it holds. */
+  readonly as_of?: number;
   readonly digest: string;
+  /** Fingerprints of the authorities whose certificates it accepts. */
+  readonly authorities?: readonly string[];
   /** Sent with the first heartbeat of an agent process and when they change. */
   readonly facts?: HostFacts;
   /** Reports since the last acknowledged heartbeat; the first heartbeat of a process carries all objects. */
@@ -141,6 +155,14 @@ export interface Heartbeat {
 export interface HeartbeatReply {
   /** True: the controller does not know this state; send everything again. */
   readonly resync: boolean;
+  /** True: ask for a new certificate now, since another authority issues them or is trusted. */
+  readonly renew?: true;
+}
+
+/** Body of a refusal with status 410: the host was removed from the cloud, and its guests may exist elsewhere. */
+export interface RemovedReply {
+  readonly message: string;
+  readonly removed: true;
 }
 
 /** POST /agent/v1/reports, agent → controller: what changed since the last acknowledged report. */
@@ -175,6 +197,27 @@ export interface CertificateReply {
   readonly ca: string;
 }
 
+/** A segment and addresses on it that somebody may answer for. */
+export interface ProbeTarget {
+  readonly network: Pick<NetworkObject, 'id' | 'type' | 'physical_network' | 'segmentation_id'>;
+  readonly addresses: readonly string[];
+}
+
+/** POST /v1/probe, controller → agent: who answers ARP or neighbour solicitations for addresses on segments of this host? */
+export interface ProbeRequest {
+  readonly targets: readonly ProbeTarget[];
+}
+
+export interface ProbeReply {
+  /** Networks whose bridge is not on this host: nothing can be said of them. */
+  readonly unknown_networks: readonly string[];
+  readonly answers: readonly {
+    readonly network_id: string;
+    readonly address: string;
+    readonly mac: string;
+  }[];
+}
+
 /** GET /v1/console/:server_id?length=N, controller → agent. */
 export interface ConsoleReply {
   readonly output: string;
@@ -191,4 +234,12 @@ export interface PlanStep {
 export interface Plan {
   readonly host: string;
   readonly steps: readonly PlanStep[];
+}
+
+/** POST /v1/orphans/remove, controller → agent: one thing on the host that no object names, and that an operator named. */
+export interface OrphanRemoval {
+  readonly kind: string;
+  readonly name: string;
+  /** Needed for what holds data: domains, disks, volumes. */
+  readonly destroy_data: boolean;
 }

@@ -102,6 +102,13 @@ export interface GroupMembersObject {
 
 export interface RouterObject {
   readonly id: string;
+  /** Ownership counter: rises with every owner. A host refuses one that is older than what it has seen of the router. */
+  readonly epoch: number;
+  /**
+   * The host has to give the router up: reporting this as applied is the receipt that nothing of it is left here, and from then on
+   * the host refuses this epoch. Everything else of the body is empty then.
+   */
+  readonly withdrawn?: true;
   readonly admin_state_up: boolean;
   readonly external: {
     readonly port_id: string;

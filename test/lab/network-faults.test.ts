@@ -40,6 +40,7 @@ function cloud(): SpecBuilder {
   spec.put('port', EDGE, { ...port(EDGE, PUBLIC, mac(0x20), ['203.0.113.20'], [GROUP]), mtu: 1500 });
   const router: ObjectBodies['router'] = {
     id: ROUTER,
+    epoch: 1,
     admin_state_up: true,
     external: {
       port_id: QG,

@@ -66,6 +66,16 @@ export class NetworkLab {
     }
   }
 
+  /** Puts both hosts on one outside segment: that of the first; the other's own outside world loses its address. */
+  static async shareOutside(one: NetworkLab, other: NetworkLab): Promise<void> {
+    const [a, b] = [one.host.machine, other.host.machine];
+    const peer = ['peer', 'name', 'exlink', 'netns', `${b.pid}`];
+    await other.outside.exec('ip', ['addr', 'flush', 'dev', 'eth0']);
+    await a.exec('ip', ['link', 'add', 'exlink', 'type', 'veth', ...peer]);
+    for (const machine of [a, b])
+      await machine.exec('ip', ['link', 'set', 'exlink', 'master', 'br-ex', 'up']);
+  }
+
   /** Asks for a lease as a guest does; returns what the client was told, as environment variables. */
   async dhcp(guest: Machine): Promise<Record<string, string>> {
     const script = join(this.#directory, 'udhcpc');

@@ -60,6 +60,7 @@ describe('DHCP, floating IPs and IPv6', () => {
   ) =>
     spec.put('router', ROUTER, {
       id: ROUTER,
+      epoch: 1,
       admin_state_up: true,
       external: {
         port_id: QG,

@@ -128,6 +128,76 @@ describe('a network of two hosts', () => {
     expect(await one.part.plan(one.spec.spec)).toEqual([]);
   });
 
+  it('is a tunnel that answers for nobody, learns nothing, and floods to exactly the hosts of the network', async () => {
+    const { machine } = one.lab.host;
+    const link = async (device: string) =>
+      (await machine.exec('bridge', ['-d', 'link', 'show', 'dev', device])).stdout;
+    expect(await link('vxlan-1001')).toMatch(/ learning off flood on .* neigh_suppress off /);
+    const device = (await machine.exec('ip', ['-d', 'link', 'show', 'vxlan-1001'])).stdout;
+    expect(device).toMatch(/ nolearning /);
+    expect(device).not.toMatch(/ proxy | l2miss | l3miss /);
+    const fdb = async (device: string) =>
+      (await machine.exec('bridge', ['fdb', 'show', 'dev', device])).stdout
+        .split('\n')
+        .filter((line) => line.includes(' dst ') || / static$/.test(line))
+        .map((line) => line.replace(/ (link-netnsid|src_vni) \d+/g, '').trim())
+        .sort();
+    const known = [`${mac(0x20)} dst 192.0.2.2 self static`, `${mac(0x20)} master brq00000002-00 static`];
+    expect(await fdb('vxlan-1001')).toEqual(['00:00:00:00:00:00 dst 192.0.2.2 self permanent', ...known]);
+    expect(await fdb('vxlan-2002')).toEqual([]);
+
+    // a third host joins the network, the second gets another address, then leaves
+    const put = (peers: string[], vtep: string | null) =>
+      one.spec.put('network', NET, {
+        ...vxlan(NET, 1001),
+        peers,
+        remote_ports: vtep ? [{ mac: mac(0x20), vtep }] : [],
+      });
+    await one.apply(put(['192.0.2.2', '192.0.2.3'], '192.0.2.2'));
+    expect((await fdb('vxlan-1001')).filter((line) => line.startsWith('00:'))).toHaveLength(2);
+    one.lab.host.reset();
+    await one.apply(put(['192.0.2.3', '192.0.2.9'], '192.0.2.9'));
+    expect(one.lab.host.runs.filter((run) => run.startsWith('bridge '))).toHaveLength(1);
+    expect(await fdb('vxlan-1001')).toEqual([
+      '00:00:00:00:00:00 dst 192.0.2.3 self permanent',
+      '00:00:00:00:00:00 dst 192.0.2.9 self permanent',
+      `${mac(0x20)} dst 192.0.2.9 self static`,
+      `${mac(0x20)} master brq00000002-00 static`,
+    ]);
+    await one.apply(put(['192.0.2.3'], null));
+    expect(await fdb('vxlan-1001')).toEqual(['00:00:00:00:00:00 dst 192.0.2.3 self permanent']);
+    await one.apply(one.putNetwork(true));
+    expect(await one.guest.pings('10.0.0.32')).toBe(true);
+    expect(await one.part.plan(one.spec.spec)).toEqual([]);
+  });
+
+  it('follows its own host to another underlay address', async () => {
+    const { machine } = two.lab.host;
+    const readdress = async (from: string, to: string) => {
+      await machine.exec('ip', ['addr', 'del', `${from}/24`, 'dev', 'underlay']);
+      await machine.exec('ip', ['addr', 'add', `${to}/24`, 'dev', 'underlay']);
+    };
+    await readdress('192.0.2.2', '192.0.2.7');
+    const config = { ...two.lab.context.config, underlay_ip: '192.0.2.7' };
+    const moved = createNetworkPart({ ...two.lab.context, config });
+    const reports = await moved.apply({ spec: two.spec.spec, changed: null });
+    expect(reports.filter((report) => report.state === 'error')).toEqual([]);
+    expect(await one.guest.pings('10.0.0.32')).toBe(false);
+    await one.apply(
+      one.spec.put('network', NET, {
+        ...vxlan(NET, 1001),
+        peers: ['192.0.2.7'],
+        remote_ports: [{ mac: mac(0x20), vtep: '192.0.2.7' }],
+      }),
+    );
+    expect(await one.guest.pings('10.0.0.32')).toBe(true);
+    expect(await moved.plan(two.spec.spec)).toEqual([]);
+    await readdress('192.0.2.7', '192.0.2.2');
+    await one.apply(one.putNetwork(true));
+    await two.apply();
+    expect(await one.guest.pings('10.0.0.32')).toBe(true);
+  });
+
   it('keeps other networks of the same hosts apart', async () => {
     const fdb = await one.lab.host.machine.exec('bridge', ['fdb', 'show', 'dev', 'vxlan-2002']);
     expect(fdb.stdout).not.toContain('192.0.2.2');

@@ -27,6 +27,7 @@ describe('one host with an external network, a tenant network, a router and two 
   const router = (floating: readonly [string, string, string][]) =>
     spec.put('router', ROUTER, {
       id: ROUTER,
+      epoch: 1,
       admin_state_up: true,
       external: {
         port_id: QG,

@@ -101,6 +101,8 @@ function command(
     case 'route add':
     case 'route del':
       return changeRoute(namespace, verb, rest);
+    case 'neigh show':
+      return '[]';
     case 'neigh replace':
     case 'neigh flush':
     case 'neigh del':

@@ -2,6 +2,9 @@ import { bridgeName } from '../../../src/net/names.js';
 import type { NetworkObject } from '../../../src/protocol/objects.js';
 import type { NetworkConfig } from '../config.js';
 
+/** What names a network's bridge. */
+type Segment = Pick<NetworkObject, 'id' | 'type' | 'physical_network'>;
+
 /** The bridge that a network's ports are plugged into on this host, and whether it is ours to make. */
 export interface NetworkBridge {
   readonly name: string;
@@ -9,13 +12,13 @@ export interface NetworkBridge {
 }
 
 /** Flat networks live on the provider bridge itself; all others get a bridge of their own. Throws with what to do. */
-export function bridgeOf(network: NetworkObject, config: NetworkConfig): NetworkBridge {
+export function bridgeOf(network: Segment, config: NetworkConfig): NetworkBridge {
   if (network.type !== 'flat') return { name: bridgeName(network.id), provider: false };
   return { name: providerBridge(network, config), provider: true };
 }
 
 /** The bridge that a flat or VLAN network's physical network is mapped to. Throws with what to do. */
-export function providerBridge(network: NetworkObject, config: NetworkConfig): string {
+export function providerBridge(network: Segment, config: NetworkConfig): string {
   const alias = network.physical_network ?? '';
   const bridge = config.physical_networks[alias];
   if (bridge) return bridge;

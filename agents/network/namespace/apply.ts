@@ -51,6 +51,22 @@ export async function applyNamespace(
   return clean;
 }
 
+/**
+ * Has the kernel announce all addresses of a namespace's devices (gratuitous ARP, unsolicited neighbour advertisements). What it
+ * announced when the devices came up was lost: their ports are closed until all their filters stand.
+ */
+export async function announce(
+  { host }: NetworkContext,
+  { name, owner, devices }: DesiredNamespace,
+  failures: Failures,
+): Promise<void> {
+  const lines = [...devices.values()].map((device) => ({
+    line: `link set dev ${device.name} address ${device.mac}`,
+    object: owner,
+  }));
+  await runBatch(host, 'ip', lines, failures, name);
+}
+
 /** Removes a namespace; its devices are gone already. */
 export async function removeNamespace({ host }: NetworkContext, name: string): Promise<void> {
   await host.run('ip', ['netns', 'del', name]);

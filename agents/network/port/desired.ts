@@ -3,8 +3,9 @@ import type { ObjectKey, PortObject } from '../../../src/protocol/objects.js';
 import type { FdbEntry, TapLink } from '../links/model.js';
 
 /**
- * A guest's tap. Its MAC is a static entry and the bridge neither learns from it nor floods unknown MACs to it. Ports that
- * may use other MACs (address pairs, no port security) need learning: which MACs they send from is the firewall's business.
+ * A guest's tap. Its MAC is a static entry and the bridge neither learns from it nor floods unknown MACs to it. Ports that may use
+ * other MACs (address pairs, no port security) get the frames to unknown MACs: such a MAC is never learned, since it may move to a
+ * guest of another host (VRRP), and what a bridge has learned of a tap is not unlearned by frames from the tunnel.
  */
 export function tapLink(port: PortObject, owner: ObjectKey, bridge: string): TapLink {
   const severalMacs =
@@ -15,7 +16,7 @@ export function tapLink(port: PortObject, owner: ObjectKey, bridge: string): Tap
     owner,
     mtu: port.mtu,
     master: bridge,
-    flags: { learning: severalMacs, flood: severalMacs, neighSuppress: false },
+    flags: { learning: false, flood: severalMacs, neighSuppress: false },
     mac: port.mac,
   };
 }

@@ -4,7 +4,9 @@ import { type FdbEntry, FLOOD_MAC, type VxlanLink } from '../links/model.js';
 
 /**
  * The tunnel device of a tenant network. Nothing is learned: floods go to exactly the hosts that have ports of the network,
- * known MACs straight to their host. There is no `proxy`, which would swallow what it does not know.
+ * known MACs straight to their host. There is no `proxy`, which would swallow what it does not know, and no `neigh_suppress`, which
+ * keeps gratuitous ARP and unsolicited neighbour advertisements off the tunnel even where the bridge knows no neighbours: an address
+ * that moves between guests of two hosts (keepalived) would stay unreachable.
  */
 export function vxlanLink(
   network: NetworkObject,
@@ -20,7 +22,7 @@ export function vxlanLink(
     owner,
     mtu: network.mtu,
     master: bridge,
-    flags: { learning: false, flood: true, neighSuppress: true },
+    flags: { learning: false, flood: true, neighSuppress: false },
     vni,
     local,
   };

@@ -55,6 +55,7 @@ export async function startLightAgent(
     bootId: `fleet-${host.name}`,
     facts: async () => factsOf(host),
     usage: async () => ({ memory_used_mb: 1024, disk_used_gb: 10, running_guests: 0 }),
+    probe: async () => ({ unknown_networks: [], answers: [] }),
     consoleOutput: async () => '',
     log,
   });

@@ -103,6 +103,7 @@ function example(): SpecBuilder {
   spec.put('port', OPEN, { ...port(OPEN, PUBLIC, mac(0x11), ['203.0.113.77'], []), port_security: false });
   spec.put('router', ROUTER, {
     id: ROUTER,
+    epoch: 1,
     admin_state_up: true,
     external: {
       port_id: QG,

@@ -111,6 +111,7 @@ export function exampleSpec(sha512: string, size: number): Spec {
   });
   add('router', ROUTER_ID, {
     id: ROUTER_ID,
+    epoch: 1,
     admin_state_up: true,
     external: {
       port_id: GATEWAY_PORT_ID,

@@ -152,6 +152,7 @@ export class FakeObjects {
   #kind<K extends 'network' | 'port' | 'server' | 'volume'>(kind: K): HostKind<K> {
     return {
       kind,
+      dependsOn: [kind],
       hostsOf: async (_db, change) => {
         const found = change.kind === kind ? this.#bodies.get(kind)?.get(change.id) : undefined;
         return found ? [found.hostId] : [];
@@ -238,6 +239,7 @@ export class TestAgent {
       bootId: 'boot-1',
       facts: async () => testFacts(config.name),
       usage: async () => ({ memory_used_mb: 1, disk_used_gb: 1, running_guests: 0 }),
+      probe: async () => ({ unknown_networks: [], answers: [] }),
       consoleOutput: async (id, lines) => `console of ${id}, ${lines} lines\n`,
       log,
       retryMs: 20,
