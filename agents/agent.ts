@@ -4,6 +4,7 @@ import type { Logger } from '../src/protocol/log.js';
 import {
   type Heartbeat,
   type HostFacts,
+  type OrphanRemoval,
   type Plan,
   PROTOCOL_VERSION,
   type ProbeReply,
@@ -13,13 +14,16 @@ import {
   type SpecRefusal,
 } from '../src/protocol/messages.js';
 import type { AgentConfig } from './config.js';
+import { listOrphans, removeOrphan } from './orphans.js';
 import type { Orphan, Part } from './part.js';
 import { type Parts, Reconciler } from './reconciler.js';
+import { letGo } from './removed.js';
 import { Reporter } from './reporter.js';
 import type { SpecStore, StateFiles } from './spec-store.js';
-import type { Controller } from './transport/controller.js';
-import { type Identity, isRenewalDue, renew } from './transport/identity.js';
+import { type Controller, RemovedFromCloud } from './transport/controller.js';
+import { type Identity, trustedAuthorities } from './transport/identity.js';
 import { type AgentListener, listenForController } from './transport/listener.js';
+import { expiryAdvice, Renewal } from './transport/renewal.js';
 
 export interface AgentOptions {
   readonly config: AgentConfig;
@@ -41,7 +45,8 @@ export interface AgentOptions {
 const HEARTBEAT_RETRY_MS = 1_000;
 const USAGE_MS = 30_000;
 const NO_USAGE = { memory_used_mb: 0, disk_used_gb: 0, running_guests: 0 } as const;
-const RENEWAL_CHECK_MS = 3_600_000;
+/** A host that was removed asks now and then whether that still holds. */
+const REMOVED_RETRY_MS = 60_000;
 
 /** One host's agent: takes specs, brings the host in line, reports. */
 export class Agent {
@@ -49,6 +54,7 @@ export class Agent {
   readonly #reconciler: Reconciler;
   readonly #reporter: Reporter;
   readonly #log: Logger;
+  readonly #renewal: Renewal;
   #identity: Identity;
   #listener: AgentListener | null = null;
   #facts: HostFacts | null = null;
@@ -68,6 +74,15 @@ export class Agent {
     this.#options = options;
     this.#identity = options.identity;
     this.#log = options.log;
+    const { config, files, controller } = options;
+    this.#renewal = new Renewal(options.identity, {
+      files,
+      stateDir: config.state_dir,
+      controller,
+      addresses: certificateAddresses(config),
+      use: (identity) => this.#use(identity),
+      log: options.log,
+    });
     this.#reporter = new Reporter((reports) => options.controller.report(reports), options.log);
     this.#reconciler = new Reconciler({
       parts: options.parts,
@@ -89,8 +104,9 @@ export class Agent {
     for (const warning of this.#facts.warnings) this.#log.warn('host', { warning });
     void this.#sync();
     this.#every(config.full_sync_interval * 1000, () => this.#sync());
-    this.#every(RENEWAL_CHECK_MS, () => this.#renewIfDue());
-    void this.#renewIfDue();
+    const expired = expiryAdvice(this.#identity, new Date());
+    if (expired) this.#log.error(expired);
+    this.#renewal.start();
     this.#scheduleBeat(0);
     return { port: this.#listener.port };
   }
@@ -100,6 +116,7 @@ export class Agent {
     for (const timer of this.#timers) clearInterval(timer);
     if (this.#beat) clearTimeout(this.#beat);
     this.#reporter.close();
+    await this.#renewal.close();
     await this.#listener?.close();
     await this.#reconciler.close();
     await this.#beating;
@@ -116,6 +133,11 @@ export class Agent {
         return { host: config.name, steps: steps.flat() };
       },
       probe: (request: ProbeRequest) => this.#options.probe(request),
+      removeOrphan: async (removal: OrphanRemoval) => {
+        const removed = await removeOrphan(this.#parts(), specs.held, removal);
+        this.#log.warn('an orphan was removed', { ...removed });
+        this.#orphans = await listOrphans(this.#parts(), specs.held.spec);
+      },
       console: (serverId: string, lines: number | null) => this.#options.consoleOutput(serverId, lines),
       health: () => ({ name: config.name, sequence: specs.held.sequence, digest: specs.held.digest }),
     };
@@ -172,13 +194,15 @@ export class Agent {
     const { incarnation, sequence, digest } = specs.held;
     const reports = introducing ? this.#everything() : this.#reporter.pending();
     try {
-      const { resync } = await controller.heartbeat({
+      const { resync, renew } = await controller.heartbeat({
         protocol: PROTOCOL_VERSION,
         boot_id: bootId,
         agent_url: agentUrl(config, this.#listener?.port ?? 0),
         incarnation,
         sequence,
+        as_of: specs.held.as_of,
         digest,
+        authorities: trustedAuthorities(this.#identity),
         ...(introducing && this.#facts ? { facts: this.#facts } : {}),
         reports,
         orphans: this.#orphans,
@@ -186,10 +210,12 @@ export class Agent {
       });
       this.#reporter.acknowledge(reports);
       this.#introduced = !resync;
+      if (renew) this.#renewal.demand();
       if (this.#controllerLost) this.#log.info('the controller answers again');
       this.#controllerLost = false;
       return resync ? 0 : interval;
     } catch (error) {
+      if (error instanceof RemovedFromCloud) return await this.#removed(error);
       if (!this.#controllerLost) this.#log.warn('no answer from the controller, trying again', { error });
       this.#controllerLost = true;
       return Math.min(HEARTBEAT_RETRY_MS, interval);
@@ -224,18 +250,26 @@ export class Agent {
     }
   }
 
-  async #renewIfDue(): Promise<void> {
-    const { files, config, controller } = this.#options;
-    if (!isRenewalDue(this.#identity.certificate, new Date())) return;
+  #use(identity: Identity): void {
+    this.#identity = identity;
+    this.#options.controller.use(identity);
+    this.#listener?.use(identity);
+  }
+
+  async #removed({ message }: RemovedFromCloud): Promise<number> {
+    const { files, specs, config } = this.#options;
+    const [stateDir, reconciler, parts, log] = [config.state_dir, this.#reconciler, this.#parts(), this.#log];
     try {
-      const addresses = certificateAddresses(config);
-      this.#identity = await renew(files, config.state_dir, this.#identity, controller.client, addresses);
-      controller.use(this.#identity);
-      this.#listener?.use(this.#identity);
-      this.#log.info('certificate renewed');
+      await letGo({ files, stateDir, specs, reconciler, parts, log }, message);
     } catch (error) {
-      this.#log.error('the certificate could not be renewed, trying again in an hour', { error });
+      log.error('could not let go of everything, trying again', { error });
+      return HEARTBEAT_RETRY_MS;
     }
+    return REMOVED_RETRY_MS;
+  }
+
+  #parts(): readonly Part[] {
+    return Object.values(this.#options.parts) as Part[];
   }
 
   #every(ms: number, job: () => Promise<void>): void {

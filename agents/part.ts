@@ -36,6 +36,10 @@ export interface Part {
   plan(spec: Spec): Promise<readonly PlanStep[]>;
   /** Things of this part's kinds on the host that the spec does not name, and that are kept. */
   orphans?(spec: Spec): Promise<readonly Orphan[]>;
+  /** Removes one of them, which an operator has named; throws OrphanRefused when it is in use. */
+  removeOrphan?(orphan: Orphan): Promise<void>;
+  /** Ends everything that runs, since the host has been removed from its cloud; keeps all data. Gives the names of what ended. */
+  letGo?(): Promise<readonly string[]>;
   /** Begins to watch the host; calls back with objects that may no longer match their spec, or that have news to report. */
   watch?(changed: (keys: readonly ObjectKey[]) => void): void;
   /** What is due now and then (pruning caches, refreshing what is only read), at the end of each full sync. */

@@ -25,6 +25,7 @@ export function watchPorts(network: NetworkPart): NetworkWithPorts {
     plan: (spec) => network.plan(spec),
     probe: (request) => network.probe(request),
     ...(network.orphans ? { orphans: (spec) => network.orphans?.(spec) ?? Promise.resolve([]) } : {}),
+    ...(network.removeOrphan ? { removeOrphan: async (orphan) => network.removeOrphan?.(orphan) } : {}),
     ...(network.watch ? { watch: (changed) => network.watch?.(changed) } : {}),
     ...(network.housekeeping ? { housekeeping: async (spec) => network.housekeeping?.(spec) } : {}),
     close: async () => network.close?.(),

@@ -14,7 +14,11 @@ export type StateFiles = Pick<Host, 'readFileIfExists' | 'writeFile' | 'makeDire
 /** A spec and where it stands in the controller's order. */
 export interface HeldSpec {
   readonly incarnation: string | null;
+  /** Incarnations that ended here, the last ones: a push of one of them was delayed, or comes from a restored backup. */
+  readonly left: readonly string[];
   readonly sequence: number;
+  /** Number of the controller's last change that is in it. */
+  readonly as_of: number;
   readonly digest: string;
   readonly spec: Spec;
   readonly settings: HostSettings;
@@ -27,23 +31,32 @@ export type PushOutcome =
 /** At or below this many at once, guests may be destroyed whatever their share is: on a small host each one is a large share. */
 const ALWAYS_REMOVABLE = 10;
 
+const NOTHING: HeldSpec = {
+  incarnation: null,
+  left: [],
+  sequence: 0,
+  as_of: 0,
+  digest: specDigest({}),
+  spec: {},
+  settings: DEFAULT_SETTINGS,
+};
+
+/** Where a host's spec is kept. */
+export function specFile(stateDir: string): string {
+  return `${stateDir}/spec.json`;
+}
+
 /** The last spec, kept on disk (0600) before it is acknowledged: what a host brings back after a reboot. */
 export class SpecStore {
   readonly #files: StateFiles;
   readonly #path: string;
   readonly #maxRemovalShare: number;
-  #held: HeldSpec = {
-    incarnation: null,
-    sequence: 0,
-    digest: specDigest({}),
-    spec: {},
-    settings: DEFAULT_SETTINGS,
-  };
+  #held: HeldSpec = NOTHING;
   #writing: Promise<unknown> = Promise.resolve();
 
   constructor(files: StateFiles, stateDir: string, maxRemovalShare: number) {
     this.#files = files;
-    this.#path = `${stateDir}/spec.json`;
+    this.#path = specFile(stateDir);
     this.#maxRemovalShare = maxRemovalShare;
   }
 
@@ -59,12 +72,39 @@ export class SpecStore {
     const text = await this.#files.readFileIfExists(this.#path);
     if (text === null) return null;
     try {
-      const { incarnation, sequence, spec, settings = DEFAULT_SETTINGS } = JSON.parse(text) as HeldSpec;
-      this.#held = { incarnation, sequence, spec, settings, digest: specDigest(spec, settings) };
+      const {
+        incarnation,
+        left = [],
+        sequence,
+        as_of = 0,
+        spec,
+        settings = DEFAULT_SETTINGS,
+      } = JSON.parse(text) as HeldSpec;
+      this.#held = {
+        incarnation,
+        left,
+        sequence,
+        as_of,
+        spec,
+        settings,
+        digest: specDigest(spec, settings),
+      };
       return null;
     } catch (error) {
       return `${this.#path}: ${(error as Error).message}`;
     }
+  }
+
+  /** Forgets the spec; what it was stays beside it, for whoever has to find out. */
+  forget(): Promise<void> {
+    const result = this.#writing.then(async () => {
+      const text = await this.#files.readFileIfExists(this.#path);
+      if (text !== null) await this.#files.writeFile(`${this.#path}.before-removal`, text, 0o600);
+      await this.#files.removeFile(this.#path);
+      this.#held = NOTHING;
+    });
+    this.#writing = result.catch(() => {});
+    return result;
   }
 
   /** Takes a push: on disk first, then in memory. Pushes are taken one after another. */
@@ -78,9 +118,26 @@ export class SpecStore {
     const held = this.#held;
     const refuse = (reason: SpecRefusal['reason'], message: string): PushOutcome => ({
       taken: false,
-      refusal: { reason, message, sequence: held.sequence, digest: held.digest },
+      refusal: {
+        reason,
+        message,
+        sequence: held.sequence,
+        digest: held.digest,
+        as_of: held.as_of,
+        incarnation: held.incarnation,
+      },
     });
     const sameIncarnation = push.incarnation === held.incarnation;
+    const asOf = push.as_of ?? held.as_of;
+    if (sameIncarnation && asOf < held.as_of) {
+      return refuse('older', `it is as of change ${asOf}, this host holds one as of ${held.as_of}`);
+    }
+    if (held.left.includes(push.incarnation)) {
+      return refuse(
+        'older',
+        `incarnation ${push.incarnation} has ended, this host is at ${held.incarnation}`,
+      );
+    }
     if (sameIncarnation && push.sequence <= held.sequence) {
       return refuse('stale', `push ${push.sequence} is not newer than ${held.sequence}`);
     }
@@ -95,7 +152,9 @@ export class SpecStore {
     const settings = push.settings ?? DEFAULT_SETTINGS;
     const record: HeldSpec = {
       incarnation: push.incarnation,
+      left: leftBehind(held, push.incarnation),
       sequence: push.sequence,
+      as_of: asOf,
       digest: specDigest(next, settings),
       spec: next,
       settings,
@@ -111,6 +170,13 @@ export class SpecStore {
     if (removed <= ALWAYS_REMOVABLE || removed <= guests.length * this.#maxRemovalShare) return null;
     return `would destroy ${removed} of ${guests.length} guests, more than max_removal_share (${this.#maxRemovalShare}) allows; confirm it if it is meant`;
   }
+}
+
+const MOST_LEFT = 32;
+
+function leftBehind(held: HeldSpec, incarnation: string): readonly string[] {
+  if (held.incarnation === null || held.incarnation === incarnation) return held.left;
+  return [...held.left, held.incarnation].slice(-MOST_LEFT);
 }
 
 function merge(base: Spec, push: SpecPush): Spec {

@@ -1,9 +1,9 @@
-import { objectKey, parseKey } from '../../src/protocol/keys.js';
+import { parseKey } from '../../src/protocol/keys.js';
 import type { Logger } from '../../src/protocol/log.js';
 import type { ObjectError, ObjectReport, PlanStep } from '../../src/protocol/messages.js';
 import type { ObjectKey, Spec, SpecObject } from '../../src/protocol/objects.js';
 import type { Host } from '../host/host.js';
-import type { Orphan, Part } from '../part.js';
+import type { Part } from '../part.js';
 import { toObjectError } from '../storage/object-error.js';
 import type { ServerStorage } from '../storage/part.js';
 import { serverDirectory } from '../storage/paths.js';
@@ -19,6 +19,7 @@ import {
 } from './guest.js';
 import { createKeyedQueue, createLimiter } from './keyed-queue.js';
 import { listDomains, observeDomain } from './observe.js';
+import { domainOrphans, endAllDomains, removeDomain } from './orphans.js';
 import { createVirsh } from './virsh.js';
 
 /** Guests that are started at the same time: more only makes each slower. */
@@ -124,16 +125,11 @@ export function createComputePart(options: ComputeOptions): ComputePart {
       return steps;
     },
 
-    async orphans(spec) {
-      const found: Orphan[] = [];
-      for (const { uuid, name } of await listDomains(virsh)) {
-        if (spec[objectKey('server', uuid)]) continue;
-        const domain = await observeDomain(virsh, uuid);
-        if (!domain?.current) continue;
-        found.push({ kind: 'domain', name, detail: `server ${domain.current.serverId}, ${domain.power}` });
-      }
-      return found;
-    },
+    orphans: (spec) => domainOrphans(virsh, spec),
+
+    removeOrphan: (orphan) => removeDomain(virsh, orphan),
+
+    letGo: () => endAllDomains(virsh),
 
     watch(changed) {
       onChanged = changed;

@@ -97,7 +97,8 @@ export function desiredHost(spec: Spec, inputs: DesiredInputs, failures: Failure
   return builder;
 }
 
-function* namesOf(spec: Spec): Generator<string> {
+/** Names of the devices, namespaces and services of all objects in the spec. */
+export function* namesOf(spec: Spec): Generator<string> {
   for (const { body } of objectsOf(spec, 'network')) {
     yield bridgeName(body.id);
     if (body.type === 'vxlan' && body.segmentation_id !== null) yield vxlanName(body.segmentation_id);

@@ -2,7 +2,7 @@ import { routerNamespace } from '../../src/net/names.js';
 import { parseKey } from '../../src/protocol/keys.js';
 import type { ObjectReport, PlanStep, ProbeReply, ProbeRequest } from '../../src/protocol/messages.js';
 import type { ObjectKey, ObjectKind, Spec } from '../../src/protocol/objects.js';
-import type { Part, ReconcileRequest } from '../part.js';
+import type { Orphan, Part, ReconcileRequest } from '../part.js';
 import { Serial } from './concurrency.js';
 import type { NetworkContext } from './config.js';
 import { type DesiredHost, desiredHost } from './desired.js';
@@ -11,6 +11,7 @@ import { foreignForwardDrops } from './firewall/foreign.js';
 import { ZoneNumbers } from './firewall/zones.js';
 import { Failures, objectsOf, SHARED } from './model.js';
 import { ObservedHost } from './observed.js';
+import { networkOrphans, removeNetworkOrphan } from './orphans.js';
 import { planSteps } from './plan.js';
 import { answerProbe, othersAnswering } from './probe/questions.js';
 import { reconcile } from './reconcile.js';
@@ -95,6 +96,17 @@ class RealNetworkPart implements NetworkPart {
 
   probe(request: ProbeRequest): Promise<ProbeReply> {
     return answerProbe(this.#context, request);
+  }
+
+  orphans(spec: Spec): Promise<readonly Orphan[]> {
+    return this.#serial.run(() => networkOrphans(this.#context, spec));
+  }
+
+  removeOrphan(orphan: Orphan): Promise<void> {
+    return this.#serial.run(async () => {
+      this.#observed.markStale();
+      await removeNetworkOrphan(this.#context, orphan);
+    });
   }
 
   async #load(): Promise<void> {

@@ -10,9 +10,10 @@ import type {
   VolumeObject,
 } from '../../src/protocol/objects.js';
 import type { Host } from '../host/host.js';
-import type { Orphan, Part } from '../part.js';
+import type { Part } from '../part.js';
 import { ImageCache } from './image-cache.js';
 import { toObjectError } from './object-error.js';
+import { removeStorageOrphan, storageOrphans } from './orphans.js';
 import { serverDirectory, volumeFile } from './paths.js';
 import { pruneImages } from './prune.js';
 import { makeServerDisks, missingDisks } from './server-disks.js';
@@ -129,19 +130,9 @@ export function createStoragePart(
       return steps;
     },
 
-    async orphans(spec) {
-      const found: Orphan[] = [];
-      for (const id of await host.listDirectory(`${stateDir}/servers`)) {
-        if (spec[objectKey('server', id)]) continue;
-        found.push({ kind: 'server-disks', name: id, detail: serverDirectory(stateDir, id) });
-      }
-      for (const file of await host.listDirectory(`${stateDir}/volumes`)) {
-        const id = file.replace(/\.(qcow2|raw)(\.part)?$/, '');
-        if (spec[objectKey('volume', id)]) continue;
-        found.push({ kind: 'volume-file', name: id, detail: `${stateDir}/volumes/${file}` });
-      }
-      return found;
-    },
+    orphans: (spec) => storageOrphans(shared, spec),
+
+    removeOrphan: (orphan) => removeStorageOrphan(shared, orphan),
 
     async housekeeping(spec) {
       const days = options.pruneAfterDays ?? null;

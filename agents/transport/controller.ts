@@ -1,8 +1,22 @@
 import type { IncomingMessage } from 'node:http';
-import type { Heartbeat, HeartbeatReply, ObjectReport, ReportPush } from '../../src/protocol/messages.js';
+import type {
+  Heartbeat,
+  HeartbeatReply,
+  ObjectReport,
+  RemovedReply,
+  ReportPush,
+} from '../../src/protocol/messages.js';
 import { PROTOCOL_VERSION } from '../../src/protocol/messages.js';
 import { PeerClient, PeerUnreachable } from '../../src/protocol/peer-client.js';
 import type { Identity } from './identity.js';
+
+/** The controller has removed this host from its cloud; the message is the controller's. */
+export class RemovedFromCloud extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'RemovedFromCloud';
+  }
+}
 
 /** What the agent says to and asks of the controller. */
 export class Controller {
@@ -50,6 +64,8 @@ export class Controller {
   async #post<T>(path: string, body: unknown): Promise<T> {
     const reply = await this.#client.request<T>('POST', path, body);
     if (reply.status === 200) return reply.body;
+    const refusal = reply.body as Partial<RemovedReply> | null;
+    if (reply.status === 410 && refusal?.removed) throw new RemovedFromCloud(refusal.message ?? 'removed');
     const reason = (reply.body as { message?: string } | null)?.message ?? `status ${reply.status}`;
     throw new PeerUnreachable(`controller at ${this.#client.url}: ${path}: ${reason}`, null);
   }

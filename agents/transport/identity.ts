@@ -1,4 +1,4 @@
-import { createHash, generateKeyPairSync, webcrypto, X509Certificate } from 'node:crypto';
+import { createHash, createPrivateKey, generateKeyPairSync, webcrypto, X509Certificate } from 'node:crypto';
 import { connect, type DetailedPeerCertificate } from 'node:tls';
 import { decodeJoinToken } from '../../src/protocol/join-token.js';
 import {
@@ -8,7 +8,8 @@ import {
   PROTOCOL_VERSION,
 } from '../../src/protocol/messages.js';
 import { PeerClient, type PeerReply, PeerUnreachable } from '../../src/protocol/peer-client.js';
-import type { StateFiles } from '../spec-store.js';
+import { removedMarker } from '../removed.js';
+import { type StateFiles, specFile } from '../spec-store.js';
 
 /** Who this host is: kept in the state directory (0600), made once by joining. */
 export interface Identity {
@@ -63,7 +64,8 @@ export async function join(
 ): Promise<Identity> {
   const token = decodeJoinToken(tokenText);
   const controller = request.controller || token.url || DEFAULT_CONTROLLER;
-  const ca = await fetchAuthority(controller, token.ca_sha256);
+  const known = [token.ca_sha256, ...(token.next_ca_sha256 ? [token.next_ca_sha256] : [])];
+  const ca = await fetchAuthority(controller, known);
   const keyPath = `${stateDir}/join-key.pem`;
   const key = (await files.readFileIfExists(keyPath)) ?? newKey();
   await files.makeDirectory(stateDir, 0o700);
@@ -89,6 +91,8 @@ export async function join(
     key,
     token_sha256: tokenHash(tokenText),
   };
+  requireUsable(identity, controller);
+  await forgetOtherCloud(files, stateDir, identity);
   await files.writeFile(identityPath(stateDir), JSON.stringify(identity, null, 1), 0o600);
   await files.removeFile(keyPath);
   return identity;
@@ -106,16 +110,42 @@ export async function renew(
   const body: CertificateRequest = { csr: await signingRequest(identity.name, key), addresses };
   const reply = await client.request<CertificateReply>('POST', '/agent/v1/certificate', body);
   const renewed: Identity = { ...identity, ...accepted(reply, identity.name, identity.controller), key };
+  requireUsable(renewed, identity.controller);
   await files.writeFile(identityPath(stateDir), JSON.stringify(renewed, null, 1), 0o600);
   return renewed;
 }
 
-/** True in the last third of a certificate's life. */
-export function isRenewalDue(certificate: string, now: Date): boolean {
-  const { validFrom, validTo } = new X509Certificate(certificate);
-  const from = Date.parse(validFrom);
-  const to = Date.parse(validTo);
-  return now.getTime() > to - (to - from) / 3;
+/** A certificate for another key, or of an authority that is not in the reply, would cut this host off. */
+function requireUsable({ certificate, key, ca }: Identity, controller: string): void {
+  const own = new X509Certificate(certificate);
+  if (!own.checkPrivateKey(createPrivateKey(key))) {
+    throw new Error(`the controller at ${controller} certified another key than it was sent`);
+  }
+  if (!certificatesIn(ca).some((authority) => own.verify(authority.publicKey))) {
+    throw new Error(
+      `the controller at ${controller} sent a certificate of an authority that it did not send`,
+    );
+  }
+}
+
+/** As a host that another cloud, or the same one before, knew under another id, this one starts with nothing. */
+async function forgetOtherCloud(files: StateFiles, stateDir: string, identity: Identity): Promise<void> {
+  const before = await loadIdentity(files, stateDir, '');
+  if (before?.host_id === identity.host_id) return;
+  await files.removeFile(specFile(stateDir));
+  await files.removeFile(removedMarker(stateDir));
+}
+
+/** SHA-256 fingerprints of the authorities that an identity trusts, sorted. */
+export function trustedAuthorities(identity: Pick<Identity, 'ca'>): readonly string[] {
+  return certificatesIn(identity.ca)
+    .map(({ raw }) => createHash('sha256').update(raw).digest('hex'))
+    .sort();
+}
+
+function certificatesIn(pem: string): X509Certificate[] {
+  const texts = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  return texts.map((text) => new X509Certificate(text));
 }
 
 function accepted(reply: PeerReply<CertificateReply>, name: string, controller: string): CertificateReply {
@@ -132,8 +162,8 @@ function identityPath(stateDir: string): string {
   return `${stateDir}/identity.json`;
 }
 
-/** The authority's certificate as the controller presents it, if its fingerprint is the expected one. */
-async function fetchAuthority(controller: string, fingerprint: string): Promise<string> {
+/** The authority's certificate as the controller presents it, if its fingerprint is an expected one. */
+async function fetchAuthority(controller: string, fingerprints: readonly string[]): Promise<string> {
   const url = new URL(controller);
   const port = Number(url.port || 443);
   const chain = await new Promise<DetailedPeerCertificate>((resolve, reject) => {
@@ -147,12 +177,12 @@ async function fetchAuthority(controller: string, fingerprint: string): Promise<
     );
   });
   for (let one = chain, depth = 0; one?.raw && depth < 5; one = one.issuerCertificate, depth++) {
-    if (createHash('sha256').update(one.raw).digest('hex') === fingerprint)
+    if (fingerprints.includes(createHash('sha256').update(one.raw).digest('hex')))
       return new X509Certificate(one.raw).toString();
     if (one.issuerCertificate === one) break;
   }
   throw new Error(
-    `${controller} is not the controller that made this token: no certificate with the token's fingerprint in its chain`,
+    `${controller} is not the controller that made this token, or its certificate authority was replaced since: no certificate with the token's fingerprint in its chain; make a new token`,
   );
 }
 
@@ -175,7 +205,7 @@ async function signingRequest(name: string, keyPem: string): Promise<string> {
 }
 
 async function importKeys(keyPem: string): Promise<webcrypto.CryptoKeyPair> {
-  const { createPrivateKey, createPublicKey } = await import('node:crypto');
+  const { createPublicKey } = await import('node:crypto');
   const privateKey = createPrivateKey(keyPem);
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
   const { subtle } = webcrypto;

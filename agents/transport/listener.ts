@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../../src/protocol/log.js';
 import type {
   ConsoleReply,
+  OrphanRemoval,
   Plan,
   ProbeReply,
   ProbeRequest,
@@ -12,14 +13,17 @@ import type {
   SpecPush,
   SpecRefusal,
 } from '../../src/protocol/messages.js';
+import { OrphanRefused } from '../orphans.js';
 import type { Identity } from './identity.js';
-import { checkProbe, checkSpecPush } from './validate.js';
+import { checkOrphanRemoval, checkProbe, checkSpecPush } from './validate.js';
 
 /** What the controller may ask of an agent. */
 export interface AgentService {
   takeSpec(push: SpecPush): Promise<SpecAck | SpecRefusal>;
   plan(): Promise<Plan>;
   probe(request: ProbeRequest): Promise<ProbeReply>;
+  /** Rejects with OrphanRefused. */
+  removeOrphan(removal: OrphanRemoval): Promise<void>;
   console(serverId: string, lines: number | null): Promise<string>;
   health(): unknown;
 }
@@ -98,6 +102,15 @@ async function route(
     const problem = checkProbe(body);
     if (problem) throw new Refused(400, problem);
     return { status: 200, body: await service.probe(body as ProbeRequest) };
+  }
+  if (call === 'POST /v1/orphans/remove') {
+    const body = await readJson(request);
+    const problem = checkOrphanRemoval(body);
+    if (problem) throw new Refused(400, problem);
+    await service.removeOrphan(body as OrphanRemoval).catch((error: Error) => {
+      throw error instanceof OrphanRefused ? new Refused(409, error.message) : error;
+    });
+    return { status: 200, body: {} };
   }
   if (call === 'GET /v1/plan') return { status: 200, body: await service.plan() };
   if (call === 'GET /v1/health') return { status: 200, body: service.health() };

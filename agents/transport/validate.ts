@@ -53,6 +53,14 @@ export function checkProbe(value: unknown): string | null {
   return null;
 }
 
+/** What is wrong with an orphan's removal, or null. */
+export function checkOrphanRemoval(value: unknown): string | null {
+  if (!isObject(value)) return 'a removal must be an object';
+  if (typeof value.kind !== 'string' || typeof value.name !== 'string') return 'kind and name must be texts';
+  if (typeof value.destroy_data !== 'boolean') return 'destroy_data must be true or false';
+  return null;
+}
+
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

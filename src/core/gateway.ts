@@ -1,4 +1,5 @@
-import type { Plan } from '../protocol/messages.js';
+import type { OrphanRemoval, Plan } from '../protocol/messages.js';
+import type { ObjectKey } from '../protocol/objects.js';
 
 export interface JoinTokenRequest {
   /** Only a host of this name may use the token; needed to let a known host join again. null: any new host. */
@@ -31,6 +32,51 @@ export interface HostGateway {
   createJoinToken(
     request: JoinTokenRequest,
   ): Promise<{ readonly token: string; readonly expires_at: string }>;
-  /** Forgets a host and ends its right to connect. The caller makes sure that nothing runs on it. */
-  removeHost(hostId: string): Promise<void>;
+  /** Lets go of what is held in memory of a host that was removed. */
+  forgetHost(hostId: string): Promise<void>;
+  /** Whether what the host should have names an object, worked out now. */
+  isNamed(hostId: string, key: ObjectKey): Promise<boolean>;
+  /** Has the host remove one thing that no object names; rejects with MaruError when it refuses. */
+  removeOrphan(hostId: string, removal: OrphanRemoval): Promise<void>;
+  /** The certificate authorities. */
+  readonly authority: AuthorityGateway;
+}
+
+/** Replacing the certificate authority. */
+export interface AuthorityGateway {
+  status(): Promise<AuthorityStatus>;
+  rotate(): Promise<AuthorityStatus>;
+  abort(): Promise<AuthorityStatus>;
+  /** 409 while hosts still need the authority that goes, unless `force`. */
+  finish(force: boolean): Promise<AuthorityStatus & { readonly tokens_ended: number }>;
+}
+
+/** The certificate authorities, and how far each host is in a replacement. */
+export interface AuthorityStatus {
+  readonly phase: 'none' | 'rotating' | 'aborting';
+  /** When it was begun or turned back. */
+  readonly since: string | null;
+  readonly authorities: readonly {
+    readonly fingerprint: string;
+    readonly created_at: string;
+    readonly expires_at: string;
+    readonly signs_hosts: boolean;
+    readonly signs_controller: boolean;
+  }[];
+  readonly hosts: readonly HostCertificate[];
+  /** Names of hosts that would be cut off by ending the replacement now. */
+  readonly waiting_for: readonly string[];
+}
+
+/** The certificate that a host shows. */
+export interface HostCertificate {
+  readonly name: string;
+  readonly up: boolean;
+  readonly expires_at: string | null;
+  /** Fingerprint of the authority that issued it. */
+  readonly authority: string | null;
+  /** It comes from the authority that signs now. */
+  readonly renewed: boolean;
+  /** Its agent still accepts certificates of an authority that is no longer trusted here. */
+  readonly trusts_retired: boolean;
 }

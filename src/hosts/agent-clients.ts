@@ -1,21 +1,22 @@
 import { PeerClient } from '../protocol/peer-client.js';
-import type { CertificateAuthority } from './certificates.js';
+import type { Authorities } from './authorities.js';
 
 /** What the controller shows to agents, and serves its agent listener with. */
 export interface ControllerCredentials {
   readonly key: string;
-  /** The certificate followed by the authority's, which joining agents look at. */
+  /** The certificate followed by its authority's, which joining agents look at. */
   readonly cert: string;
+  /** All authorities whose certificates are accepted. */
   readonly ca: string;
 }
 
 /** Issues a new pair; the controller's key lives in memory only. */
 export async function controllerCredentials(
-  authority: CertificateAuthority,
+  authorities: Authorities,
   names: readonly string[],
 ): Promise<ControllerCredentials> {
-  const { key, pem } = await authority.issuePair('controller', names);
-  return { key, cert: `${pem.trim()}\n${authority.pem.trim()}\n`, ca: authority.pem };
+  const { key, pem } = await authorities.presenting.issuePair('controller', names);
+  return { key, cert: `${pem.trim()}\n${authorities.presenting.pem}`, ca: authorities.bundle };
 }
 
 /** One client, with its kept-alive connections, for each host. */

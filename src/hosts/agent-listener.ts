@@ -1,14 +1,12 @@
 import type { Readable } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
-import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
-import { forbidden, MaruError, notFound } from '../core/errors.js';
-import type { Logger } from '../protocol/log.js';
+import Fastify, { type FastifyInstance } from 'fastify';
+import { MaruError, notFound } from '../core/errors.js';
 import type { CertificateRequest, Heartbeat, JoinRequest, ReportPush } from '../protocol/messages.js';
-import { findHostByName, type HostRow, updateHost } from '../store/hosts.js';
-import type { Store } from '../store/store.js';
+import { type HostRow, updateHost } from '../store/hosts.js';
+import { type AdmissionParts, admit, HostRemoved } from './admission.js';
 import type { ControllerCredentials } from './agent-clients.js';
 import { certificateSchema, heartbeatSchema, joinSchema, reportsSchema } from './agent-schemas.js';
-import type { CertificateAuthority } from './certificates.js';
+import type { Authorities } from './authorities.js';
 import type { Delivery } from './delivery.js';
 import type { Heartbeats } from './heartbeats.js';
 import { joinHost, renewCertificate } from './join.js';
@@ -18,10 +16,7 @@ import type { Reports } from './reports.js';
 /** Opens an image's file for a host to read. */
 export type OpenImage = (imageId: string) => Promise<{ readonly stream: Readable; readonly size: number }>;
 
-export interface AgentListenerParts {
-  readonly store: Store;
-  readonly log: Logger;
-  readonly authority: CertificateAuthority;
+export interface AgentListenerParts extends AdmissionParts {
   readonly delivery: Delivery;
   readonly heartbeats: Heartbeats;
   readonly reports: Reports;
@@ -54,11 +49,12 @@ export function buildAgentListener(
         route: request.url,
         from: request.ip,
       });
-    return reply.code(status).send({ message: error.message });
+    const removed = error instanceof HostRemoved ? { removed: true } : {};
+    return reply.code(status).send({ message: error.message, ...removed });
   });
 
   server.post<{ Body: JoinRequest }>('/agent/v1/join', { schema: { body: joinSchema } }, async ({ body }) => {
-    const reply = await joinHost(parts.store, parts.authority, body);
+    const reply = await joinHost(parts.store, parts.authorities, body);
     parts.log.info('host joined', { host: body.name, host_id: reply.host_id, agent_url: body.agent_url });
     return reply;
   });
@@ -66,29 +62,32 @@ export function buildAgentListener(
     '/agent/v1/certificate',
     { schema: { body: certificateSchema } },
     async (request) => {
-      const host = await authenticate(parts, request);
-      return await renewCertificate(parts.store, parts.authority, host, request.body);
+      const host = await admit(parts, request);
+      return await renewCertificate(parts.store, parts.authorities, host, request.body);
     },
   );
   server.post<{ Body: Heartbeat }>(
     '/agent/v1/heartbeat',
     { schema: { body: heartbeatSchema } },
     async (request) => {
-      return await parts.heartbeats.take(await authenticate(parts, request), request.body);
+      const host = await noteTrust(parts, await admit(parts, request), request.body);
+      await parts.incarnations.examine(host, request.body);
+      const reply = await parts.heartbeats.take(host, request.body);
+      return { ...reply, ...(mustRenew(parts.authorities, host) ? { renew: true as const } : {}) };
     },
   );
   server.post<{ Body: ReportPush }>(
     '/agent/v1/reports',
     { schema: { body: reportsSchema } },
     async (request) => {
-      const host = await authenticate(parts, request);
+      const host = await admit(parts, request);
       parts.liveness.contact(host.id);
       await parts.reports.take(host.id, request.body.reports);
       return {};
     },
   );
   server.get<{ Params: { id: string } }>('/agent/v1/images/:id', async (request, reply) => {
-    const host = await authenticate(parts, request);
+    const host = await admit(parts, request);
     const { id } = request.params;
     const queue = parts.delivery.of(host.id);
     // the same answer for images that exist and images that do not: a host learns nothing about others' images
@@ -103,28 +102,18 @@ export function buildAgentListener(
   return server;
 }
 
-/** The host whose certificate this is; refuses unknown hosts and certificates that were replaced. */
-async function authenticate(parts: AgentListenerParts, request: FastifyRequest): Promise<HostRow> {
-  const socket = request.raw.socket as TLSSocket;
-  if (!socket.authorized) {
-    const reason = socket.authorizationError ? ` (${socket.authorizationError})` : '';
-    throw new MaruError('unauthorized', `A client certificate of this installation is required${reason}.`);
-  }
-  const certificate = socket.getPeerCertificate();
-  const fingerprint = certificate.fingerprint256?.replaceAll(':', '').toLowerCase();
-  const name = String(certificate.subject?.CN ?? '');
-  const host = await findHostByName(parts.store.read, name);
-  if (!host) throw forbidden(`No host is named '${name}'; join again with a new token.`);
-  if (host.certificate_fingerprint === fingerprint) return host;
-  if (host.next_certificate_fingerprint === fingerprint) {
-    await parts.store.tx((tx) =>
-      updateHost(tx, host.id, {
-        certificate_fingerprint: fingerprint,
-        next_certificate_fingerprint: null,
-        certificate_expires_at: new Date(certificate.valid_to).toISOString(),
-      }),
-    );
-    return host;
-  }
-  throw forbidden(`The certificate of '${name}' was replaced; join again with a new token.`);
+/** Stores which authorities the host's agent trusts, when that has changed. */
+async function noteTrust(parts: AgentListenerParts, host: HostRow, beat: Heartbeat): Promise<HostRow> {
+  if (!beat.authorities) return host;
+  const trusted_authorities = JSON.stringify([...beat.authorities].sort());
+  if (trusted_authorities === host.trusted_authorities) return host;
+  await parts.store.tx((tx) => updateHost(tx, host.id, { trusted_authorities }));
+  return { ...host, trusted_authorities };
+}
+
+/** A certificate comes with what to trust: a host needs a new one when either has changed. */
+function mustRenew(authorities: Authorities, host: HostRow): boolean {
+  if (host.certificate_authority !== authorities.signing.fingerprint) return true;
+  const { trusted_authorities } = host;
+  return trusted_authorities !== null && trusted_authorities !== JSON.stringify(authorities.fingerprints);
 }

@@ -108,7 +108,9 @@ export const heartbeatSchema = {
     agent_url: { type: 'string', maxLength: 512, pattern: '^https://' },
     incarnation: { type: ['string', 'null'], maxLength: 64 },
     sequence: { type: 'integer', minimum: 0 },
+    as_of: { type: 'integer', minimum: 0 },
     digest: { type: 'string', maxLength: 64 },
+    authorities: { type: 'array', maxItems: 16, items: { type: 'string', pattern: '^[0-9a-f]{64}$' } },
     facts,
     reports,
     orphans: {

@@ -6,59 +6,72 @@ import {
   generateKeyPairSync,
   randomBytes,
   webcrypto,
+  X509Certificate,
 } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
+import type { AuthorityRecord } from './authority-files.js';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' };
 const SIGNING = { name: 'ECDSA', hash: 'SHA-256' };
 const DAY_MS = 24 * 3600 * 1000;
-/** Clocks of hosts may be this far behind ours. */
-const SKEW_MS = 10 * 60 * 1000;
-
-export const CERTIFICATE_DAYS = 30;
 const AUTHORITY_DAYS = 3650;
+
+export interface CertificateOptions {
+  /** How long a certificate is good for. */
+  readonly lifetimeMs: number;
+  /** Clocks of hosts may be this far behind ours. */
+  readonly skewMs: number;
+}
+
+export const CERTIFICATE_OPTIONS: CertificateOptions = {
+  lifetimeMs: 30 * DAY_MS,
+  skewMs: 10 * 60 * 1000,
+};
 
 export interface IssuedCertificate {
   readonly pem: string;
   /** SHA-256 of the certificate, lower-case hex. */
   readonly fingerprint: string;
   readonly expiresAt: string;
+  /** Rises with every certificate of a host; part of the serial number. */
+  readonly issue: number;
+  /** Fingerprint of the authority that issued it. */
+  readonly authority: string;
 }
 
-/** The installation's own certificate authority: its key never leaves the controller's state directory. */
+/** One certificate authority. Its key never leaves the controller's state directory. */
 export class CertificateAuthority {
   readonly pem: string;
   readonly fingerprint: string;
+  readonly record: AuthorityRecord;
   readonly #certificate: x509.X509Certificate;
   readonly #key: webcrypto.CryptoKey;
+  readonly #options: CertificateOptions;
 
-  private constructor(certificate: x509.X509Certificate, key: webcrypto.CryptoKey) {
-    this.#certificate = certificate;
+  private constructor(record: AuthorityRecord, key: webcrypto.CryptoKey, options: CertificateOptions) {
+    this.record = record;
+    this.#certificate = new x509.X509Certificate(record.certificate);
     this.#key = key;
-    this.pem = certificate.toString('pem');
-    this.fingerprint = fingerprintOf(certificate);
+    this.#options = options;
+    this.pem = `${this.#certificate.toString('pem').trim()}\n`;
+    this.fingerprint = fingerprintOf(this.#certificate);
   }
 
-  /** Reads the authority kept in the directory, or makes one there (0600). */
-  static async open(stateDir: string): Promise<CertificateAuthority> {
-    await mkdir(stateDir, { recursive: true, mode: 0o700 });
-    const keyFile = join(stateDir, 'ca.key');
-    const certificateFile = join(stateDir, 'ca.pem');
-    const found = await readIfExists(certificateFile);
-    if (found !== null) {
-      const key = await privateKey(await readFile(keyFile, 'utf8'));
-      return new CertificateAuthority(new x509.X509Certificate(found), key);
-    }
-    const pem = newKeyPem();
-    const keys = { privateKey: await privateKey(pem), publicKey: await publicKey(pem) };
+  static async from(record: AuthorityRecord, options = CERTIFICATE_OPTIONS): Promise<CertificateAuthority> {
+    return new CertificateAuthority(record, await privateKey(record.key), options);
+  }
+
+  /** Makes a new one; nothing is kept yet. */
+  static async make(options = CERTIFICATE_OPTIONS): Promise<CertificateAuthority> {
+    const key = newKeyPem();
+    const keys = { privateKey: await privateKey(key), publicKey: await publicKey(key) };
     const now = Date.now();
     const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-      serialNumber: serial(),
-      name: [{ CN: ['Maru certificate authority'] }],
-      notBefore: new Date(now - SKEW_MS),
+      serialNumber: serial(now),
+      // two of them can be trusted at the same time: names tell them apart in logs and let OpenSSL find the right one
+      name: [{ CN: [`Maru certificate authority ${randomBytes(4).toString('hex')}`] }],
+      notBefore: new Date(now - CERTIFICATE_OPTIONS.skewMs),
       notAfter: new Date(now + AUTHORITY_DAYS * DAY_MS),
       keys,
       signingAlgorithm: SIGNING,
@@ -68,17 +81,23 @@ export class CertificateAuthority {
         await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
       ],
     });
-    // the certificate last: its presence says that the key is there
-    await writeDurably(keyFile, pem, 0o600);
-    await writeDurably(certificateFile, certificate.toString('pem'), 0o644);
-    return new CertificateAuthority(certificate, keys.privateKey);
+    const record = { certificate: certificate.toString('pem'), key, created_at: new Date(now).toISOString() };
+    return await CertificateAuthority.from(record, options);
   }
 
-  /** Certifies the key of a signing request for both ends of TLS. Throws when the request does not prove its key. */
-  async issueFor(csrPem: string, name: string, alternatives: readonly string[]): Promise<IssuedCertificate> {
+  /**
+   * Certifies the key of a signing request for both ends of TLS. Its issue number is higher than `after`, the last one that the
+   * name was given. Throws when the request does not prove its key.
+   */
+  async issueFor(
+    csrPem: string,
+    name: string,
+    alternatives: readonly string[],
+    after = 0,
+  ): Promise<IssuedCertificate> {
     const request = new x509.Pkcs10CertificateRequest(csrPem);
     if (!(await request.verify())) throw new Error('the signing request is not signed by its own key');
-    return await this.#issue(await request.publicKey.export(), name, alternatives);
+    return await this.#issue(await request.publicKey.export(), name, alternatives, after);
   }
 
   /** A new key and certificate for the controller itself. */
@@ -87,21 +106,28 @@ export class CertificateAuthority {
     alternatives: readonly string[],
   ): Promise<IssuedCertificate & { readonly key: string }> {
     const key = newKeyPem();
-    return { ...(await this.#issue(await publicKey(key), name, alternatives)), key };
+    return { ...(await this.#issue(await publicKey(key), name, alternatives, 0)), key };
+  }
+
+  /** True when this authority has issued the certificate. */
+  hasIssued(certificate: X509Certificate): boolean {
+    return certificate.verify(new X509Certificate(this.pem).publicKey);
   }
 
   async #issue(
     subject: webcrypto.CryptoKey,
     name: string,
     alternatives: readonly string[],
+    after: number,
   ): Promise<IssuedCertificate> {
     const now = Date.now();
-    const notAfter = new Date(now + CERTIFICATE_DAYS * DAY_MS);
+    const issue = Math.max(now, after + 1);
+    const notAfter = new Date(now + this.#options.lifetimeMs);
     const certificate = await x509.X509CertificateGenerator.create({
-      serialNumber: serial(),
+      serialNumber: serial(issue),
       subject: [{ CN: [name] }],
       issuer: this.#certificate.subjectName,
-      notBefore: new Date(now - SKEW_MS),
+      notBefore: new Date(now - this.#options.skewMs),
       notAfter,
       publicKey: subject,
       signingKey: this.#key,
@@ -123,17 +149,25 @@ export class CertificateAuthority {
       pem: certificate.toString('pem'),
       fingerprint: fingerprintOf(certificate),
       expiresAt: notAfter.toISOString(),
+      issue,
+      authority: this.fingerprint,
     };
   }
+}
+
+/** The issue number inside a serial number of ours; 0 when it is not one. */
+export function issueOf(serialNumber: string): number {
+  const digits = /^0?1([0-9a-f]{12})[0-9a-f]{18}$/i.exec(serialNumber)?.[1];
+  return digits === undefined ? 0 : Number.parseInt(digits, 16);
 }
 
 function fingerprintOf(certificate: x509.X509Certificate): string {
   return createHash('sha256').update(Buffer.from(certificate.rawData)).digest('hex');
 }
 
-function serial(): string {
-  // positive and never empty, as RFC 5280 wants it
-  return `01${randomBytes(15).toString('hex')}`;
+/** 16 bytes: positive and never empty, as RFC 5280 wants it; the issue number, then chance. */
+function serial(issue: number): string {
+  return `01${issue.toString(16).padStart(12, '0')}${randomBytes(9).toString('hex')}`;
 }
 
 function newKeyPem(): string {
@@ -149,26 +183,4 @@ async function privateKey(pem: string): Promise<webcrypto.CryptoKey> {
 async function publicKey(pem: string): Promise<webcrypto.CryptoKey> {
   const der = createPublicKey(pem).export({ type: 'spki', format: 'der' });
   return await webcrypto.subtle.importKey('spki', der, ALGORITHM, true, ['verify']);
-}
-
-async function readIfExists(file: string): Promise<string | null> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
-}
-
-async function writeDurably(file: string, content: string, mode: number): Promise<void> {
-  const temporary = `${file}.tmp`;
-  const handle = await open(temporary, 'w', mode);
-  try {
-    await handle.writeFile(content);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await chmod(temporary, mode);
-  await rename(temporary, file);
 }

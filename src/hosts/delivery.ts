@@ -6,6 +6,7 @@ import { listHosts } from '../store/hosts.js';
 import type { Reader, Store } from '../store/store.js';
 import type { AgentClients } from './agent-clients.js';
 import { HostQueue } from './host-queue.js';
+import type { Incarnations } from './incarnations.js';
 import { inSnapshot } from './spec.js';
 
 export interface DeliveryOptions {
@@ -13,7 +14,7 @@ export interface DeliveryOptions {
   readonly kinds: readonly AnyHostKind[];
   readonly clients: AgentClients;
   readonly log: Logger;
-  readonly incarnation: string;
+  readonly incarnations: Incarnations;
   readonly drift: HostSettings['drift'];
   readonly onContact: (hostId: string) => void;
 }

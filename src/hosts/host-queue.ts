@@ -12,6 +12,7 @@ import type { ObjectKey, Spec, SpecObject } from '../protocol/objects.js';
 import { findHost, type HostRow, reserveSequences } from '../store/hosts.js';
 import type { Store } from '../store/store.js';
 import type { AgentClients } from './agent-clients.js';
+import type { Incarnations } from './incarnations.js';
 import { computeSpec, mentionedIds } from './spec.js';
 
 export interface QueueDependencies {
@@ -19,7 +20,7 @@ export interface QueueDependencies {
   readonly kinds: readonly AnyHostKind[];
   readonly clients: AgentClients;
   readonly log: Logger;
-  readonly incarnation: string;
+  readonly incarnations: Pick<Incarnations, 'current' | 'asOf' | 'refused'>;
   /** The drift policy that hosts are given. */
   readonly drift: HostSettings['drift'];
   /** The host answered. */
@@ -28,6 +29,7 @@ export interface QueueDependencies {
 
 /** What the host is known to hold. */
 interface Acknowledged {
+  readonly incarnation: string;
   readonly digest: string;
   readonly revisions: ReadonlyMap<ObjectKey, string>;
   readonly settings: HostSettings;
@@ -90,7 +92,7 @@ export class HostQueue {
   heartbeat(incarnation: string | null, digest: string): void {
     const settled = !this.#running && performance.now() - this.#pushedAt > HEARTBEAT_GRACE_MS;
     if (this.#acknowledged && settled) {
-      if (incarnation !== this.#deps.incarnation || digest !== this.#acknowledged.digest) {
+      if (incarnation !== this.#acknowledged.incarnation || digest !== this.#acknowledged.digest) {
         this.#log.warn('host holds another spec than it acknowledged, sending it again', { digest });
         this.#acknowledged = null;
         this.#dirty = true;
@@ -158,9 +160,13 @@ export class HostQueue {
 
   async #deliver(): Promise<void> {
     const { store, kinds } = this.#deps;
+    const { incarnations } = this.#deps;
+    // before the host's row: a new incarnation must not go out with the settings from before it
+    const state = { incarnation: await incarnations.current(), asOf: await incarnations.asOf() };
     const host = await findHost(store.read, this.hostId);
     if (!host) return;
     const requestIds = [...this.#requestIds];
+    if (this.#acknowledged?.incarnation !== state.incarnation) this.#acknowledged = null;
     const { spec, failed } = await computeSpec(store, kinds, this.hostId);
     this.#mentioned = mentionedIds(spec);
     for (const [kind, error] of failed) this.#log.error('objects cannot be worked out', { kind, error });
@@ -168,7 +174,7 @@ export class HostQueue {
     if (first && !this.#acknowledged) throw first;
     const settings = { observe_only: host.observe_only === 1, drift: this.#deps.drift };
     const difference = this.#difference(spec, settings, new Set(failed.keys()));
-    const taken = !difference || (await this.#push(host, difference, requestIds));
+    const taken = !difference || (await this.#push(host, state, difference, requestIds));
     if (taken) for (const id of requestIds) this.#requestIds.delete(id);
     if (first) throw first;
   }
@@ -195,11 +201,17 @@ export class HostQueue {
   }
 
   /** False: the host holds something else, another push follows at once. */
-  async #push(host: HostRow, difference: Difference, requestIds: readonly string[]): Promise<boolean> {
+  async #push(
+    host: HostRow,
+    state: DatabaseState,
+    difference: Difference,
+    requestIds: readonly string[],
+  ): Promise<boolean> {
     const push: SpecPush = {
       protocol: PROTOCOL_VERSION,
-      incarnation: this.#deps.incarnation,
+      incarnation: state.incarnation,
       sequence: await this.#nextSequence(),
+      as_of: state.asOf,
       base: difference.base,
       changed: difference.changed,
       removed: difference.removed,
@@ -211,11 +223,16 @@ export class HostQueue {
     const { status, body } = await client.request<SpecAck | SpecRefusal>('POST', '/v1/spec', push);
     this.#deps.onContact(this.hostId);
     if (status === 200) {
-      this.#taken(difference, body as SpecAck);
+      this.#taken(state.incarnation, difference, body as SpecAck);
       return true;
     }
     const refusal = body as SpecRefusal | null;
-    if (status === 409 && refusal && (difference.base !== null || refusal.reason === 'stale')) {
+    // an older state of the database is either this controller's reading or a restored backup; a new reading is enough for both
+    const again =
+      refusal?.reason === 'older'
+        ? await this.#deps.incarnations.refused(host, state.incarnation, refusal)
+        : difference.base !== null || refusal?.reason === 'stale';
+    if (status === 409 && refusal && again) {
       this.#acknowledged = null;
       this.#sequence = Math.max(this.#sequence, refusal.sequence);
       this.#dirty = true;
@@ -226,7 +243,7 @@ export class HostQueue {
     );
   }
 
-  #taken(difference: Difference, ack: SpecAck): void {
+  #taken(incarnation: string, difference: Difference, ack: SpecAck): void {
     this.#pushedAt = performance.now();
     this.#confirmed = false;
     const expected = specDigest(
@@ -235,7 +252,7 @@ export class HostQueue {
     );
     if (ack.digest === expected) {
       const { revisions, settings } = difference;
-      this.#acknowledged = { digest: ack.digest, revisions, settings };
+      this.#acknowledged = { incarnation, digest: ack.digest, revisions, settings };
     } else if (difference.base === null) {
       throw new Error(`the host acknowledged digest ${ack.digest}, expected ${expected}`);
     } else {
@@ -253,6 +270,12 @@ export class HostQueue {
     }
     return ++this.#sequence;
   }
+}
+
+/** Of which state of the database a spec is. */
+interface DatabaseState {
+  readonly incarnation: string;
+  readonly asOf: number;
 }
 
 interface Difference {

@@ -7,18 +7,23 @@ import type { HostGateway, JoinTokenRequest } from '../core/gateway.js';
 import type { AnyHostKind } from '../desired/kind.js';
 import { splitAddress } from '../net/listen-address.js';
 import type { Logger } from '../protocol/log.js';
-import type { ConsoleReply, Plan } from '../protocol/messages.js';
+import type { ConsoleReply, OrphanRemoval, Plan } from '../protocol/messages.js';
+import type { ObjectKey } from '../protocol/objects.js';
 import { PeerUnreachable } from '../protocol/peer-client.js';
-import { deleteHost, findHost, readIncarnation } from '../store/hosts.js';
+import { findHost } from '../store/hosts.js';
 import type { Store } from '../store/store.js';
 import { AgentClients, type ControllerCredentials, controllerCredentials } from './agent-clients.js';
 import { buildAgentListener, type OpenImage } from './agent-listener.js';
-import { CertificateAuthority } from './certificates.js';
+import { Authorities } from './authorities.js';
+import type { CertificateOptions } from './certificates.js';
 import { Delivery } from './delivery.js';
 import { type FactsListener, Heartbeats } from './heartbeats.js';
+import { Incarnations } from './incarnations.js';
 import { createJoinToken } from './join.js';
 import { Liveness } from './liveness.js';
 import { type GoneListener, type ReportListener, Reports } from './reports.js';
+import { Rotation } from './rotation.js';
+import { computeSpec } from './spec.js';
 
 export interface HostsOptions {
   readonly config: Pick<Config, 'state_dir' | 'agent_listen' | 'agent_names' | 'host_down_after' | 'drift'>;
@@ -26,10 +31,14 @@ export interface HostsOptions {
   readonly log: Logger;
   readonly kinds: readonly AnyHostKind[];
   readonly openImage: OpenImage;
+  /** Other than the usual lifetimes: for tests. */
+  readonly certificates?: CertificateOptions;
 }
 
 /** The controller's certificate is replaced this often; it is valid for thirty times as long. */
 const CREDENTIALS_MS = 24 * 3600 * 1000;
+/** How soon a replaced authority is noticed that another controller has changed. */
+const AUTHORITY_CHECK_MS = 3_000;
 const PLAN_TIMEOUT_MS = 60_000;
 
 /**
@@ -38,24 +47,21 @@ const PLAN_TIMEOUT_MS = 60_000;
  */
 export class Hosts implements HostGateway {
   readonly #options: HostsOptions;
-  readonly #authority: CertificateAuthority;
+  readonly authority: Rotation;
+  readonly #authorities: Authorities;
   readonly #clients: AgentClients;
   readonly #delivery: Delivery;
   readonly #reports: Reports;
   readonly #heartbeats: Heartbeats;
   readonly #liveness: Liveness;
   readonly #server: FastifyInstance;
-  #renewal: NodeJS.Timeout | null = null;
+  readonly #timers: NodeJS.Timeout[] = [];
 
-  private constructor(
-    options: HostsOptions,
-    authority: CertificateAuthority,
-    credentials: ControllerCredentials,
-    incarnation: string,
-  ) {
+  private constructor(options: HostsOptions, authorities: Authorities, credentials: ControllerCredentials) {
     const { store, log, kinds, openImage } = options;
     this.#options = options;
-    this.#authority = authority;
+    this.#authorities = authorities;
+    const incarnations = new Incarnations(store, log);
     this.#clients = new AgentClients(credentials);
     this.#liveness = new Liveness(options.config.host_down_after * 1000);
     const onContact = (hostId: string) => this.#liveness.contact(hostId);
@@ -65,7 +71,7 @@ export class Hosts implements HostGateway {
       kinds,
       clients: this.#clients,
       log,
-      incarnation,
+      incarnations,
       drift,
       onContact,
     });
@@ -74,38 +80,40 @@ export class Hosts implements HostGateway {
     this.#server = buildAgentListener(credentials, {
       store,
       log,
-      authority,
+      authorities,
+      incarnations,
       delivery: this.#delivery,
       heartbeats: this.#heartbeats,
       reports: this.#reports,
       liveness: this.#liveness,
       openImage,
     });
+    const renewCredentials = () => this.#renewCredentials();
+    const isUp = (hostId: string) => this.isUp(hostId);
+    this.authority = new Rotation({ store, log, authorities, renewCredentials, isUp });
   }
 
-  /** Opens (or makes) the certificate authority in the state directory; nothing listens yet. */
+  /** Opens (or makes) the certificate authorities in the state directory; nothing listens yet. */
   static async open(options: HostsOptions): Promise<Hosts> {
-    const authority = await CertificateAuthority.open(options.config.state_dir);
-    const credentials = await controllerCredentials(authority, options.config.agent_names);
-    return new Hosts(options, authority, credentials, await readIncarnation(options.store.read));
+    const authorities = await Authorities.open(options.config.state_dir, options.certificates);
+    const credentials = await controllerCredentials(authorities, options.config.agent_names);
+    return new Hosts(options, authorities, credentials);
   }
 
   /** Listens for agents and begins to deliver. Resolves with the port. */
   async start(): Promise<number> {
     const { host, port } = splitAddress(this.#options.config.agent_listen);
     await this.#server.listen({ host, port });
-    this.#renewal = setInterval(() => {
-      this.#renewCredentials().catch((error) =>
-        this.#options.log.error('the controller’s own certificate could not be renewed', { error }),
-      );
-    }, CREDENTIALS_MS);
-    this.#renewal.unref();
+    this.#every(CREDENTIALS_MS, () => this.#renewCredentials());
+    this.#every(AUTHORITY_CHECK_MS, async () => {
+      if (await this.#authorities.reload()) await this.#renewCredentials();
+    });
     await this.#delivery.start();
     return (this.#server.server.address() as AddressInfo).port;
   }
 
   async close(): Promise<void> {
-    if (this.#renewal) clearInterval(this.#renewal);
+    for (const timer of this.#timers) clearInterval(timer);
     await this.#server.close();
     await this.#delivery.close();
     this.#clients.close();
@@ -148,12 +156,10 @@ export class Hosts implements HostGateway {
   async createJoinToken(
     request: JoinTokenRequest,
   ): Promise<{ readonly token: string; readonly expires_at: string }> {
-    return await createJoinToken(this.#options.store, this.#authority, request);
+    return await createJoinToken(this.#options.store, this.#authorities, request);
   }
 
-  /** Forgets a host: its row, its reports, its right to connect. Core makes sure first that nothing runs on it. */
-  async removeHost(hostId: string): Promise<void> {
-    await this.#options.store.tx((tx) => deleteHost(tx, hostId));
+  async forgetHost(hostId: string): Promise<void> {
     await this.#delivery.forget(hostId);
     this.#heartbeats.forget(hostId);
     this.#liveness.forget(hostId);
@@ -170,15 +176,26 @@ export class Hosts implements HostGateway {
     return await this.#ask<Plan>(hostId, '/v1/plan', PLAN_TIMEOUT_MS);
   }
 
-  async #ask<T>(hostId: string, path: string, timeoutMs?: number): Promise<T> {
+  async isNamed(hostId: string, key: ObjectKey): Promise<boolean> {
+    const { store, kinds } = this.#options;
+    return key in (await computeSpec(store, kinds, hostId)).spec;
+  }
+
+  async removeOrphan(hostId: string, removal: OrphanRemoval): Promise<void> {
+    await this.#ask(hostId, '/v1/orphans/remove', PLAN_TIMEOUT_MS, removal);
+  }
+
+  async #ask<T>(hostId: string, path: string, timeoutMs?: number, body?: unknown): Promise<T> {
     const host = await findHost(this.#options.store.read, hostId);
     if (!host) throw notFound(`Host ${hostId} could not be found.`);
     try {
-      const { status, body } = await this.#clients.for(host).request<T>('GET', path, undefined, timeoutMs);
+      const client = this.#clients.for(host);
+      const method = body === undefined ? 'GET' : 'POST';
+      const { status, body: answer } = await client.request<T>(method, path, body, timeoutMs);
       this.#liveness.contact(hostId);
-      if (status === 200) return body;
-      const reason = (body as { message?: string } | null)?.message ?? `status ${status}`;
-      throw new MaruError('unavailable', `Host ${host.name}: ${reason}`);
+      if (status === 200) return answer;
+      const reason = (answer as { message?: string } | null)?.message ?? `status ${status}`;
+      throw new MaruError(status === 409 ? 'conflict' : 'unavailable', `Host ${host.name}: ${reason}`);
     } catch (error) {
       if (!(error instanceof PeerUnreachable)) throw error;
       throw new MaruError('unavailable', `Host ${host.name} does not answer: ${error.message}`, {
@@ -187,8 +204,18 @@ export class Hosts implements HostGateway {
     }
   }
 
+  #every(ms: number, job: () => Promise<void>): void {
+    const timer = setInterval(() => {
+      job().catch((error) =>
+        this.#options.log.error('the controller’s own certificate could not be renewed', { error }),
+      );
+    }, ms);
+    timer.unref();
+    this.#timers.push(timer);
+  }
+
   async #renewCredentials(): Promise<void> {
-    const credentials = await controllerCredentials(this.#authority, this.#options.config.agent_names);
+    const credentials = await controllerCredentials(this.#authorities, this.#options.config.agent_names);
     (this.#server.server as unknown as TlsServer).setSecureContext(credentials);
     this.#clients.use(credentials);
   }

@@ -11,16 +11,18 @@ import {
   type HostRow,
   insertHost,
   insertJoinToken,
+  lastIssue,
   updateHost,
   useJoinToken,
 } from '../store/hosts.js';
 import { nowText, type Store, type Tx } from '../store/store.js';
-import type { CertificateAuthority, IssuedCertificate } from './certificates.js';
+import type { Authorities } from './authorities.js';
+import type { IssuedCertificate } from './certificates.js';
 
 /** Makes a one-time token; only its hash is stored, so the text is shown once. */
 export async function createJoinToken(
   store: Store,
-  authority: CertificateAuthority,
+  authorities: Authorities,
   options: JoinTokenRequest,
 ): Promise<{ readonly token: string; readonly expires_at: string }> {
   if (options.hostName !== null) checkHostName(options.hostName);
@@ -37,7 +39,10 @@ export async function createJoinToken(
     }),
   );
   const url = options.url === undefined ? {} : { url: options.url };
-  return { token: encodeJoinToken({ ...url, secret, ca_sha256: authority.fingerprint }), expires_at };
+  const ca_sha256 = authorities.presenting.fingerprint;
+  const next = authorities.signing.fingerprint;
+  const successor = next === ca_sha256 ? {} : { next_ca_sha256: next };
+  return { token: encodeJoinToken({ ...url, secret, ca_sha256, ...successor }), expires_at };
 }
 
 /**
@@ -46,29 +51,36 @@ export async function createJoinToken(
  */
 export async function joinHost(
   store: Store,
-  authority: CertificateAuthority,
+  authorities: Authorities,
   request: JoinRequest,
 ): Promise<CertificateReply> {
   checkHostName(request.name);
-  const issued = await certify(authority, request.csr, request.name, request.addresses);
+  const after = await lastIssue(store.read, request.name);
+  const issued = await certify(authorities, request.csr, request.name, request.addresses, after);
   const key = keyOf(request.csr);
   const hostId = await store.tx(async (tx) => {
     await spendToken(tx, request, key);
-    return await register(tx, request, issued);
+    return await register(tx, request, issued, authorities.fingerprints);
   });
-  return { host_id: hostId, certificate: issued.pem, ca: authority.pem };
+  return { host_id: hostId, certificate: issued.pem, ca: authorities.bundle };
 }
 
 /** Renews the certificate of a host that has shown a valid one. The old one stays good until the new one is used. */
 export async function renewCertificate(
   store: Store,
-  authority: CertificateAuthority,
+  authorities: Authorities,
   host: HostRow,
   request: CertificateRequest,
 ): Promise<CertificateReply> {
-  const issued = await certify(authority, request.csr, host.name, request.addresses);
-  await store.tx((tx) => updateHost(tx, host.id, { next_certificate_fingerprint: issued.fingerprint }));
-  return { host_id: host.id, certificate: issued.pem, ca: authority.pem };
+  const after = host.certificate_issue ?? 0;
+  const issued = await certify(authorities, request.csr, host.name, request.addresses, after);
+  await store.tx((tx) =>
+    updateHost(tx, host.id, {
+      next_certificate_fingerprint: issued.fingerprint,
+      certificate_issue: issued.issue,
+    }),
+  );
+  return { host_id: host.id, certificate: issued.pem, ca: authorities.bundle };
 }
 
 async function spendToken(tx: Tx, request: JoinRequest, key: string): Promise<void> {
@@ -90,13 +102,21 @@ async function spendToken(tx: Tx, request: JoinRequest, key: string): Promise<vo
   }
 }
 
-async function register(tx: Tx, request: JoinRequest, issued: IssuedCertificate): Promise<string> {
+async function register(
+  tx: Tx,
+  request: JoinRequest,
+  issued: IssuedCertificate,
+  trusted: readonly string[],
+): Promise<string> {
   const values = {
     agent_url: request.agent_url,
     underlay_ip: request.underlay_ip,
     certificate_fingerprint: issued.fingerprint,
     next_certificate_fingerprint: null,
     certificate_expires_at: issued.expiresAt,
+    certificate_issue: issued.issue,
+    certificate_authority: issued.authority,
+    trusted_authorities: JSON.stringify(trusted),
   };
   const known = await findHostByName(tx, request.name);
   if (known) {
@@ -117,16 +137,17 @@ async function register(tx: Tx, request: JoinRequest, issued: IssuedCertificate)
 }
 
 async function certify(
-  authority: CertificateAuthority,
+  authorities: Authorities,
   csr: string,
   name: string,
   addresses: readonly string[],
+  after: number,
 ): Promise<IssuedCertificate> {
   for (const address of addresses) {
     if (!isIP(address)) throw badRequest(`'${address}' is not an IP address.`);
   }
   try {
-    return await authority.issueFor(csr, name, addresses);
+    return await authorities.signing.issueFor(csr, name, addresses, after);
   } catch (error) {
     throw badRequest(`The signing request cannot be used: ${(error as Error).message}`);
   }

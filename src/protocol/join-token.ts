@@ -5,6 +5,8 @@ export interface JoinToken {
   readonly secret: string;
   /** SHA-256 fingerprint (hex) of the authority's certificate, so that the first contact cannot be intercepted. */
   readonly ca_sha256: string;
+  /** That of the authority which is about to replace it: the token outlives the replacement. */
+  readonly next_ca_sha256?: string;
 }
 
 const PREFIX = 'maru1.';
@@ -24,7 +26,8 @@ export function decodeJoinToken(text: string): JoinToken {
   } catch {
     throw new Error('damaged join token: was it copied whole?');
   }
-  if (typeof value.secret !== 'string' || !/^[0-9a-f]{64}$/.test(value.ca_sha256 ?? '')) {
+  const prints = [value.ca_sha256 ?? '', value.next_ca_sha256 ?? value.ca_sha256 ?? ''];
+  if (typeof value.secret !== 'string' || !prints.every((print) => /^[0-9a-f]{64}$/.test(print))) {
     throw new Error('damaged join token: secret or fingerprint missing');
   }
   return value as JoinToken;

@@ -1,3 +1,4 @@
+import type { AuthorityTables } from './tables/authority.js';
 import type { ComputeTables } from './tables/compute.js';
 import type { HostTables } from './tables/host.js';
 import type { IdentityTables } from './tables/identity.js';
@@ -14,6 +15,7 @@ import type { VolumeTables } from './tables/volume.js';
 export interface Database
   extends SharedTables,
     HostTables,
+    AuthorityTables,
     IdentityTables,
     NetworkTables,
     ImageTables,

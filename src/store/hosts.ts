@@ -2,6 +2,7 @@ import type { Insertable, Selectable, Updateable } from 'kysely';
 import type { ObjectBodies, ObjectKey, ObjectKind } from '../protocol/objects.js';
 import { releaseHost } from './network/hold.js';
 import { nowText, type Reader, recordChange, type Tx } from './store.js';
+import type { RemovedHostTable } from './tables/authority.js';
 import type { HostTable, JoinTokenTable } from './tables/host.js';
 
 export type HostRow = Selectable<HostTable>;
@@ -27,14 +28,53 @@ export async function updateHost(tx: Tx, id: string, values: Updateable<HostTabl
   await tx.updateTable('host').set(values).where('id', '=', id).execute();
 }
 
-/** Removes a host and all that is known of it. Its certificate is worth nothing from now on. */
-export async function deleteHost(tx: Tx, id: string): Promise<void> {
-  await tx.deleteFrom('object_report').where('host_id', '=', id).execute();
-  await tx.deleteFrom('tombstone').where('host_id', '=', id).execute();
+/**
+ * Removes a host and all that is known of it, but that it was removed: its certificates are worth nothing from now on. `lost`: what
+ * was on it may still run there.
+ */
+export async function deleteHost(tx: Tx, id: string, lost = false): Promise<void> {
+  const host = await findHost(tx, id);
+  if (!host) return;
+  await tx
+    .insertInto('removed_host')
+    .values({
+      host_id: id,
+      name: host.name,
+      certificate_issue: host.certificate_issue ?? Date.now(),
+      lost: lost ? 1 : 0,
+      removed_at: nowText(),
+    })
+    .execute();
+  for (const table of HOST_TABLES) await tx.deleteFrom(table).where('host_id', '=', id).execute();
   await releaseHost(tx, id);
-  await tx.deleteFrom('host_physical_network').where('host_id', '=', id).execute();
   await tx.deleteFrom('host').where('id', '=', id).execute();
 }
+
+/** Number of the last certificate that was issued for a name, also to a host that was removed since; 0: none. */
+export async function lastIssue(db: Reader, name: string): Promise<number> {
+  const known = await findHostByName(db, name);
+  const removed = await findRemovedHosts(db, name);
+  return Math.max(known?.certificate_issue ?? 0, ...removed.map((row) => row.certificate_issue));
+}
+
+/** Hosts of this name that were removed. */
+export async function findRemovedHosts(db: Reader, name: string): Promise<Selectable<RemovedHostTable>[]> {
+  return await db.selectFrom('removed_host').selectAll().where('name', '=', name).execute();
+}
+
+/** Tables whose rows are about a host and go with it. */
+const HOST_TABLES = [
+  'object_report',
+  'tombstone',
+  'orphan',
+  'host_physical_network',
+  'port_binding',
+  'inventory',
+  'allocation',
+  'resource_provider',
+  'host_number',
+  'aggregate_host',
+] as const;
 
 /** Reserves a block of sequence numbers, so that a push needs no write; gives the number before the block's first. */
 export async function reserveSequences(
@@ -71,6 +111,16 @@ export async function findJoinToken(
   return await db.selectFrom('join_token').selectAll().where('hash', '=', hash).executeTakeFirst();
 }
 
+/** Forgets the unused tokens from before a time; gives how many there were. */
+export async function deleteTokensBefore(tx: Tx, time: string): Promise<number> {
+  const { numDeletedRows } = await tx
+    .deleteFrom('join_token')
+    .where('created_at', '<', time)
+    .where('used_at', 'is', null)
+    .executeTakeFirst();
+  return Number(numDeletedRows);
+}
+
 /** Marks a token as used by this key; false when another request was faster. */
 export async function useJoinToken(tx: Tx, hash: string, key: string): Promise<boolean> {
   const { numUpdatedRows } = await tx
@@ -80,16 +130,6 @@ export async function useJoinToken(tx: Tx, hash: string, key: string): Promise<b
     .where('used_at', 'is', null)
     .executeTakeFirst();
   return numUpdatedRows === 1n;
-}
-
-/** What names this installation's state; a restored backup gets another. */
-export async function readIncarnation(db: Reader): Promise<string> {
-  const row = await db
-    .selectFrom('setting')
-    .select('value')
-    .where('name', '=', 'incarnation')
-    .executeTakeFirstOrThrow();
-  return row.value;
 }
 
 /**

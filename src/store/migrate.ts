@@ -1,4 +1,5 @@
 import { type Kysely, type Migration, Migrator } from 'kysely';
+import { createAuthorityTables } from './migrations/authority.js';
 import { createComputeTables } from './migrations/compute.js';
 import { createHostTables } from './migrations/host.js';
 import { createIdentityTables } from './migrations/identity.js';
@@ -19,6 +20,7 @@ function migrations(dialect: 'sqlite' | 'postgres'): Record<string, Migration> {
     '006-compute': { up: (db) => createComputeTables(db, dialect) },
     '007-volume': { up: createVolumeTables },
     '008-tasks': { up: createTaskTables },
+    '010-authority': { up: createAuthorityTables },
   };
 }
 

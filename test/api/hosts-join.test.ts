@@ -3,8 +3,9 @@ import { request } from 'node:https';
 import { connect } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RealHost } from '../../agents/host/real.js';
-import { isRenewalDue, loadIdentity, renew } from '../../agents/transport/identity.js';
-import { CertificateAuthority } from '../../src/hosts/certificates.js';
+import { loadIdentity, renew } from '../../agents/transport/identity.js';
+import { isRenewalDue } from '../../agents/transport/renewal.js';
+import { Authorities } from '../../src/hosts/authorities.js';
 import { decodeJoinToken, encodeJoinToken } from '../../src/protocol/join-token.js';
 import { PeerClient } from '../../src/protocol/peer-client.js';
 import { findHostByName } from '../../src/store/hosts.js';
@@ -29,7 +30,7 @@ describe('joining', () => {
     expect(host?.id).toBe(identity.host_id);
     expect(identity.certificate).toContain('BEGIN CERTIFICATE');
     expect(statSync(`${agent.config.state_dir}/identity.json`).mode & 0o777).toBe(0o600);
-    expect(statSync(`${controller.directory}/ca.key`).mode & 0o777).toBe(0o600);
+    expect(statSync(`${controller.directory}/ca-1.json`).mode & 0o777).toBe(0o600);
     await agent.start();
     await until('the host is up', () => controller.hosts.isUp(identity.host_id));
     const after = await findHostByName(controller.store.read, 'host1');
@@ -54,8 +55,8 @@ describe('joining', () => {
   });
 
   it('does not send the token to a controller whose authority is another', async () => {
-    const other = await CertificateAuthority.open(await temporaryDirectory(cleanups));
-    const token = { ...decodeJoinToken(await controller.token()), ca_sha256: other.fingerprint };
+    const other = await Authorities.open(await temporaryDirectory(cleanups));
+    const token = { ...decodeJoinToken(await controller.token()), ca_sha256: other.signing.fingerprint };
     const agent = await TestAgent.create('host1', cleanups);
     await expect(agent.join(encodeJoinToken(token))).rejects.toThrow(
       /not the controller that made this token/,
@@ -87,7 +88,7 @@ describe('joining', () => {
   it('lets a removed host join under its name with any token', async () => {
     const first = await TestAgent.create('host1', cleanups);
     const { host_id } = await first.join(await controller.token());
-    await controller.hosts.removeHost(host_id);
+    await controller.removeHost(host_id);
     const again = await TestAgent.create('host1', cleanups);
     expect((await again.join(await controller.token())).host_id).not.toBe(host_id);
   });
@@ -100,11 +101,11 @@ describe('joining', () => {
   });
 
   it('answers nobody without a certificate of this installation', async () => {
-    const foreign = await CertificateAuthority.open(await temporaryDirectory(cleanups));
-    const { key, pem } = await foreign.issuePair('host1', []);
-    const own = await CertificateAuthority.open(controller.directory);
+    const foreign = await Authorities.open(await temporaryDirectory(cleanups));
+    const { key, pem } = await foreign.presenting.issuePair('host1', []);
+    const own = await Authorities.open(controller.directory);
     await (await TestAgent.create('host1', cleanups)).join(await controller.token());
-    for (const credentials of [{ ca: own.pem }, { ca: own.pem, key, cert: pem }]) {
+    for (const credentials of [{ ca: own.bundle }, { ca: own.bundle, key, cert: pem }]) {
       const client = new PeerClient(controller.url, 'controller', credentials);
       const { status } = await client.request('POST', '/agent/v1/reports', { protocol: 1, reports: [] });
       client.close();

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { CertificateAuthority } from '../../src/hosts/certificates.js';
+import { Authorities } from '../../src/hosts/authorities.js';
 import { Reports } from '../../src/hosts/reports.js';
 import { computeSpec } from '../../src/hosts/spec.js';
 import { deleteChanges, listChanges } from '../../src/store/changes.js';
@@ -128,7 +128,7 @@ forEachStore('hosts', (openStore) => {
 it('keeps its authority across starts', async () => {
   const { mkdtempSync, rmSync } = await import('node:fs');
   const directory = mkdtempSync('/tmp/maru-ca-');
-  const first = await CertificateAuthority.open(directory);
-  expect((await CertificateAuthority.open(directory)).fingerprint).toBe(first.fingerprint);
+  const first = await Authorities.open(directory);
+  expect((await Authorities.open(directory)).fingerprints).toEqual(first.fingerprints);
   rmSync(directory, { recursive: true });
 });

@@ -239,7 +239,10 @@ const NO_HOSTS: HostGateway = {
   deliveryFault: () => null,
   confirmRemoval: () => {},
   createJoinToken: noHost,
-  removeHost: noHost,
+  forgetHost: async () => {},
+  isNamed: async () => false,
+  removeOrphan: noHost,
+  authority: { status: noHost, rotate: noHost, abort: noHost, finish: noHost },
 };
 
 async function noHost(): Promise<never> {

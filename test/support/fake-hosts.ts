@@ -19,7 +19,10 @@ export class RowHosts {
     deliveryFault: () => null,
     confirmRemoval: () => {},
     createJoinToken: unreachable,
-    removeHost: unreachable,
+    forgetHost: async () => {},
+    isNamed: async () => false,
+    removeOrphan: unreachable,
+    authority: { status: unreachable, rotate: unreachable, abort: unreachable, finish: unreachable },
   };
 
   /** Adds a host as if it had joined and told its facts; gives its id. */

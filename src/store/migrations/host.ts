@@ -20,6 +20,9 @@ export async function createHostTables(db: Kysely<unknown>): Promise<void> {
     .addColumn('certificate_fingerprint', 'text')
     .addColumn('next_certificate_fingerprint', 'text')
     .addColumn('certificate_expires_at', 'text')
+    .addColumn('certificate_issue', 'bigint')
+    .addColumn('certificate_authority', 'text')
+    .addColumn('trusted_authorities', 'text')
     .addColumn('last_seen_at', 'text')
     .addColumn('created_at', 'text', (c) => c.notNull())
     .execute();

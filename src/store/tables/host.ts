@@ -26,6 +26,12 @@ export interface HostTable {
   /** Of a renewed certificate that the host has not used yet; the one in use stays valid until it does. */
   next_certificate_fingerprint: string | null;
   certificate_expires_at: string | null;
+  /** Number of the last certificate that was issued to this host; a later one can only come from a database that was lost. */
+  certificate_issue: number | null;
+  /** Fingerprint of the authority that issued the certificate in use. */
+  certificate_authority: string | null;
+  /** JSON list: fingerprints of the authorities that the host's agent trusts, as it last told. */
+  trusted_authorities: string | null;
   last_seen_at: string | null;
   created_at: string;
 }

@@ -15,6 +15,7 @@ import { Hosts } from '../../../src/hosts/hosts.js';
 import { createLogger, type Logger } from '../../../src/protocol/log.js';
 import type { HostFacts } from '../../../src/protocol/messages.js';
 import type { ObjectBodies, ObjectKind } from '../../../src/protocol/objects.js';
+import { deleteHost } from '../../../src/store/hosts.js';
 import { recordChange, type Store, Store as StoreClass } from '../../../src/store/store.js';
 import { newDatabase } from '../stores.js';
 
@@ -70,6 +71,12 @@ export class TestController {
 
   async token(hostName: string | null = null, ttlSeconds = 60): Promise<string> {
     return (await this.hosts.createJoinToken({ hostName, ttlSeconds, url: this.url })).token;
+  }
+
+  /** As core removes a host on which nothing is. */
+  async removeHost(hostId: string): Promise<void> {
+    await this.store.tx((tx) => deleteHost(tx, hostId));
+    await this.hosts.forgetHost(hostId);
   }
 
   imageFile(id: string): string {

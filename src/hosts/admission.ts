@@ -1,0 +1,121 @@
+import { X509Certificate } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
+import type { FastifyRequest } from 'fastify';
+import { forbidden, MaruError } from '../core/errors.js';
+import type { Logger } from '../protocol/log.js';
+import { findHostByName, findRemovedHosts, type HostRow, updateHost } from '../store/hosts.js';
+import type { Store } from '../store/store.js';
+import type { Authorities } from './authorities.js';
+import { issueOf } from './certificates.js';
+import type { Incarnations } from './incarnations.js';
+
+export interface AdmissionParts {
+  readonly store: Store;
+  readonly log: Logger;
+  readonly authorities: Authorities;
+  readonly incarnations: Incarnations;
+}
+
+/** Refusal with status 410: the host is to let go of its guests. */
+export class HostRemoved extends MaruError {
+  constructor(name: string, removedAt: string) {
+    super(
+      'forbidden',
+      `Host '${name}' was removed from this cloud at ${removedAt}; what ran on it may exist elsewhere. To use the machine again, clean it and join with a new token (maru host token).`,
+      { status: 410 },
+    );
+  }
+}
+
+/** What the certificate of a connection says. */
+interface Presented {
+  readonly certificate: X509Certificate;
+  readonly name: string;
+  readonly fingerprint: string;
+}
+
+/**
+ * The host whose certificate this request comes with. Asked anew for every request, so that an open connection or a resumed
+ * session is worth no more than a new one; that its key belongs to the certificate, the handshake has proved. Throws 401 for
+ * certificates that prove nothing, 403 for those that were replaced or of unknown hosts, 410 for those of removed hosts; each
+ * says what to do.
+ */
+export async function admit(parts: AdmissionParts, request: FastifyRequest): Promise<HostRow> {
+  const { store, authorities } = parts;
+  const presented = present(request.raw.socket as TLSSocket);
+  const { certificate, name, fingerprint } = presented;
+  const host = await findHostByName(store.read, name);
+  const onRecord = host?.certificate_fingerprint === fingerprint;
+  // a certificate on record needs no other proof of where it comes from
+  if (onRecord ? !authorities.trusts(host.certificate_authority) : authorities.issuerOf(certificate) === null)
+    throw unknownAuthority(name);
+  requireInTime(presented);
+  if (onRecord) return host;
+  if (host && host.next_certificate_fingerprint === fingerprint) return await use(parts, host, presented);
+  const issue = issueOf(certificate.serialNumber);
+  if (host && issue > (host.certificate_issue ?? 0)) {
+    // every certificate is recorded before it is handed out: only a database from before that can lack it
+    parts.log.warn('a host has a later certificate than the database knows', { host: name, issue });
+    await parts.incarnations.unknownCertificate(host, new Date(issue));
+    return await use(parts, host, presented);
+  }
+  const removed = (await findRemovedHosts(store.read, name)).find((row) => issue <= row.certificate_issue);
+  if (removed) throw new HostRemoved(name, removed.removed_at);
+  throw forbidden(
+    host
+      ? `The certificate of '${name}' was replaced. If this is the machine that shall have the name, make a token (maru host token --name ${name}) and join again with it.`
+      : `No host is named '${name}'. Make a token (maru host token --name ${name}) and join again with it.`,
+  );
+}
+
+/** The first use of a certificate ends the one before. */
+async function use(parts: AdmissionParts, host: HostRow, presented: Presented): Promise<HostRow> {
+  const { certificate, fingerprint } = presented;
+  const authority = parts.authorities.issuerOf(certificate);
+  if (authority === null) throw unknownAuthority(host.name);
+  const values = {
+    certificate_fingerprint: fingerprint,
+    next_certificate_fingerprint: null,
+    certificate_expires_at: new Date(certificate.validTo).toISOString(),
+    certificate_issue: Math.max(host.certificate_issue ?? 0, issueOf(certificate.serialNumber)),
+    certificate_authority: authority,
+  };
+  await parts.store.tx((tx) => updateHost(tx, host.id, values));
+  return { ...host, ...values };
+}
+
+function present(socket: TLSSocket): Presented {
+  const { raw } = socket.getPeerCertificate() as { raw?: Buffer };
+  if (!raw) throw unauthorized('A client certificate of this installation is required.');
+  const certificate = new X509Certificate(raw);
+  return {
+    certificate,
+    name: /^CN=(.+)$/m.exec(certificate.subject)?.[1] ?? '',
+    fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+  };
+}
+
+function requireInTime({ certificate, name }: Presented): void {
+  const [from, to] = [new Date(certificate.validFrom), new Date(certificate.validTo)];
+  const now = Date.now();
+  if (to.getTime() < now) {
+    throw unauthorized(
+      `The certificate of host '${name}' expired at ${to.toISOString()}. Make a token (maru host token --name ${name}) and join again with it (maru agent --join TOKEN).`,
+    );
+  }
+  if (from.getTime() > now) {
+    throw unauthorized(
+      `The certificate of host '${name}' is valid from ${from.toISOString()}: is the controller's clock right?`,
+    );
+  }
+}
+
+function unknownAuthority(name: string): MaruError {
+  return unauthorized(
+    `The certificate of '${name}' comes from no authority that this installation trusts. If the authority was replaced while the host was away (maru ca show), make a token (maru host token --name ${name}) and join again with it.`,
+  );
+}
+
+function unauthorized(message: string): MaruError {
+  return new MaruError('unauthorized', message);
+}
