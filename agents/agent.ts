@@ -4,6 +4,7 @@ import type { Logger } from '../src/protocol/log.js';
 import {
   type Heartbeat,
   type HostFacts,
+  type ObjectReport,
   type OrphanRemoval,
   type Plan,
   PROTOCOL_VERSION,
@@ -13,6 +14,7 @@ import {
   type SpecPush,
   type SpecRefusal,
 } from '../src/protocol/messages.js';
+import type { ObjectKey, Spec } from '../src/protocol/objects.js';
 import type { AgentConfig } from './config.js';
 import { listOrphans, removeOrphan } from './orphans.js';
 import type { Orphan, Part } from './part.js';
@@ -83,7 +85,10 @@ export class Agent {
       use: (identity) => this.#use(identity),
       log: options.log,
     });
-    this.#reporter = new Reporter((reports) => options.controller.report(reports), options.log);
+    this.#reporter = new Reporter(async (reports) => {
+      await options.controller.report(reports);
+      this.#told(reports);
+    }, options.log);
     this.#reconciler = new Reconciler({
       parts: options.parts,
       spec: () => options.specs.held.spec,
@@ -103,6 +108,8 @@ export class Agent {
     this.#facts = await this.#options.facts();
     for (const warning of this.#facts.warnings) this.#log.warn('host', { warning });
     void this.#sync();
+    // whoever ran here before may have taken these away, or not, and has not been able to say so
+    void this.#reconciler.changed([...specs.held.leaving, ...tombstones(specs.held.spec)]);
     this.#every(config.full_sync_interval * 1000, () => this.#sync());
     const expired = expiryAdvice(this.#identity, new Date());
     if (expired) this.#log.error(expired);
@@ -209,6 +216,7 @@ export class Agent {
         usage: this.#currentUsage(),
       });
       this.#reporter.acknowledge(reports);
+      this.#told(reports);
       this.#introduced = !resync;
       if (renew) this.#renewal.demand();
       if (this.#controllerLost) this.#log.info('the controller answers again');
@@ -220,6 +228,11 @@ export class Agent {
       this.#controllerLost = true;
       return Math.min(HEARTBEAT_RETRY_MS, interval);
     }
+  }
+
+  #told(reports: readonly ObjectReport[]): void {
+    const gone = reports.filter(({ state }) => state === 'gone').map(({ key }) => key);
+    if (gone.length > 0) this.#options.specs.toldGone(gone);
   }
 
   /** The latest report of every object, and what still has to be told about those that are gone. */
@@ -277,6 +290,11 @@ export class Agent {
     timer.unref();
     this.#timers.add(timer);
   }
+}
+
+/** Guests and volumes that are to go: what left with them waits until they let go of it. */
+function tombstones(spec: Spec): ObjectKey[] {
+  return (Object.keys(spec) as ObjectKey[]).filter((key) => spec[key]?.tombstone);
 }
 
 /** How the controller reaches this agent. */

@@ -17,6 +17,10 @@ export interface RunOptions {
   readonly simulate?: boolean;
   /** One-time token for the first contact. */
   readonly join?: string;
+  /** The machine, instead of this one or a new pretended one. */
+  readonly host?: Host;
+  /** Where the agent keeps its own files, instead of this machine's disk. */
+  readonly files?: StateFiles;
 }
 
 /** Runs a host's agent until the process is told to end (SIGTERM, SIGINT). Guests and network stay as they are then. */
@@ -33,11 +37,12 @@ export async function runAgent(configFile: string, options: RunOptions = {}): Pr
 
 /** Joins if need be, composes the parts on the real or a simulated host, and starts. */
 export async function startAgent(config: AgentConfig, options: RunOptions, log: Logger): Promise<Agent> {
-  const files = new RealHost();
+  const here = new RealHost();
+  const files = options.files ?? here;
   await files.makeDirectory(config.state_dir, 0o711);
   // the environment too: an argument list can be read by every user of the machine
   const identity = await identify(files, config, options.join ?? process.env.MARU_JOIN_TOKEN, log);
-  const host: Host = options.simulate ? await simulatedHost(config) : files;
+  const host: Host = options.host ?? (options.simulate ? await simulatedHost(config) : here);
   const bootId = await readBootId(host);
   const virtualisation = await probeVirtualisation({
     host,

@@ -42,6 +42,8 @@ export class Reconciler {
   readonly #failures = new Map<ObjectKey, { count: number; timer: NodeJS.Timeout }>();
   /** Requests that changed a key since it was last applied. */
   readonly #requests = new Map<ObjectKey, Set<string>>();
+  /** Network objects that left the spec and are not known to be gone yet. */
+  readonly #leaving = new Set<ObjectKey>();
   /** Parts whose last run failed as a whole: the next one observes everything. */
   readonly #distrusted = new Set<Part>();
   #closed = false;
@@ -86,6 +88,7 @@ export class Reconciler {
     const leaving = all.filter((key) => !stays(key) && !key.startsWith('server/'));
     if (leaving.length > 0) {
       await Promise.race([served, delay(LEAVE_DELAY_MS)]);
+      for (const key of leaving) if (isNetworkKey(key)) this.#leaving.add(key);
       const unplugged = this.#network.add(leaving.filter(isNetworkKey));
       const destroyed = leaving.filter((key) => !isNetworkKey(key)).map((key) => this.#objects.add(key));
       await Promise.all([unplugged, ...destroyed]);
@@ -130,6 +133,8 @@ export class Reconciler {
       this.#log(part, changed, requestIds, began);
       if (isNetwork) this.#take(spec, keys ?? [], reports);
       else this.#takeMetadata(spec, changed, reports);
+      // a run for everything tells of what is in the spec: ask for what is to go by name
+      if (isNetwork && keys === null) await this.#applyBatch(part, this.#stillLeaving());
     } catch (error) {
       this.#options.log.error('part failed', { part: part.name, request_ids: requestIds, error });
       this.#distrusted.add(part);
@@ -140,6 +145,12 @@ export class Reconciler {
           this.#record({ key, revision, state: 'error', error: { message: messageOf(error) } });
       }
     }
+  }
+
+  #stillLeaving(): ReadonlySet<ObjectKey> {
+    const spec = this.#options.spec();
+    for (const key of this.#leaving) if (spec[key] !== undefined) this.#leaving.delete(key);
+    return new Set(this.#leaving);
   }
 
   /** One server or volume: its files, then, once the network and its volumes are there, its domain. */
@@ -216,8 +227,10 @@ export class Reconciler {
 
   #record(report: ObjectReport): void {
     const before = this.#latest.get(report.key);
-    if (report.state === 'gone') this.#latest.delete(report.key);
-    else this.#latest.set(report.key, report);
+    if (report.state === 'gone') {
+      this.#latest.delete(report.key);
+      this.#leaving.delete(report.key);
+    } else this.#latest.set(report.key, report);
     if (report.state === 'error') this.#retryLater(report.key);
     else this.#forgetFailure(report.key);
     if (report.state === 'gone' || JSON.stringify(before) !== JSON.stringify(report))

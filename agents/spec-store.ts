@@ -22,6 +22,8 @@ export interface HeldSpec {
   readonly digest: string;
   readonly spec: Spec;
   readonly settings: HostSettings;
+  /** What left the spec and may not have been reported as gone yet: an agent that starts reports it again. */
+  readonly leaving: readonly ObjectKey[];
 }
 
 export type PushOutcome =
@@ -39,6 +41,7 @@ const NOTHING: HeldSpec = {
   digest: specDigest({}),
   spec: {},
   settings: DEFAULT_SETTINGS,
+  leaving: [],
 };
 
 /** Where a host's spec is kept. */
@@ -79,6 +82,7 @@ export class SpecStore {
         as_of = 0,
         spec,
         settings = DEFAULT_SETTINGS,
+        leaving = [],
       } = JSON.parse(text) as HeldSpec;
       this.#held = {
         incarnation,
@@ -87,6 +91,7 @@ export class SpecStore {
         as_of,
         spec,
         settings,
+        leaving,
         digest: specDigest(spec, settings),
       };
       return null;
@@ -105,6 +110,12 @@ export class SpecStore {
     });
     this.#writing = result.catch(() => {});
     return result;
+  }
+
+  /** The controller knows that these are gone. They leave the disk with the next push: to report them twice does no harm. */
+  toldGone(keys: readonly ObjectKey[]): void {
+    const known = new Set(keys);
+    this.#held = { ...this.#held, leaving: this.#held.leaving.filter((key) => !known.has(key)) };
   }
 
   /** Takes a push: on disk first, then in memory. Pushes are taken one after another. */
@@ -158,9 +169,12 @@ export class SpecStore {
       digest: specDigest(next, settings),
       spec: next,
       settings,
+      leaving: leavingKeys(held, next),
     };
     await this.#files.writeFile(this.#path, JSON.stringify(record), 0o600);
-    this.#held = record;
+    // what was acknowledged while the file was written need not be reported again
+    const acknowledged = new Set(held.leaving.filter((key) => !this.#held.leaving.includes(key)));
+    this.#held = { ...record, leaving: record.leaving.filter((key) => !acknowledged.has(key)) };
     return { taken: true, keys: differentKeys(held.spec, next) };
   }
 
@@ -192,4 +206,10 @@ function differentKeys(before: Spec, after: Spec): ReadonlySet<ObjectKey> {
   }
   for (const key of Object.keys(before) as ObjectKey[]) if (!(key in after)) keys.add(key);
   return keys;
+}
+
+/** Guests and volumes go by a tombstone, which stays until they are reported as gone. */
+function leavingKeys(held: HeldSpec, next: Spec): readonly ObjectKey[] {
+  const gone = (Object.keys(held.spec) as ObjectKey[]).filter((key) => !/^(server|volume)\//.test(key));
+  return [...new Set([...held.leaving, ...gone])].filter((key) => !(key in next));
 }

@@ -67,11 +67,11 @@ class RealNetworkPart implements NetworkPart {
         const admitted = this.#epochs.admit(spec, failures, true);
         await this.#epochs.save();
         const again = this.#notRunning(admitted.again);
-        await this.#bring(without(admitted.spec, again), before, failures);
+        await this.#bring(without(admitted.spec, again), { before, changed }, failures);
         if (again.size) {
           // their networks are there by now, so that others on them can be asked
           const answered = await othersAnswering(this.#context, admitted.spec, again, failures);
-          await this.#bring(without(admitted.spec, answered), this.#applied, failures);
+          await this.#bring(without(admitted.spec, answered), { before: this.#applied, changed }, failures);
         }
         this.#applied = spec;
       } catch (error) {
@@ -121,12 +121,17 @@ class RealNetworkPart implements NetworkPart {
   }
 
   /** Makes the host what a spec says. */
-  async #bring(spec: Spec, before: Spec, failures: Failures): Promise<void> {
+  async #bring(
+    spec: Spec,
+    since: { readonly before: Spec; readonly changed: ReadonlySet<ObjectKey> | null },
+    failures: Failures,
+  ): Promise<void> {
     const desired = await this.#compute(spec, failures);
     const released = this.#zones.keepOnly(new Set(objectsOf(spec, 'network').map(({ body }) => body.id)));
     for (const key of this.#portCache.keys()) if (!spec[key]) this.#portCache.delete(key);
     await this.#zones.save();
-    await reconcile(this.#context, { spec, before, desired, observed: this.#observed, released }, failures);
+    const change = { spec, ...since, desired, observed: this.#observed, released };
+    await reconcile(this.#context, change, failures);
     this.#applied = spec;
   }
 

@@ -1,4 +1,5 @@
 import { tapName } from '../../src/net/names.js';
+import { parseKey } from '../../src/protocol/keys.js';
 import type { ObjectKey, Spec } from '../../src/protocol/objects.js';
 import { eachLimited } from './concurrency.js';
 import type { NetworkContext } from './config.js';
@@ -18,6 +19,8 @@ export interface Change {
   readonly spec: Spec;
   /** The spec of the apply before; empty after a start. */
   readonly before: Spec;
+  /** What the apply was asked for; null: everything. */
+  readonly changed: ReadonlySet<ObjectKey> | null;
   readonly desired: DesiredHost;
   readonly observed: ObservedHost;
   /** Conntrack zones of networks that are gone. */
@@ -110,7 +113,7 @@ async function makeLinks(
 /** Removes namespaces, DHCP servers and devices that bear our names and that no object of the spec names. */
 async function removeLeftOvers(
   context: NetworkContext,
-  { before, desired, observed }: Change,
+  { before, changed, desired, observed }: Change,
   links: LinksDiff,
   failures: Failures,
 ): Promise<void> {
@@ -121,7 +124,7 @@ async function removeLeftOvers(
       observed.services.delete(name);
     });
   }
-  const unused = await withoutUsedTaps(context, links.remove, before, failures);
+  const unused = await withoutUsedTaps(context, links.remove, portsByTap(before, changed), failures);
   const clean = await applyLinks(context, unused, observed.links, failures, () => {});
   if (!clean) observed.markStale('links');
   for (const name of leftOverNamespaces(desired, observed)) {
@@ -137,12 +140,11 @@ async function removeLeftOvers(
 async function withoutUsedTaps(
   context: NetworkContext,
   changes: readonly LinkChange[],
-  before: Spec,
+  owners: ReadonlyMap<string, ObjectKey>,
   failures: Failures,
 ): Promise<readonly LinkChange[]> {
   if (!changes.some(({ name }) => name.startsWith('tap'))) return changes;
   const used = await usedTaps(context);
-  const owners = new Map(objectsOf(before, 'port').map(({ key, body }) => [tapName(body.id), key]));
   return changes.filter(({ name, object }) => {
     if (!used.has(name)) return true;
     failures.add(owners.get(name) ?? object, {
@@ -151,6 +153,13 @@ async function withoutUsedTaps(
     });
     return false;
   });
+}
+
+/** Ports by their devices, also those that left before this agent was started. */
+function portsByTap(before: Spec, changed: ReadonlySet<ObjectKey> | null): Map<string, ObjectKey> {
+  const leaving = [...(changed ?? [])].filter((key) => key.startsWith('port/'));
+  const keys = [...leaving, ...objectsOf(before, 'port').map(({ key }) => key)];
+  return new Map(keys.map((key) => [tapName(parseKey(key).id), key]));
 }
 
 /** dnsmasq processes that nobody wants. */
