@@ -42,6 +42,11 @@ export async function gatherFacts(
     agent_version: AGENT_VERSION,
     kernel: await attempt('kernel', async () => (await host.read('uname', ['-r'])).stdout.trim(), ''),
     cpu_model: cpu.model,
+    architecture: await attempt(
+      'architecture',
+      async () => (await host.read('uname', ['-m'])).stdout.trim(),
+      '',
+    ),
     vcpus: cpu.count,
     memory_mb: Math.floor(memory.total / 1024),
     disk_gb: Math.floor(disk.total / 1024 ** 3),

@@ -26,6 +26,8 @@ export interface HostGateway {
   silence(hostId: string): number | null;
   /** Why the host's spec could not be delivered at the last attempt; null when it was. */
   deliveryFault(hostId: string): string | null;
+  /** Milliseconds for which every attempt has failed; null when the last one did not. */
+  deliveryFailing(hostId: string): number | null;
   /** Lets the next push destroy more guests than the agent's max_removal_share allows. */
   confirmRemoval(hostId: string): void;
   /** A one-time token with which a host joins. */

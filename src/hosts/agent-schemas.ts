@@ -53,6 +53,7 @@ const facts = {
   ],
   properties: {
     hostname: line,
+    architecture: line,
     vcpus: { type: 'integer', minimum: 0 },
     memory_mb: { type: 'integer', minimum: 0 },
     disk_gb: { type: 'number', minimum: 0 },

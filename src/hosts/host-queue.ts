@@ -68,6 +68,8 @@ export class HostQueue {
 
   /** Why the last attempt failed; null when the host holds what it should, as far as is known. */
   fault: string | null = null;
+  /** When the first of the attempts failed that have failed since; null when the last one did not. */
+  failingSince: number | null = null;
 
   /** The spec may have changed. */
   mark(requestIds: Iterable<string> = []): void {
@@ -138,6 +140,7 @@ export class HostQueue {
         await this.#deliver();
         this.#failures = 0;
         this.fault = null;
+        this.failingSince = null;
       } catch (error) {
         this.#failed(error as Error);
         return;
@@ -147,6 +150,7 @@ export class HostQueue {
 
   #failed(error: Error): void {
     this.fault = error.message;
+    this.failingSince ??= performance.now();
     this.#dirty = true;
     if (this.#closed) return;
     const delay = Math.min(FIRST_RETRY_MS * 2 ** this.#failures, LAST_RETRY_MS) * (0.75 + Math.random() / 2);

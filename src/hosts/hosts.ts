@@ -149,6 +149,11 @@ export class Hosts implements HostGateway {
     return this.#delivery.of(hostId).fault;
   }
 
+  deliveryFailing(hostId: string): number | null {
+    const since = this.#delivery.of(hostId).failingSince;
+    return since === null ? null : performance.now() - since;
+  }
+
   confirmRemoval(hostId: string): void {
     this.#delivery.of(hostId).confirmRemoval();
   }

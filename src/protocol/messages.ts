@@ -97,6 +97,8 @@ export interface HostFacts {
   readonly agent_version: string;
   readonly kernel: string;
   readonly cpu_model: string;
+  /** As `uname -m` has it; agents of before do not tell. */
+  readonly architecture?: string;
   readonly vcpus: number;
   readonly memory_mb: number;
   /** Size and free bytes of the file system that holds disks. */

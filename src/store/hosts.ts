@@ -175,6 +175,30 @@ export async function listTombstones(db: Reader, hostId: string): Promise<Tombst
   return rows as TombstoneRow[];
 }
 
+/** Tombstones of one object, on whatever host. */
+export async function tombstonesOf(db: Reader, key: ObjectKey) {
+  return await db
+    .selectFrom('tombstone')
+    .select(['host_id', 'body', 'created_at'])
+    .where('object_key', '=', key)
+    .orderBy('created_at')
+    .execute();
+}
+
+/** How many tombstones each host has yet to see to, and since when the oldest waits. */
+export async function tombstoneCounts(db: Reader): Promise<Map<string, { count: number; oldest: string }>> {
+  const rows = await db
+    .selectFrom('tombstone')
+    .select((eb) => [
+      'host_id',
+      eb.fn.countAll<number>().as('count'),
+      eb.fn.min<string>('created_at').as('oldest'),
+    ])
+    .groupBy('host_id')
+    .execute();
+  return new Map(rows.map(({ host_id, count, oldest }) => [host_id, { count: Number(count), oldest }]));
+}
+
 export async function deleteTombstones(
   tx: Tx,
   hostId: string,

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { NO_WISHES } from '../../src/core/scheduler/candidate.js';
 import { explainPlacement } from '../../src/core/scheduler/place.js';
 import { explainServer } from '../../src/core/server/explain.js';
 import { computeStatus } from '../../src/core/server/status.js';
@@ -8,6 +9,8 @@ import { nowText } from '../../src/store/store.js';
 import type { TestUser } from '../support/app.js';
 import { ComputeCloud } from '../support/compute-cloud.js';
 import { DIALECTS } from '../support/stores.js';
+
+const DOWN = { predicate: 'up', reason: 'it is down: not heard of since the controller started' };
 
 const V = { 'openstack-api-version': 'compute 2.37' };
 const ERROR: Partial<ObjectReport> = {
@@ -118,9 +121,9 @@ describe.each(DIALECTS)('when hosts fail on %s', (dialect) => {
         name: 'host1',
         fits: false,
         weight: 0,
-        reasons: ['building the server failed on it'],
+        reasons: [{ predicate: 'avoided', reason: 'building the server failed on it' }],
       },
-      { name: 'host2', fits: false, weight: 0, reasons: ['it is down: no heartbeat'] },
+      { name: 'host2', fits: false, weight: 0, reasons: [DOWN] },
     ]);
     await cloud.applied(id);
     expect(await show(id)).toMatchObject({ status: 'ACTIVE' });
@@ -129,17 +132,16 @@ describe.each(DIALECTS)('when hosts fail on %s', (dialect) => {
 
   it('what would happen can be asked without anything happening', async () => {
     cloud.hosts.down.add(hosts[1]!);
-    const verdicts = await explainPlacement(cloud.cloud.app, {
+    const { app } = cloud.cloud;
+    const verdicts = await explainPlacement(app.store.read, app, {
+      ...NO_WISHES,
       resources: { VCPU: 1, MEMORY_MB: 512, DISK_GB: 1 },
-      availability_zone: null,
-      host: null,
       physical_networks: ['extnet'],
-      avoid: {},
-      only: null,
     });
+    const weights = { memory: 1, vcpus: 1, disk: 1 };
     expect(verdicts).toEqual([
-      { host: 'host1', host_id: hosts[0], ok: true, reasons: [], weight: 1 },
-      { host: 'host2', host_id: hosts[1], ok: false, reasons: ['it is down: no heartbeat'], weight: 0 },
+      { host: 'host1', host_id: hosts[0], ok: true, reasons: [], weight: 1, weights },
+      { host: 'host2', host_id: hosts[1], ok: false, reasons: [DOWN], weight: 0, weights: {} },
     ]);
     expect(await cloud.cloud.app.store.read.selectFrom('allocation').selectAll().execute()).toEqual([]);
   });

@@ -237,6 +237,7 @@ const NO_HOSTS: HostGateway = {
   isDown: () => false,
   silence: () => null,
   deliveryFault: () => null,
+  deliveryFailing: () => null,
   confirmRemoval: () => {},
   createJoinToken: noHost,
   forgetHost: async () => {},

@@ -10,13 +10,16 @@ import type { TestApp } from './app.js';
 /** Hosts that exist only as rows, for API tests: up until said otherwise. Give `gateway` to TestApp as `parts.hosts`. */
 export class RowHosts {
   readonly down = new Set<string>();
+  /** Hosts that do not take their specs. */
+  readonly undelivered = new Map<string, { readonly fault: string; readonly ms: number }>();
   readonly gateway: HostGateway = {
     consoleOutput: unreachable,
     plan: unreachable,
     isUp: (id) => !this.down.has(id),
     isDown: (id) => this.down.has(id),
     silence: () => null,
-    deliveryFault: () => null,
+    deliveryFault: (id) => this.undelivered.get(id)?.fault ?? null,
+    deliveryFailing: (id) => this.undelivered.get(id)?.ms ?? null,
     confirmRemoval: () => {},
     createJoinToken: unreachable,
     forgetHost: async () => {},

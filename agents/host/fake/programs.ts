@@ -33,7 +33,8 @@ export const PROGRAMS: Readonly<Record<string, FakeProgram>> = {
   sysctl: (machine, { args, netns }) => sysctl(machine, args, netns),
   modprobe: () => '',
   conntrack: (_machine, { args }) => conntrack(args),
-  uname: (machine, { args }) => (args[0] === '-n' ? `${machine.options.hostname}\n` : '6.1.0-simulated\n'),
+  uname: (machine, { args }) =>
+    ({ '-n': `${machine.options.hostname}\n`, '-m': 'x86_64\n' })[args[0] ?? ''] ?? '6.1.0-simulated\n',
   df: (machine) => `1B-blocks Used\n${machine.options.diskGb * 1024 ** 3} ${usedBytes(machine)}\n`,
 };
 

@@ -1,6 +1,7 @@
 import type { FormattedProblem, Problem } from '../shared/problem.js';
 import type { Service } from '../shared/service.js';
 import { hostOperations } from './hosts.js';
+import { placementOperations } from './placement.js';
 import { statusOperations } from './status.js';
 
 /** What operators need beyond OpenStack's APIs, mounted under `/maru`; used by the `maru` command. */
@@ -8,7 +9,7 @@ export function adminService(): Service {
   return {
     name: 'admin',
     prefix: '/maru',
-    operations: [...hostOperations, ...statusOperations],
+    operations: [...hostOperations, ...statusOperations, ...placementOperations],
     format: formatAdminProblem,
     methodNotAllowed: true,
   };

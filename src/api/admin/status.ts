@@ -1,6 +1,7 @@
 import type { App } from '../../core/app.js';
 import { explainServer } from '../../core/server/explain.js';
-import { listHosts } from '../../store/hosts.js';
+import { listHosts, tombstoneCounts } from '../../store/hosts.js';
+import { holdsByHost } from '../../store/network/hold.js';
 import { hostLoads, resourceCounts, troubledServers } from '../../store/overview.js';
 import { nowText } from '../../store/store.js';
 import type { Operation } from '../shared/operation.js';
@@ -29,11 +30,27 @@ export const statusOperations: readonly Operation[] = [
   },
 ];
 
+/** What is left of deleted things on a host; null when nothing is. */
+function owedBy(
+  tombstones: { readonly count: number; readonly oldest: string } | undefined,
+  holds: { readonly addresses: number; readonly vnis: number } | undefined,
+): string | null {
+  const parts = [
+    tombstones &&
+      `has ${tombstones.count} deleted server(s) or volume(s) to destroy since ${tombstones.oldest}`,
+    holds?.addresses && `keeps ${holds.addresses} address(es) from being given out again`,
+    holds?.vnis && `keeps ${holds.vnis} network segment(s) from being used again`,
+  ].filter(Boolean);
+  return parts.length === 0 ? null : parts.join(', ');
+}
+
 async function cloudStatus(app: App): Promise<CloudStatus> {
   const db = app.store.read;
   const loads = await hostLoads(db);
   const hosts = (await listHosts(db)).map((h) => hostSummary(h, loads.get(h.id), presenceOf(app, h.id)));
   const problems: { what: string; advice: string }[] = [];
+  const tombstones = await tombstoneCounts(db);
+  const holds = await holdsByHost(db);
   if (hosts.length === 0) {
     problems.push({
       what: 'No host has joined',
@@ -46,6 +63,13 @@ async function cloudStatus(app: App): Promise<CloudStatus> {
         what: `Host ${host.name} is down (last seen ${host.last_seen_at ?? 'never'})`,
         advice: `on ${host.name}: systemctl status maru-agent; is the network between it and the controller up?`,
       });
+      const owed = owedBy(tombstones.get(host.id), holds.get(host.id));
+      if (owed) {
+        problems.push({
+          what: `Host ${host.name} is down and ${owed}`,
+          advice: `bring it back; or, if it never comes back: maru host remove ${host.name}`,
+        });
+      }
     } else if (host.faults > 0) {
       problems.push({
         what: `Host ${host.name} could not bring about ${host.faults} object(s)`,

@@ -8,9 +8,10 @@ import { badRequest, MaruError } from '../errors.js';
 import { visibleFlavor } from '../flavor/flavor.js';
 import { getKeypair } from '../keypair/keypair.js';
 import { createServerPorts, type RequestedNic } from '../port/for-server.js';
+import type { PlacementHints } from '../scheduler/record.js';
 import { checkGroup, checkZone } from '../scheduler/wishes.js';
-import { assignHost, type PlacementHints } from './build.js';
-import type { ServerFlavor, ServerImage, ServerKey } from './facts.js';
+import { assignHost } from './build.js';
+import { flavorFacts, type ServerFlavor, type ServerImage, type ServerKey } from './facts.js';
 import { chooseHardware } from './hardware.js';
 import { beginAction } from './history.js';
 import { hostnameFrom } from './hostname.js';
@@ -80,19 +81,7 @@ interface Parts {
 }
 
 async function resolveParts(tx: Tx, app: App, ctx: Context, input: NewServer): Promise<Parts> {
-  const row = await asBadRequest(() => visibleFlavor(tx, ctx, input.flavorId));
-  const extra_specs = JSON.parse(row.extra_specs) as Record<string, string>;
-  const flavor: ServerFlavor = {
-    id: row.id,
-    name: row.name,
-    vcpus: row.vcpus,
-    ram: row.memory_mb,
-    disk: row.root_gb,
-    ephemeral: row.ephemeral_gb,
-    swap: row.swap_mb,
-    rxtx_factor: row.rxtx_factor,
-    extra_specs,
-  };
+  const flavor = flavorFacts(await asBadRequest(() => visibleFlavor(tx, ctx, input.flavorId)));
   if (input.imageId === null) {
     throw badRequest('Invalid imageRef provided.');
   }
@@ -114,7 +103,7 @@ async function resolveParts(tx: Tx, app: App, ctx: Context, input: NewServer): P
       type: keypair.type as ServerKey['type'],
       data: keypair.public_key,
     },
-    hardware: chooseHardware(image.properties, extra_specs, flavor.vcpus),
+    hardware: chooseHardware(image.properties, flavor.extra_specs, flavor.vcpus),
   };
 }
 

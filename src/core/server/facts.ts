@@ -1,3 +1,5 @@
+import type { FlavorRow } from '../../store/compute/flavor.js';
+
 /** What a server keeps of its flavor: flavors may change or go, servers stay as they were made. */
 export interface ServerFlavor {
   readonly id: string;
@@ -36,4 +38,19 @@ export interface ServerFault {
   readonly message: string;
   readonly details: string;
   readonly created: string;
+}
+
+/** A flavor's row as servers keep it. */
+export function flavorFacts(row: FlavorRow): ServerFlavor {
+  return {
+    id: row.id,
+    name: row.name,
+    vcpus: row.vcpus,
+    ram: row.memory_mb,
+    disk: row.root_gb,
+    ephemeral: row.ephemeral_gb,
+    swap: row.swap_mb,
+    rxtx_factor: row.rxtx_factor,
+    extra_specs: JSON.parse(row.extra_specs) as Record<string, string>,
+  };
 }

@@ -1,12 +1,11 @@
 import { serverObjects } from '../../desired/server.js';
 import { parseKey, specObject } from '../../protocol/keys.js';
 import type { ObjectError, ObjectReport } from '../../protocol/messages.js';
-import { groupOfServer } from '../../store/compute/group.js';
 import { hostNames } from '../../store/compute/hosts.js';
 import { findServers, type ServerRow, takeServer } from '../../store/compute/server.js';
 import { nowText, recordChange, type Tx } from '../../store/store.js';
 import type { App } from '../app.js';
-import { assignHost, NO_HINTS } from './build.js';
+import { assignHost } from './build.js';
 import { buryOn } from './delete.js';
 import type { ServerFault } from './facts.js';
 import { endAction } from './history.js';
@@ -169,9 +168,8 @@ async function tryElsewhere(
   if (server.build_attempts >= MAX_BUILD_ATTEMPTS) return server;
   const hostId = server.host_id!;
   const failedHosts = [...new Set([...(JSON.parse(server.failed_hosts) as string[]), hostId])];
-  const group = await groupOfServer(tx, server.id);
   const trial = await saveServer(tx, server, { failed_hosts: JSON.stringify(failedHosts), host_id: null });
-  const moved = await assignHost(tx, app, trial, { ...NO_HINTS, group }, fault);
+  const moved = await assignHost(tx, app, trial, null, fault);
   if (moved.host_id === null) {
     return await saveServer(tx, moved, { host_id: hostId, run_epoch: server.run_epoch });
   }

@@ -14,8 +14,9 @@ import type { Context } from '../context.js';
 import { badRequest, notFound, overQuota } from '../errors.js';
 import { visibleImage } from '../image/visibility.js';
 import { checkQuota } from '../quota/quota.js';
-import { DEFAULT_ZONE } from '../scheduler/candidate.js';
+import { DEFAULT_ZONE, NO_WISHES } from '../scheduler/candidate.js';
 import { placeServer } from '../scheduler/place.js';
+import { recordOf } from '../scheduler/record.js';
 import { VOLUME_QUOTA_DEFAULTS } from './quota.js';
 
 const GIB = 1024 ** 3;
@@ -50,12 +51,11 @@ export async function createVolume(app: App, ctx: Context, input: NewVolume): Pr
       app,
       { id, project_id: ctx.projectId, user_id: ctx.userId },
       {
+        ...NO_WISHES,
         resources: { DISK_GB: size },
+        project_id: ctx.projectId,
         availability_zone: input.availability_zone,
-        host: null,
-        physical_networks: [],
-        avoid: {},
-        only: null,
+        image: image && { size: image.size ?? 0, properties: {} },
       },
     );
     const none = placement.hostId === null;
@@ -76,7 +76,7 @@ export async function createVolume(app: App, ctx: Context, input: NewVolume): Pr
       bootable: image ? 1 : 0,
       status: none ? 'error' : 'creating',
       fault: none ? JSON.stringify({ message: 'No valid host was found for the volume.' }) : null,
-      placement: JSON.stringify(placement.verdicts),
+      placement: recordOf(placement),
       delete_requested_at: null,
       created_at: nowText(),
       updated_at: null,

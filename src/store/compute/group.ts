@@ -26,33 +26,31 @@ export async function serverHosts(db: Reader, serverIds: readonly string[]): Pro
   return rows.map((row) => row.host_id!);
 }
 
-/** A server group's policy and the hosts of its members other than the given server; `full`: those that take no more. */
+/** A server group's policy, and how many members other than the given server each host has. */
 export async function serverGroupHosts(
   db: Reader,
   groupId: string,
-  exceptServerId: string,
-): Promise<{ policy: string; hosts: string[]; full: string[] } | null> {
+  exceptServerId: string | null,
+): Promise<{ policy: string; members: Record<string, number>; max_per_host: number } | null> {
   const group = await db
     .selectFrom('server_group')
     .select(['policy', 'rules'])
     .where('id', '=', groupId)
     .executeTakeFirst();
   if (!group) return null;
-  const rows = await db
+  let query = db
     .selectFrom('server_group_member')
     .innerJoin('server', 'server.id', 'server_group_member.server_id')
     .select(['server.host_id', (eb) => eb.fn.countAll<number>().as('n')])
     .where('server_group_member.group_id', '=', groupId)
-    .where('server.id', '!=', exceptServerId)
     .where('server.host_id', 'is not', null)
-    .where('server.deleted_at', 'is', null)
-    .groupBy('server.host_id')
-    .execute();
-  const most = (JSON.parse(group.rules) as { max_server_per_host?: number }).max_server_per_host ?? 1;
+    .where('server.deleted_at', 'is', null);
+  if (exceptServerId !== null) query = query.where('server.id', '!=', exceptServerId);
+  const rows = await query.groupBy('server.host_id').execute();
   return {
     policy: group.policy,
-    hosts: rows.map((row) => row.host_id!),
-    full: rows.filter((row) => Number(row.n) >= most).map((row) => row.host_id!),
+    members: Object.fromEntries(rows.map((row) => [row.host_id!, Number(row.n)])),
+    max_per_host: (JSON.parse(group.rules) as { max_server_per_host?: number }).max_server_per_host ?? 1,
   };
 }
 

@@ -6,6 +6,7 @@ export interface ComputeHost {
   readonly name: string;
   readonly enabled: number;
   readonly disabled_reason: string | null;
+  readonly observe_only: number;
   readonly underlay_ip: string;
   readonly facts: string | null;
   readonly usage: string | null;
@@ -17,9 +18,14 @@ export interface ComputeHost {
   readonly physical_networks: ReadonlySet<string>;
   /** Availability zones that aggregates put it into; empty: the default zone. */
   readonly zones: ReadonlySet<string>;
+  /** Aggregates that it is in, with what they say of their hosts. */
+  readonly aggregates: readonly {
+    readonly name: string;
+    readonly metadata: Readonly<Record<string, string>>;
+  }[];
 }
 
-/** All hosts, by name, with their physical networks and zones: three queries. */
+/** All hosts, by name, with their physical networks, aggregates and zones: three queries. */
 export async function computeHosts(db: Reader): Promise<ComputeHost[]> {
   const hosts = await db
     .selectFrom('host')
@@ -29,6 +35,7 @@ export async function computeHosts(db: Reader): Promise<ComputeHost[]> {
       'host.name',
       'host.enabled',
       'host.disabled_reason',
+      'host.observe_only',
       'host.underlay_ip',
       'host.facts',
       'host.usage',
@@ -44,20 +51,35 @@ export async function computeHosts(db: Reader): Promise<ComputeHost[]> {
     row.host_id,
     row.physical_network,
   ]);
+  const memberships = await db
+    .selectFrom('aggregate_host')
+    .innerJoin('aggregate', 'aggregate.id', 'aggregate_host.aggregate_id')
+    .select([
+      'aggregate_host.host_id',
+      'aggregate.id',
+      'aggregate.name',
+      'aggregate.metadata',
+      'aggregate.availability_zone',
+    ])
+    .orderBy('aggregate.id')
+    .execute();
   const zones = group(
-    await db
-      .selectFrom('aggregate_host')
-      .innerJoin('aggregate', 'aggregate.id', 'aggregate_host.aggregate_id')
-      .select(['aggregate_host.host_id', 'aggregate.availability_zone'])
-      .where('aggregate.availability_zone', 'is not', null)
-      .execute(),
+    memberships.filter((row) => row.availability_zone !== null),
     (row) => [row.host_id, row.availability_zone ?? ''],
   );
+  const metadata = new Map(
+    memberships.map((row) => [row.id, { name: row.name, metadata: JSON.parse(row.metadata) }]),
+  );
+  const aggregates = new Map<string, ComputeHost['aggregates'][number][]>();
+  for (const { host_id, id } of memberships) {
+    aggregates.set(host_id, [...(aggregates.get(host_id) ?? []), metadata.get(id)!]);
+  }
   const none: ReadonlySet<string> = new Set();
   return hosts.map((host) => ({
     ...host,
     physical_networks: networks.get(host.id) ?? none,
     zones: zones.get(host.id) ?? none,
+    aggregates: aggregates.get(host.id) ?? [],
   }));
 }
 

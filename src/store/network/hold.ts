@@ -176,6 +176,17 @@ export async function oldHolds(db: Reader, before: string) {
   ];
 }
 
+/** Holds because of these objects, on whatever host. */
+export async function holdsOfObjects(db: Reader, objectKeys: readonly string[]) {
+  if (objectKeys.length === 0) return [];
+  return await db
+    .selectFrom('address_hold')
+    .selectAll()
+    .where('object_key', 'in', [...objectKeys])
+    .orderBy('created_at')
+    .execute();
+}
+
 /** How many addresses and VNIs wait for each host. */
 export async function holdsByHost(db: Reader): Promise<Map<string, { addresses: number; vnis: number }>> {
   const counts = new Map<string, { addresses: number; vnis: number }>();
