@@ -3,7 +3,6 @@ import {
   insertAllocations,
   lockCapacity,
   readInventories,
-  readUsed,
 } from '../../store/compute/placement.js';
 import { nowText, type Tx } from '../../store/store.js';
 
@@ -38,12 +37,11 @@ export async function claimResources(
 ): Promise<boolean> {
   if (!(await lockCapacity(tx, hostId))) return false;
   const inventories = new Map((await readInventories(tx, hostId)).map((row) => [row.resource_class, row]));
-  const used = await readUsed(tx, hostId);
   const wanted = Object.entries(resources).filter(([, amount]) => amount > 0);
   for (const [resourceClass, amount] of wanted) {
     const inventory = inventories.get(resourceClass);
     if (!inventory || amount > inventory.max_unit) return false;
-    if ((used.get(resourceClass) ?? 0) + amount > capacityOf(inventory)) return false;
+    if (inventory.used + amount > inventory.capacity) return false;
   }
   const created_at = nowText();
   await insertAllocations(

@@ -1,25 +1,30 @@
 import type { Config } from '../../config.js';
 import type { HostFacts } from '../../protocol/messages.js';
 import {
-  type InventoryRow,
+  type Inventory,
   numberHost,
   readInventories,
   writeInventories,
 } from '../../store/compute/placement.js';
 import type { Tx } from '../../store/store.js';
+import { capacityOf } from './claim.js';
 
 /** What a host offers, from its facts and the configured ratios. */
-export function inventoriesOf(config: Config, hostId: string, facts: HostFacts): InventoryRow[] {
-  const row = (resource_class: string, total: number, reserved: number, allocation_ratio: number) => ({
-    host_id: hostId,
-    resource_class,
-    total,
-    reserved: Math.min(reserved, total),
-    allocation_ratio,
-    min_unit: 1,
-    max_unit: total,
-    step_size: 1,
-  });
+export function inventoriesOf(config: Config, hostId: string, facts: HostFacts): Inventory[] {
+  const row = (resource_class: string, total: number, most: number, allocation_ratio: number) => {
+    const reserved = Math.min(most, total);
+    return {
+      host_id: hostId,
+      resource_class,
+      total,
+      reserved,
+      allocation_ratio,
+      min_unit: 1,
+      max_unit: total,
+      step_size: 1,
+      capacity: capacityOf({ total, reserved, allocation_ratio }),
+    };
+  };
   return [
     row('DISK_GB', Math.floor(facts.disk_gb), 0, 1),
     row('MEMORY_MB', facts.memory_mb, config.reserved_host_memory_mb, config.ram_allocation_ratio),
@@ -37,7 +42,7 @@ export async function onHostFacts(tx: Tx, config: Config, hostId: string, facts:
   const same =
     present.length === wanted.length &&
     wanted.every((row, i) =>
-      Object.entries(row).every(([key, value]) => present[i]?.[key as keyof InventoryRow] === value),
+      Object.entries(row).every(([key, value]) => present[i]?.[key as keyof Inventory] === value),
     );
   if (same) return;
   await numberHost(tx, hostId);

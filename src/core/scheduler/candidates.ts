@@ -12,7 +12,10 @@ export async function candidatesAmong(
   hosts: readonly ComputeHost[],
   except: string | null = null,
 ): Promise<Candidate[]> {
-  const capacities = await readCapacities(db);
+  const capacities = await readCapacities(
+    db,
+    hosts.map(({ id }) => id),
+  );
   const own = except === null ? [] : await allocationsOf(db, { consumer_id: except });
   const without = (hostId: string): ReadonlyMap<string, CandidateCapacity> => {
     const all = capacities.get(hostId) ?? new Map<string, CandidateCapacity>();

@@ -25,9 +25,10 @@ export interface ComputeHost {
   }[];
 }
 
-/** All hosts, by name, with their physical networks, aggregates and zones: three queries. */
-export async function computeHosts(db: Reader): Promise<ComputeHost[]> {
-  const hosts = await db
+/** Hosts by name, with their physical networks, aggregates and zones: those given, or all; three queries. */
+export async function computeHosts(db: Reader, ids?: readonly string[]): Promise<ComputeHost[]> {
+  if (ids?.length === 0) return [];
+  let hostRows = db
     .selectFrom('host')
     .leftJoin('host_number', 'host_number.host_id', 'host.id')
     .select([
@@ -44,14 +45,9 @@ export async function computeHosts(db: Reader): Promise<ComputeHost[]> {
       'host_number.number',
       'host_number.service_id',
       'host_number.forced_down',
-    ])
-    .orderBy('host.name')
-    .execute();
-  const networks = group(await db.selectFrom('host_physical_network').selectAll().execute(), (row) => [
-    row.host_id,
-    row.physical_network,
-  ]);
-  const memberships = await db
+    ]);
+  let networkRows = db.selectFrom('host_physical_network').selectAll();
+  let aggregateRows = db
     .selectFrom('aggregate_host')
     .innerJoin('aggregate', 'aggregate.id', 'aggregate_host.aggregate_id')
     .select([
@@ -60,9 +56,15 @@ export async function computeHosts(db: Reader): Promise<ComputeHost[]> {
       'aggregate.name',
       'aggregate.metadata',
       'aggregate.availability_zone',
-    ])
-    .orderBy('aggregate.id')
-    .execute();
+    ]);
+  if (ids) {
+    hostRows = hostRows.where('host.id', 'in', [...ids]);
+    networkRows = networkRows.where('host_id', 'in', [...ids]);
+    aggregateRows = aggregateRows.where('aggregate_host.host_id', 'in', [...ids]);
+  }
+  const hosts = await hostRows.orderBy('host.name').execute();
+  const networks = group(await networkRows.execute(), (row) => [row.host_id, row.physical_network]);
+  const memberships = await aggregateRows.orderBy('aggregate.id').execute();
   const zones = group(
     memberships.filter((row) => row.availability_zone !== null),
     (row) => [row.host_id, row.availability_zone ?? ''],
@@ -81,6 +83,13 @@ export async function computeHosts(db: Reader): Promise<ComputeHost[]> {
     zones: zones.get(host.id) ?? none,
     aggregates: aggregates.get(host.id) ?? [],
   }));
+}
+
+/** The name of a host that is known; null for none. */
+export async function hostName(db: Reader, id: string | null): Promise<string | null> {
+  if (id === null) return null;
+  const row = await db.selectFrom('host').select('name').where('id', '=', id).executeTakeFirst();
+  return row?.name ?? null;
 }
 
 /** Names of hosts by id. */

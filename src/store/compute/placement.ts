@@ -6,33 +6,33 @@ export type InventoryRow = Selectable<InventoryTable>;
 export type AllocationRow = Selectable<AllocationTable>;
 
 /** Inventory of a host with what is taken of it. */
-export interface Capacity extends InventoryRow {
-  readonly used: number;
-}
+export type Capacity = InventoryRow;
 
-/** Every host's inventories and how much of each is allocated, in two queries. */
-export async function readCapacities(db: Reader): Promise<Map<string, Map<string, Capacity>>> {
-  const inventories = await db.selectFrom('inventory').selectAll().execute();
-  const sums = await db
-    .selectFrom('allocation')
-    .select(['host_id', 'resource_class', sql<number>`sum(used)`.as('used')])
-    .groupBy(['host_id', 'resource_class'])
-    .execute();
-  const used = new Map(sums.map((row) => [`${row.host_id}/${row.resource_class}`, Number(row.used)]));
-  const hosts = new Map<string, Map<string, Capacity>>();
-  for (const row of inventories) {
-    let classes = hosts.get(row.host_id);
-    if (!classes) {
-      classes = new Map();
-      hosts.set(row.host_id, classes);
-    }
-    classes.set(row.resource_class, { ...row, used: used.get(`${row.host_id}/${row.resource_class}`) ?? 0 });
+/** What a host offers of a resource class; how much of it is taken follows from the allocations. */
+export type Inventory = Omit<InventoryRow, 'used'>;
+
+/** From so many hosts on, reading all inventories is not slower than reading those of the hosts given. */
+const MOST_ASKED = 1000;
+
+/** Inventories with how much of each is allocated, by host and resource class: at least of the hosts given. */
+export async function readCapacities(
+  db: Reader,
+  hostIds?: readonly string[],
+): Promise<Map<string, Map<string, InventoryRow>>> {
+  let query = db.selectFrom('inventory').selectAll();
+  if (hostIds?.length === 0) return new Map();
+  if (hostIds && hostIds.length < MOST_ASKED) query = query.where('host_id', 'in', [...hostIds]);
+  const hosts = new Map<string, Map<string, InventoryRow>>();
+  for (const row of await query.execute()) {
+    const classes = hosts.get(row.host_id);
+    if (classes) classes.set(row.resource_class, row);
+    else hosts.set(row.host_id, new Map([[row.resource_class, row]]));
   }
   return hosts;
 }
 
-/** Replaces a host's inventories and raises its generation. */
-export async function writeInventories(tx: Tx, hostId: string, rows: readonly InventoryRow[]): Promise<void> {
+/** Replaces a host's inventories, whatever is allocated of them, and raises its generation. */
+export async function writeInventories(tx: Tx, hostId: string, rows: readonly Inventory[]): Promise<void> {
   await tx
     .insertInto('resource_provider')
     .values({ host_id: hostId, generation: 1, updated_at: nowText() })
@@ -43,11 +43,12 @@ export async function writeInventories(tx: Tx, hostId: string, rows: readonly In
       })),
     )
     .execute();
+  const used = await readUsed(tx, hostId);
   await tx.deleteFrom('inventory').where('host_id', '=', hostId).execute();
   if (rows.length)
     await tx
       .insertInto('inventory')
-      .values([...rows])
+      .values(rows.map((row) => ({ ...row, used: used.get(row.resource_class) ?? 0 })))
       .execute();
 }
 
@@ -74,7 +75,7 @@ export async function lockCapacity(tx: Tx, hostId: string): Promise<boolean> {
 }
 
 /** What is allocated of one host, by resource class. */
-export async function readUsed(db: Reader, hostId: string): Promise<Map<string, number>> {
+async function readUsed(db: Reader, hostId: string): Promise<Map<string, number>> {
   const rows = await db
     .selectFrom('allocation')
     .select(['resource_class', sql<number>`sum(used)`.as('used')])
@@ -101,11 +102,24 @@ export async function insertAllocations(tx: Tx, rows: readonly AllocationRow[]):
       .execute();
 }
 
-/** Gives back what a consumer holds, on one host or everywhere. */
+/** Gives back what a consumer holds, on one host or everywhere; locks the hosts' capacity first, as claims do. */
 export async function deleteAllocations(tx: Tx, consumerId: string, hostId?: string): Promise<void> {
-  let query = tx.deleteFrom('allocation').where('consumer_id', '=', consumerId);
-  if (hostId !== undefined) query = query.where('host_id', '=', hostId);
-  await query.execute();
+  const held = await tx
+    .selectFrom('allocation')
+    .select('host_id')
+    .distinct()
+    .where('consumer_id', '=', consumerId)
+    .orderBy('host_id')
+    .execute();
+  for (const { host_id } of held) {
+    if (hostId !== undefined && host_id !== hostId) continue;
+    await lockCapacity(tx, host_id);
+    await tx
+      .deleteFrom('allocation')
+      .where('consumer_id', '=', consumerId)
+      .where('host_id', '=', host_id)
+      .execute();
+  }
 }
 
 export async function allocationsOf(

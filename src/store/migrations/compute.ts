@@ -1,5 +1,6 @@
-import type { CreateTableBuilder, Kysely } from 'kysely';
+import { type CreateTableBuilder, type Kysely, sql } from 'kysely';
 import { createServerRevisionTriggers } from './server-revision.js';
+import { createRowTrigger } from './trigger.js';
 
 /** Creates the tables of the compute service. */
 export async function createComputeTables(
@@ -9,7 +10,7 @@ export async function createComputeTables(
   await createFlavorTables(db, dialect);
   await createServerTable(db, dialect);
   await createServerDetailTables(db);
-  await createPlacementTables(db);
+  await createPlacementTables(db, dialect);
   await createHostGroupTables(db, dialect);
   await createServerRevisionTriggers(db, dialect);
 }
@@ -131,7 +132,7 @@ async function createServerDetailTables(db: Kysely<unknown>): Promise<void> {
     .execute();
 }
 
-async function createPlacementTables(db: Kysely<unknown>): Promise<void> {
+async function createPlacementTables(db: Kysely<unknown>, dialect: 'sqlite' | 'postgres'): Promise<void> {
   await db.schema
     .createTable('resource_provider')
     .addColumn('host_id', 'text', (c) => c.primaryKey())
@@ -148,8 +149,14 @@ async function createPlacementTables(db: Kysely<unknown>): Promise<void> {
     .addColumn('min_unit', 'integer', (c) => c.notNull())
     .addColumn('max_unit', 'integer', (c) => c.notNull())
     .addColumn('step_size', 'integer', (c) => c.notNull())
+    .addColumn('capacity', 'integer', (c) => c.notNull())
+    .addColumn('used', 'integer', (c) => c.notNull())
     .addPrimaryKeyConstraint('inventory_pk', ['host_id', 'resource_class'])
     .execute();
+  // the scheduler asks for the hosts with most left
+  await sql`create index inventory_free on inventory (resource_class, (capacity - used) desc, host_id)`.execute(
+    db,
+  );
   await db.schema
     .createTable('allocation')
     .addColumn('host_id', 'text', (c) => c.notNull())
@@ -162,6 +169,20 @@ async function createPlacementTables(db: Kysely<unknown>): Promise<void> {
     .addPrimaryKeyConstraint('allocation_pk', ['host_id', 'consumer_id', 'resource_class'])
     .execute();
   await db.schema.createIndex('allocation_consumer').on('allocation').column('consumer_id').execute();
+  await db.schema.createIndex('allocation_project').on('allocation').column('project_id').execute();
+  await createUsedTriggers(db, dialect);
+}
+
+/** `inventory.used` follows the allocations, whoever writes them. */
+async function createUsedTriggers(db: Kysely<unknown>, dialect: 'sqlite' | 'postgres'): Promise<void> {
+  const add = (
+    row: 'new' | 'old',
+  ) => `update inventory set used = used ${row === 'new' ? '+' : '-'} ${row}.used
+    where host_id = ${row}.host_id and resource_class = ${row}.resource_class;`;
+  const updates = { insert: add('new'), delete: add('old'), update: `${add('old')} ${add('new')}` };
+  for (const [event, update] of Object.entries(updates)) {
+    await createRowTrigger(db, dialect, `allocation_used_${event}`, `after ${event} on allocation`, update);
+  }
 }
 
 async function createHostGroupTables(db: Kysely<unknown>, dialect: 'sqlite' | 'postgres'): Promise<void> {

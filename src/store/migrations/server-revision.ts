@@ -1,4 +1,5 @@
-import { type Kysely, sql } from 'kysely';
+import type { Kysely } from 'kysely';
+import { createRowTrigger } from './trigger.js';
 
 /**
  * Changes of other tables that are shown with servers raise the servers' revision, so that what was rendered before is not
@@ -75,17 +76,7 @@ export async function createServerRevisionTriggers(
         .map((ids) => `update server set revision = revision + 1 where id in (${ids});`)
         .join(' ');
       const of = event === 'update' && columns ? ` of ${columns.join(', ')}` : '';
-      const head = `create trigger ${name} after ${event}${of} on "${table}" for each row`;
-      if (dialect === 'sqlite') {
-        await sql.raw(`${head} begin ${updates} end`).execute(db);
-      } else {
-        await sql
-          .raw(
-            `create function ${name}() returns trigger language plpgsql as $$ begin ${updates} return null; end $$`,
-          )
-          .execute(db);
-        await sql.raw(`${head} execute function ${name}()`).execute(db);
-      }
+      await createRowTrigger(db, dialect, name, `after ${event}${of} on "${table}"`, updates);
     }
   }
 }

@@ -147,6 +147,10 @@ export interface InventoryTable {
   min_unit: number;
   max_unit: number;
   step_size: number;
+  /** What guests may take altogether: (total - reserved) * allocation_ratio, rounded down. */
+  capacity: number;
+  /** Sum of the allocations: triggers of their table keep it, so that the scheduler need not add them up. */
+  used: number;
 }
 
 /** The generation of a host's inventories and allocations; its row is what claims lock. */

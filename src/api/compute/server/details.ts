@@ -3,7 +3,7 @@ import { findServerPort } from '../../../core/port/for-server.js';
 import { type PortOfServer, portsOfServers } from '../../../core/port/of-servers.js';
 import { visibleServer } from '../../../core/server/find.js';
 import { findServerAction, listServerActions, type ServerActionRow } from '../../../store/compute/action.js';
-import { hostNames } from '../../../store/compute/hosts.js';
+import { hostName } from '../../../store/compute/hosts.js';
 import { atLeast } from '../../shared/microversion.js';
 import type { Operation, OpRequest } from '../../shared/operation.js';
 import { policy, READER } from '../policy.js';
@@ -140,7 +140,7 @@ async function instanceAction({ app, ctx, params, version }: OpRequest) {
   const shown = showAction(row, atLeast(version, '2.58'));
   const details = ctx.allows('os_compute_api:os-instance-actions:events:details');
   if (!details && !atLeast(version, '2.51')) return { instanceAction: shown };
-  const host = row.host ?? (host_id === null ? null : ((await hostNames(db)).get(host_id) ?? null));
+  const host = row.host ?? (await hostName(db, host_id));
   const event = {
     event: row.event,
     start_time: microseconds(row.start_time),

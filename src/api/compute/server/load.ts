@@ -13,7 +13,8 @@ export async function loadServers(app: App, rows: readonly ServerRow[]): Promise
   const ids = rows.map(({ id }) => id);
   const ports = await portsOfServers(db, ids);
   const tags = await tagsOfServers(db, ids);
-  const hosts = new Map((await computeHosts(db)).map((host) => [host.id, host]));
+  const hostIds = [...new Set(rows.flatMap(({ host_id }) => host_id ?? []))];
+  const hosts = new Map((await computeHosts(db, hostIds)).map((host) => [host.id, host]));
   return rows.map((row) => {
     const host = row.host_id === null ? undefined : hosts.get(row.host_id);
     return {
