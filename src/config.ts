@@ -6,6 +6,8 @@ import { OBJECT_KINDS } from './protocol/objects.js';
 
 /** The controller's configuration: section `controller` of /etc/maru/maru.yaml, completed with defaults. */
 export interface Config {
+  /** What this controller is called where several are listed. */
+  readonly name: string;
   /** Directory of keys, images and the SQLite database. */
   readonly state_dir: string;
   /** `sqlite:FILE` or `postgres://…`. */
@@ -59,6 +61,7 @@ export function loadConfig(file: string): Config {
     const state_dir = text(given.state_dir, '/var/lib/maru');
     const listen = text(given.listen, '127.0.0.1:5000');
     return {
+      name: hostname(),
       state_dir,
       database: `sqlite:${state_dir}/maru.db`,
       listen,

@@ -29,7 +29,7 @@ export interface HostGateway {
   /** Milliseconds for which every attempt has failed; null when the last one did not. */
   deliveryFailing(hostId: string): number | null;
   /** Lets the next push destroy more guests than the agent's max_removal_share allows. */
-  confirmRemoval(hostId: string): void;
+  confirmRemoval(hostId: string): Promise<void>;
   /** A one-time token with which a host joins. */
   createJoinToken(
     request: JoinTokenRequest,

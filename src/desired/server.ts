@@ -2,20 +2,38 @@ import type { PortOfServer } from '../core/port/of-servers.js';
 import { portsOfServers } from '../core/port/of-servers.js';
 import type { ServerFlavor, ServerImage, ServerKey } from '../core/server/facts.js';
 import type { DiskBody, GuestMetadata, ServerObject } from '../protocol/objects.js';
-import { hostsOfServerChange } from '../store/compute/placed.js';
-import { type ServerRow, serversOfHost } from '../store/compute/server.js';
+import {
+  hostOfServer,
+  hostsOfServerGroup,
+  hostsOfServerPort,
+  hostsOfServerSubnet,
+} from '../store/compute/placed.js';
+import { type ServerRow, serversOfHosts } from '../store/compute/server.js';
 import type { Reader } from '../store/store.js';
-import type { HostKind } from './kind.js';
+import { dependencies } from './finders.js';
+import { byHost } from './groups.js';
+import { batched, type HostKind } from './kind.js';
 
 const GIB = 1024 ** 3;
 const MIB = 1024 ** 2;
 
-/** Guests of a host: two further queries whatever their number. */
-export const serverKind: HostKind<'server'> = {
+/** Guests of hosts: two further queries whatever their number. An address that a floating IP leads to changes its port. */
+export const serverKind: HostKind<'server'> = batched({
   kind: 'server',
-  hostsOf: (db, change) => hostsOfServerChange(db, change),
-  objects: async (db, hostId) => await serverObjects(db, await serversOfHost(db, hostId)),
-};
+  ...dependencies({
+    server: hostOfServer,
+    port: (db, id) => hostsOfServerPort(db, 'port.id', id),
+    network: (db, id) => hostsOfServerPort(db, 'port.network_id', id),
+    subnet: hostsOfServerSubnet,
+    'security-group': hostsOfServerGroup,
+  }),
+  async objectsOfHosts(db, hostIds) {
+    const servers = await serversOfHosts(db, hostIds);
+    const objects = await serverObjects(db, servers);
+    const placed = servers.map(({ id, host_id }) => ({ id, host_id: host_id! }));
+    return byHost(placed, (own) => own.map(({ id }) => [id, objects.get(id)!] as const));
+  },
+});
 
 /** The objects of the given servers, by id. */
 export async function serverObjects(

@@ -1,6 +1,8 @@
 import type { ImageRef, VolumeObject } from '../protocol/objects.js';
-import { hostOfVolume, volumesOfHost } from '../store/volume.js';
-import type { HostKind } from './kind.js';
+import { hostOfVolume, volumesOfHosts } from '../store/volume.js';
+import { dependencies } from './finders.js';
+import { byHost } from './groups.js';
+import { batched, type HostKind } from './kind.js';
 
 const GIB = 1024 ** 3;
 
@@ -18,14 +20,17 @@ export function desiredVolume(row: {
   };
 }
 
-export const volumeKind: HostKind<'volume'> = {
+/** Volumes whose files are on the host. */
+export const volumeKind: HostKind<'volume'> = batched({
   kind: 'volume',
-  async hostsOf(db, change) {
-    if (change.kind !== 'volume') return [];
-    const host = await hostOfVolume(db, change.id);
-    return host === null ? [] : [host];
+  ...dependencies({
+    volume: async (db, id) => {
+      const host = await hostOfVolume(db, id);
+      return host === null ? [] : [host];
+    },
+  }),
+  async objectsOfHosts(db, hostIds) {
+    const placed = (await volumesOfHosts(db, hostIds)).map((row) => ({ ...row, host_id: row.host_id! }));
+    return byHost(placed, (own) => own.map((row) => [row.id, desiredVolume(row)] as const));
   },
-  async objects(db, hostId) {
-    return new Map((await volumesOfHost(db, hostId)).map((row) => [row.id, desiredVolume(row)]));
-  },
-};
+});

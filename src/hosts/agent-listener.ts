@@ -89,9 +89,8 @@ export function buildAgentListener(
   server.get<{ Params: { id: string } }>('/agent/v1/images/:id', async (request, reply) => {
     const host = await admit(parts, request);
     const { id } = request.params;
-    const queue = parts.delivery.of(host.id);
     // the same answer for images that exist and images that do not: a host learns nothing about others' images
-    if (!queue.mentions(id) && !(await queue.mentionsNow(id)))
+    if (!(await parts.delivery.mentions(host.id, id)))
       throw notFound(`No object of this host uses image ${id}.`);
     const { stream, size } = await parts.openImage(id);
     return reply

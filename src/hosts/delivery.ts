@@ -1,75 +1,119 @@
 import type { AnyHostKind, HostChange } from '../desired/kind.js';
-import type { Logger } from '../protocol/log.js';
-import type { HostSettings } from '../protocol/messages.js';
-import { type ChangeRow, deleteChanges, listChanges } from '../store/changes.js';
-import { listHosts } from '../store/hosts.js';
-import type { Reader, Store } from '../store/store.js';
-import type { AgentClients } from './agent-clients.js';
-import { HostQueue } from './host-queue.js';
+import type { ObjectKind } from '../protocol/objects.js';
+import { type ChangeRow, deleteChanges, readChanges } from '../store/changes.js';
+import { findHosts, type HostRow } from '../store/hosts.js';
+import type { Reader } from '../store/store.js';
+import { type DirtyHost, dirtyHosts, type ReasonedChange } from './dirty.js';
+import { type DatabaseState, HostQueue, type QueueDependencies } from './host-queue.js';
 import type { Incarnations } from './incarnations.js';
-import { inSnapshot } from './spec.js';
+import type { Lease } from './leases.js';
+import { MentionIndex } from './mentions.js';
+import { type ComputedSpec, computeSpec, computeSpecs, inSnapshot, mentionedIds } from './spec.js';
 
-export interface DeliveryOptions {
-  readonly store: Store;
+export interface DeliveryOptions extends Omit<QueueDependencies, 'onWanting'> {
+  readonly incarnations: Pick<Incarnations, 'current' | 'asOf' | 'refused'>;
   readonly kinds: readonly AnyHostKind[];
-  readonly clients: AgentClients;
-  readonly log: Logger;
-  readonly incarnations: Incarnations;
-  readonly drift: HostSettings['drift'];
-  readonly onContact: (hostId: string) => void;
+  /** A host's row changed that this controller does not deliver to. */
+  readonly onForeignHost: (hostId: string) => void;
 }
 
 /** How long changes gather before hosts are looked at; the design allows 20 ms. */
 const COALESCE_MS = 5;
 const RETRY_MS = 1_000;
 const DELETE_DELAY_MS = 500;
-/** A look without a signal, for changes that another process recorded. */
-const SWEEP_MS = 10_000;
-const BATCH = 1000;
+/** A look without a signal, for changes of which no signal came. */
+const SQLITE_SWEEP_MS = 10_000;
+const POSTGRES_SWEEP_MS = 1_500;
+/** Hosts worked out in one snapshot: enough to share queries, few enough that others' requests need not wait. */
+const HOSTS_AT_ONCE = 40;
+/** How often every host's whole spec is worked out, whether anything was recorded or not. */
+const FULL_LOOK_MS = 30 * 60_000;
+
+interface Work {
+  readonly queue: HostQueue;
+  readonly dirty: DirtyHost;
+  readonly host: HostRow;
+  readonly computed: ComputedSpec;
+}
 
 /**
- * Changed rows → hosts → pushes. The rows are deleted after their hosts are marked; a crash in between loses nothing, because
- * a starting controller looks at every host.
+ * Changed rows → hosts and kinds of objects → pushes, for the hosts that this controller has. Each round reads, in one snapshot, the
+ * new changes, marks hosts by them, and works out the marked kinds of some hosts: so what is sent to a host always agrees
+ * with itself, though only a part of it was computed. A crash loses nothing, because hosts that a controller takes over are
+ * worked out as a whole.
  */
 export class Delivery {
   readonly #options: DeliveryOptions;
   readonly #queues = new Map<string, HostQueue>();
-  readonly #processed = new Set<number>();
+  readonly #mentions = new MentionIndex();
+  readonly #wanting = new Set<HostQueue>();
   readonly #onChange = () => this.#schedule();
+  #position: string | null = null;
   #timer: NodeJS.Timeout | null = null;
-  #draining: Promise<void> | null = null;
-  #again = false;
+  #running: Promise<void> | null = null;
+  #again: number | null = null;
   #deleting: NodeJS.Timeout | null = null;
+  #deletedUpTo: string | null = null;
   #sweep: NodeJS.Timeout | null = null;
+  #fullLooks: Generator<void> | null = null;
   #closed = false;
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
   }
 
-  /** Looks at every host once, then follows the changes. */
-  async start(): Promise<void> {
-    this.#options.store.events.on('change', this.#onChange);
-    this.#sweep = setInterval(this.#onChange, SWEEP_MS);
+  /** Follows the changes from now on. */
+  start(): void {
+    const { store } = this.#options;
+    store.events.on('change', this.#onChange);
+    const period = store.dialect === 'sqlite' ? SQLITE_SWEEP_MS : POSTGRES_SWEEP_MS;
+    this.#sweep = setInterval(() => {
+      this.#fullLooks ??= this.#lookFully(period);
+      if (this.#fullLooks.next().done) this.#fullLooks = null;
+      this.#schedule();
+    }, period);
     this.#sweep.unref();
-    for (const host of await listHosts(this.#options.store.read)) this.of(host.id).mark();
     this.#schedule();
   }
 
-  /** The queue of a host. */
-  of(hostId: string): HostQueue {
-    let queue = this.#queues.get(hostId);
-    if (!queue) {
-      queue = new HostQueue(hostId, this.#options);
-      this.#queues.set(hostId, queue);
-    }
-    return queue;
+  /** Delivers to a host from now on; it begins with everything. */
+  own(hostId: string, lease: Lease | null): void {
+    if (this.#closed) return;
+    const onWanting = (queue: HostQueue) => {
+      this.#wanting.add(queue);
+      // a round under way looks once more when it is done
+      if (!this.#running) this.#schedule();
+    };
+    const queue = new HostQueue(hostId, lease, { ...this.#options, onWanting });
+    this.#queues.set(hostId, queue);
+    queue.mark();
   }
 
-  async forget(hostId: string): Promise<void> {
+  /** Stops delivering to a host; resolves when nothing is under way to it. */
+  async disown(hostId: string): Promise<void> {
     const queue = this.#queues.get(hostId);
+    if (!queue) return;
     this.#queues.delete(hostId);
-    await queue?.close();
+    this.#wanting.delete(queue);
+    this.#mentions.forget(hostId);
+    await queue.close();
+  }
+
+  /** The queue of a host that this controller delivers to. */
+  of(hostId: string): HostQueue | undefined {
+    return this.#queues.get(hostId);
+  }
+
+  /** Hosts that this controller delivers to. */
+  get queues(): ReadonlyMap<string, HostQueue> {
+    return this.#queues;
+  }
+
+  /** True when the host's spec, as it is now, mentions the id. */
+  async mentions(hostId: string, id: string): Promise<boolean> {
+    if (this.#mentions.mentions(hostId, id)) return true;
+    const { store, kinds } = this.#options;
+    return mentionedIds((await computeSpec(store, kinds, hostId)).spec).has(id);
   }
 
   async close(): Promise<void> {
@@ -77,7 +121,7 @@ export class Delivery {
     this.#options.store.events.off('change', this.#onChange);
     if (this.#timer) clearTimeout(this.#timer);
     if (this.#sweep) clearInterval(this.#sweep);
-    await this.#draining;
+    await this.#running;
     await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
     if (this.#deleting) {
       clearTimeout(this.#deleting);
@@ -87,90 +131,130 @@ export class Delivery {
 
   #schedule(ms = COALESCE_MS): void {
     if (this.#closed || this.#timer) return;
-    if (this.#draining) {
-      this.#again = true;
+    if (this.#running) {
+      this.#again = Math.min(ms, this.#again ?? ms);
       return;
     }
-    let next = COALESCE_MS;
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      this.#draining = this.#drain()
+      this.#running = this.#round()
         .catch((error) => {
-          this.#options.log.error('changes could not be read', { error });
-          this.#again = true;
+          this.#options.log.error('changes could not be worked out', { error });
           // a database that is away is not asked hundreds of times a second
-          next = RETRY_MS;
+          this.#again = RETRY_MS;
         })
         .finally(() => {
-          this.#draining = null;
-          if (this.#again) {
-            this.#again = false;
-            this.#schedule(next);
-          }
+          this.#running = null;
+          const again = this.#again;
+          this.#again = null;
+          if (again !== null || this.#wanting.size > 0) this.#schedule(again ?? 0);
         });
     }, ms);
   }
 
-  async #drain(): Promise<void> {
-    const rows = await listChanges(this.#options.store.read, BATCH + this.#processed.size);
-    const fresh = rows.filter((row) => !this.#processed.has(row.seq));
-    if (fresh.length === 0) return;
-    if (rows.length >= BATCH) this.#again = true;
-    for (const [hostId, requestIds] of await this.#hostsOf(fresh)) this.of(hostId).mark(requestIds);
-    for (const row of fresh) this.#processed.add(row.seq);
-    this.#deleting ??= setTimeout(() => {
-      this.#deleting = null;
-      this.#deleteProcessed().catch((error) =>
-        this.#options.log.error('handled changes could not be deleted', { error }),
-      );
-    }, DELETE_DELAY_MS);
+  async #round(): Promise<void> {
+    const { incarnations } = this.#options;
+    const taken = new Map<HostQueue, DirtyHost>();
+    // before the hosts' rows: a new incarnation must not go out with the settings from before it
+    const state = { incarnation: await incarnations.current(), asOf: await incarnations.asOf() };
+    try {
+      const work = await inSnapshot(this.#options.store, async (db) => {
+        await this.#readChanges(db);
+        return await this.#workOut(db, state, taken);
+      });
+      for (const { queue, dirty, host, computed } of work) {
+        taken.delete(queue);
+        if (this.#queues.get(queue.hostId) !== queue) continue;
+        for (const [kind, ids] of computed.mentioned) this.#mentions.set(queue.hostId, kind, ids);
+        queue.deliver(host, state, computed, dirty);
+      }
+    } catch (error) {
+      for (const [queue, dirty] of taken) queue.failed(error as Error, dirty);
+      throw error;
+    }
+    // their rows are gone
+    await Promise.all([...taken.keys()].map((queue) => this.disown(queue.hostId)));
   }
 
-  /** Hosts to look at, each with the requests that are the reason. */
-  async #hostsOf(rows: readonly ChangeRow[]): Promise<Map<string, Set<string>>> {
-    const reasons = new Map<string, Set<string>>();
-    const distinct = new Map<string, { change: HostChange; requestIds: Set<string> }>();
+  async #readChanges(db: Reader): Promise<void> {
+    const { store } = this.#options;
+    const { rows, position, gap, more } = await readChanges(db, store, this.#position);
+    for (const [hostId, { kinds, requestIds }] of await this.#dirty(db, rows)) {
+      const queue = this.#queues.get(hostId);
+      if (queue) queue.mark(kinds, requestIds);
+    }
+    if (gap) for (const queue of this.#queues.values()) queue.mark();
+    for (const { kind, id } of rows) {
+      if (kind === 'host' && !this.#queues.has(id)) this.#options.onForeignHost(id);
+    }
+    this.#position = position;
+    if (more) this.#again = 0;
+    if (store.dialect === 'sqlite' && rows.length > 0) {
+      this.#deleting ??= setTimeout(() => {
+        this.#deleting = null;
+        this.#deleteProcessed().catch((error) =>
+          this.#options.log.error('handled changes could not be deleted', { error }),
+        );
+      }, DELETE_DELAY_MS);
+    }
+  }
+
+  async #dirty(db: Reader, rows: readonly ChangeRow[]): Promise<Map<string, DirtyHost>> {
+    const distinct = new Map<string, ReasonedChange & { requestIds: Set<string> }>();
     for (const { kind, id, request_id } of rows) {
       const key = `${kind}/${id}`;
-      const entry = distinct.get(key) ?? { change: { kind, id }, requestIds: new Set<string>() };
+      const entry = distinct.get(key) ?? { kind, id, requestIds: new Set<string>() };
       if (request_id) entry.requestIds.add(request_id);
       distinct.set(key, entry);
     }
-    await inSnapshot(this.#options.store, async (db) => {
-      for (const { change, requestIds } of distinct.values()) {
-        for (const hostId of await this.#hostsOfChange(db, change)) {
-          const known = reasons.get(hostId) ?? new Set<string>();
-          for (const id of requestIds) known.add(id);
-          reasons.set(hostId, known);
-        }
-      }
-    });
-    return reasons;
+    const onError = (kind: ObjectKind, change: HostChange, error: unknown) => {
+      this.#options.log.error('hosts of a change cannot be worked out, looking at all', {
+        error,
+        kind,
+        change,
+      });
+      return this.#queues.keys();
+    };
+    const mentioning = (id: string) => this.#mentions.hostsOf(id);
+    return await dirtyHosts(db, this.#options.kinds, [...distinct.values()], mentioning, onError);
   }
 
-  /** By the kinds, and by what was last sent: a row that is gone or moved is still named in the specs it has to leave. */
-  async #hostsOfChange(db: Reader, change: HostChange): Promise<Set<string>> {
-    const hosts = new Set<string>();
-    if (change.kind === 'host') hosts.add(change.id);
-    for (const queue of this.#queues.values()) if (queue.mentions(change.id)) hosts.add(queue.hostId);
-    for (const kind of this.#options.kinds) {
-      try {
-        for (const hostId of await kind.hostsOf(db, change)) hosts.add(hostId);
-      } catch (error) {
-        this.#options.log.error('hosts of a change cannot be worked out, looking at all', {
-          error,
-          kind: kind.kind,
-          change,
-        });
-        for (const hostId of this.#queues.keys()) hosts.add(hostId);
-      }
+  async #workOut(db: Reader, state: DatabaseState, taken: Map<HostQueue, DirtyHost>): Promise<Work[]> {
+    for (const queue of this.#wanting) {
+      this.#wanting.delete(queue);
+      if (queue.wanting) taken.set(queue, queue.take(state.incarnation));
+      if (taken.size >= HOSTS_AT_ONCE) break;
     }
-    return hosts;
+    if (taken.size === 0) return [];
+    const hosts = await findHosts(
+      db,
+      [...taken.keys()].map((queue) => queue.hostId),
+    );
+    const rows = new Map(hosts.map((host) => [host.id, host]));
+    const wanted = new Map([...taken].map(([queue, { kinds }]) => [queue.hostId, kinds] as const));
+    const specs = await computeSpecs(db, this.#options.kinds, wanted);
+    return [...taken].flatMap(([queue, dirty]) => {
+      const host = rows.get(queue.hostId);
+      return host ? [{ queue, dirty, host, computed: specs.get(queue.hostId)! }] : [];
+    });
   }
 
+  /** Marks every host once, some at each step, so that all are looked at in FULL_LOOK_MS. */
+  *#lookFully(stepMs: number): Generator<void> {
+    const hostIds = [...this.#queues.keys()];
+    const atOnce = Math.ceil((hostIds.length * stepMs) / FULL_LOOK_MS);
+    const steps = Math.ceil(FULL_LOOK_MS / stepMs);
+    for (let step = 0; step < steps; step++) {
+      yield;
+      for (const id of hostIds.splice(0, atOnce)) this.#queues.get(id)?.mark();
+    }
+  }
+
+  /** On SQLite nobody else needs them. */
   async #deleteProcessed(): Promise<void> {
-    const seqs = [...this.#processed];
-    await this.#options.store.tx((tx) => deleteChanges(tx, seqs));
-    for (const seq of seqs) this.#processed.delete(seq);
+    const position = this.#position;
+    if (position === null || position === this.#deletedUpTo) return;
+    await this.#options.store.tx((tx) => deleteChanges(tx, position));
+    this.#deletedUpTo = position;
   }
 }

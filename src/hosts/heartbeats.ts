@@ -4,6 +4,7 @@ import { nowText, recordChange, type Store, type Tx } from '../store/store.js';
 import type { Delivery } from './delivery.js';
 import type { Liveness } from './liveness.js';
 import type { Reports } from './reports.js';
+import type { SharedView } from './shared-view.js';
 
 /** Called in the transaction that stores new facts of a host. */
 export type FactsListener = (tx: Tx, hostId: string, facts: HostFacts) => Promise<void>;
@@ -17,14 +18,16 @@ export class Heartbeats {
   readonly #delivery: Delivery;
   readonly #reports: Reports;
   readonly #liveness: Liveness;
+  readonly #shared: SharedView;
   /** Hosts that this process has heard everything from, and when their row was last written. */
   readonly #known = new Map<string, { persistedAt: number; orphans: string }>();
 
-  constructor(store: Store, delivery: Delivery, reports: Reports, liveness: Liveness) {
+  constructor(store: Store, delivery: Delivery, reports: Reports, liveness: Liveness, shared: SharedView) {
     this.#store = store;
     this.#delivery = delivery;
     this.#reports = reports;
     this.#liveness = liveness;
+    this.#shared = shared;
   }
 
   async take(host: HostRow, beat: Heartbeat): Promise<HeartbeatReply> {
@@ -32,7 +35,8 @@ export class Heartbeats {
     const resync = !this.#known.has(host.id) && beat.facts === undefined;
     await this.#persist(host, beat);
     await this.#reports.take(host.id, beat.reports);
-    this.#delivery.of(host.id).heartbeat(beat.incarnation, beat.digest);
+    this.#shared.heard(host.id, beat);
+    this.#delivery.of(host.id)?.heartbeat(beat.incarnation, beat.digest);
     return { resync };
   }
 

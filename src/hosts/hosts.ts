@@ -10,7 +10,7 @@ import type { Logger } from '../protocol/log.js';
 import type { ConsoleReply, OrphanRemoval, Plan } from '../protocol/messages.js';
 import type { ObjectKey } from '../protocol/objects.js';
 import { PeerUnreachable } from '../protocol/peer-client.js';
-import { findHost } from '../store/hosts.js';
+import { findHost, listHosts } from '../store/hosts.js';
 import type { Store } from '../store/store.js';
 import { AgentClients, type ControllerCredentials, controllerCredentials } from './agent-clients.js';
 import { buildAgentListener, type OpenImage } from './agent-listener.js';
@@ -20,13 +20,18 @@ import { Delivery } from './delivery.js';
 import { type FactsListener, Heartbeats } from './heartbeats.js';
 import { Incarnations } from './incarnations.js';
 import { createJoinToken } from './join.js';
+import { LeaseKeeper } from './leases.js';
 import { Liveness } from './liveness.js';
 import { type GoneListener, type ReportListener, Reports } from './reports.js';
 import { Rotation } from './rotation.js';
+import { SharedView } from './shared-view.js';
 import { computeSpec } from './spec.js';
 
 export interface HostsOptions {
-  readonly config: Pick<Config, 'state_dir' | 'agent_listen' | 'agent_names' | 'host_down_after' | 'drift'>;
+  readonly config: Pick<
+    Config,
+    'name' | 'listen' | 'state_dir' | 'agent_listen' | 'agent_names' | 'host_down_after' | 'drift'
+  >;
   readonly store: Store;
   readonly log: Logger;
   readonly kinds: readonly AnyHostKind[];
@@ -54,6 +59,9 @@ export class Hosts implements HostGateway {
   readonly #reports: Reports;
   readonly #heartbeats: Heartbeats;
   readonly #liveness: Liveness;
+  readonly #shared: SharedView;
+  /** null: on SQLite there is one controller, and every host is its own. */
+  readonly #leases: LeaseKeeper | null;
   readonly #server: FastifyInstance;
   readonly #timers: NodeJS.Timeout[] = [];
 
@@ -64,7 +72,10 @@ export class Hosts implements HostGateway {
     const incarnations = new Incarnations(store, log);
     this.#clients = new AgentClients(credentials);
     this.#liveness = new Liveness(options.config.host_down_after * 1000);
-    const onContact = (hostId: string) => this.#liveness.contact(hostId);
+    const onContact = (hostId: string) => {
+      this.#liveness.contact(hostId);
+      this.#shared.heard(hostId);
+    };
     const { drift } = options.config;
     this.#delivery = new Delivery({
       store,
@@ -74,9 +85,25 @@ export class Hosts implements HostGateway {
       incarnations,
       drift,
       onContact,
+      onForeignHost: (hostId) => {
+        if (this.#leases) this.#leases.poke();
+        else this.#delivery.own(hostId, null);
+      },
     });
-    this.#reports = new Reports(store, (hostId) => this.#delivery.of(hostId).mark());
-    this.#heartbeats = new Heartbeats(store, this.#delivery, this.#reports, this.#liveness);
+    this.#shared = new SharedView(store, this.#delivery, this.#liveness);
+    this.#leases =
+      store.dialect === 'sqlite'
+        ? null
+        : new LeaseKeeper({
+            store,
+            log,
+            delivery: this.#delivery,
+            shared: this.#shared,
+            name: options.config.name,
+            address: options.config.listen,
+          });
+    this.#reports = new Reports(store);
+    this.#heartbeats = new Heartbeats(store, this.#delivery, this.#reports, this.#liveness, this.#shared);
     this.#server = buildAgentListener(credentials, {
       store,
       log,
@@ -108,14 +135,19 @@ export class Hosts implements HostGateway {
     this.#every(AUTHORITY_CHECK_MS, async () => {
       if (await this.#authorities.reload()) await this.#renewCredentials();
     });
-    await this.#delivery.start();
+    this.#options.store.listen();
+    this.#delivery.start();
+    if (this.#leases) await this.#leases.start();
+    else for (const { id } of await listHosts(this.#options.store.read)) this.#delivery.own(id, null);
     return (this.#server.server.address() as AddressInfo).port;
   }
 
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     await this.#server.close();
+    await this.#leases?.close();
     await this.#delivery.close();
+    this.#liveness.close();
     this.#clients.close();
   }
 
@@ -146,16 +178,21 @@ export class Hosts implements HostGateway {
   }
 
   deliveryFault(hostId: string): string | null {
-    return this.#delivery.of(hostId).fault;
+    const queue = this.#delivery.of(hostId);
+    return queue ? queue.fault : this.#shared.fault(hostId);
   }
 
   deliveryFailing(hostId: string): number | null {
-    const since = this.#delivery.of(hostId).failingSince;
-    return since === null ? null : performance.now() - since;
+    const queue = this.#delivery.of(hostId);
+    if (!queue) return this.#shared.failing(hostId);
+    return queue.failingSince === null ? null : performance.now() - queue.failingSince;
   }
 
-  confirmRemoval(hostId: string): void {
-    this.#delivery.of(hostId).confirmRemoval();
+  async confirmRemoval(hostId: string): Promise<void> {
+    if (!this.#leases) return this.#delivery.of(hostId)?.confirmRemoval();
+    await this.#shared.confirmRemoval(hostId);
+    this.#leases.poke();
+    await this.#options.store.notify('hosts');
   }
 
   async createJoinToken(
@@ -165,7 +202,8 @@ export class Hosts implements HostGateway {
   }
 
   async forgetHost(hostId: string): Promise<void> {
-    await this.#delivery.forget(hostId);
+    await this.#delivery.disown(hostId);
+    this.#shared.forget(hostId);
     this.#heartbeats.forget(hostId);
     this.#liveness.forget(hostId);
     this.#clients.forget(hostId);

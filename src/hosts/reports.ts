@@ -16,15 +16,13 @@ export type GoneListener = (tx: Tx, hostId: string, key: ObjectKey) => Promise<v
 /** Takes what hosts report; writes only what changed. */
 export class Reports {
   readonly #store: Store;
-  readonly #onTombstoneGone: (hostId: string) => void;
   readonly reportListeners: ReportListener[] = [];
   readonly goneListeners: GoneListener[] = [];
   /** Reports of one host are stored in the order they came. */
   readonly #tails = new Map<string, Promise<void>>();
 
-  constructor(store: Store, onTombstoneGone: (hostId: string) => void) {
+  constructor(store: Store) {
     this.#store = store;
-    this.#onTombstoneGone = onTombstoneGone;
   }
 
   /** Resolves when they are stored. */
@@ -43,15 +41,13 @@ export class Reports {
   async #record(hostId: string, reports: readonly ObjectReport[]): Promise<void> {
     const news = await this.#news(hostId, reports);
     if (news.length === 0) return;
-    const destroyed = await this.#store.tx(async (tx) => {
+    await this.#store.tx(async (tx) => {
       await storeReports(tx, hostId, news);
       const gone = news.filter((r) => r.state === 'gone').map((r) => r.key);
       const keys = gone.length ? await deleteTombstones(tx, hostId, gone) : [];
       for (const listener of this.reportListeners) await listener(tx, hostId, news);
       for (const key of keys) for (const listener of this.goneListeners) await listener(tx, hostId, key);
-      return keys.length;
     });
-    if (destroyed) this.#onTombstoneGone(hostId);
   }
 
   async #news(hostId: string, reports: readonly ObjectReport[]): Promise<ObjectReport[]> {

@@ -1,15 +1,23 @@
 import type { AnyHostKind } from '../desired/kind.js';
 import { objectKey, parseKey, specObject } from '../protocol/keys.js';
 import type { ObjectBodies, ObjectKey, ObjectKind, Spec, SpecObject } from '../protocol/objects.js';
-import { listTombstones } from '../store/hosts.js';
+import { listTombstonesOfHosts } from '../store/hosts.js';
 import type { Reader, Store } from '../store/store.js';
+import type { DirtyKinds } from './dirty.js';
 
-/** What a host should have now. */
+/** What a host should have now, of the kinds that were asked for. */
 export interface ComputedSpec {
+  /** Objects of the computed kinds, and every tombstone. */
   readonly spec: Spec;
+  readonly computed: ReadonlySet<ObjectKind>;
   /** Kinds whose objects could not be worked out: what the host has of them stays as it is. */
   readonly failed: ReadonlyMap<ObjectKind, Error>;
+  /** Ids that objects mention, by kind. */
+  readonly mentioned: ReadonlyMap<ObjectKind, ReadonlySet<string>>;
 }
+
+type Body = ObjectBodies[ObjectKind];
+type Objects = ReadonlyMap<string, Body>;
 
 /** Works out a host's whole spec in one snapshot of the database. */
 export async function computeSpec(
@@ -17,23 +25,35 @@ export async function computeSpec(
   kinds: readonly AnyHostKind[],
   hostId: string,
 ): Promise<ComputedSpec> {
-  return await inSnapshot(store, async (db) => {
-    const spec: Record<ObjectKey, SpecObject> = {};
-    const failed = new Map<ObjectKind, Error>();
-    for (const kind of kinds) {
-      try {
-        const objects: ReadonlyMap<string, ObjectBodies[ObjectKind]> = await kind.objects(db, hostId);
-        for (const [id, body] of objects) spec[objectKey(kind.kind, id)] = specObject(body);
-      } catch (error) {
-        failed.set(kind.kind, error as Error);
-      }
+  return await inSnapshot(
+    store,
+    async (db) => (await computeSpecs(db, kinds, new Map([[hostId, 'all']]))).get(hostId)!,
+  );
+}
+
+/** Works out, for each host, the kinds asked for; hosts share queries, and what is equal for several is rendered once. */
+export async function computeSpecs(
+  db: Reader,
+  kinds: readonly AnyHostKind[],
+  wanted: ReadonlyMap<string, DirtyKinds>,
+): Promise<Map<string, ComputedSpec>> {
+  const building = new Map([...wanted.keys()].map((hostId) => [hostId, new Building()]));
+  const rendered = new Map<Body, Rendered>();
+  for (const kind of kinds) {
+    const hostIds = [...wanted].flatMap(([id, of]) => (of === 'all' || of.has(kind.kind) ? [id] : []));
+    if (hostIds.length === 0) continue;
+    for (const [hostId, objects] of await objectsOf(db, kind, hostIds)) {
+      building.get(hostId)!.add(kind.kind, objects, rendered);
     }
-    // a tombstone outweighs a live object: whoever writes one has decided
-    for (const { object_key, body } of await listTombstones(db, hostId)) {
-      spec[object_key] = specObject(JSON.parse(body), true);
-    }
-    return { spec, failed };
-  });
+  }
+  // a tombstone outweighs a live object: whoever writes one has decided
+  for (const { host_id, object_key, body } of await listTombstonesOfHosts(db, [...wanted.keys()])) {
+    const { kind, id } = parseKey(object_key);
+    const host = building.get(host_id)!;
+    host.spec[object_key] = specObject(JSON.parse(body), true);
+    host.mention(kind, [id]);
+  }
+  return building;
 }
 
 /** Runs reads that must agree with each other. */
@@ -49,6 +69,71 @@ export function mentionedIds(spec: Spec): ReadonlySet<string> {
     collect(object.body, false, ids);
   }
   return ids;
+}
+
+interface Rendered {
+  readonly object: SpecObject;
+  readonly ids: ReadonlySet<string>;
+}
+
+class Building implements ComputedSpec {
+  readonly spec: Record<ObjectKey, SpecObject> = {};
+  readonly computed = new Set<ObjectKind>();
+  readonly failed = new Map<ObjectKind, Error>();
+  readonly mentioned = new Map<ObjectKind, Set<string>>();
+
+  add(kind: ObjectKind, objects: Objects | Error, rendered: Map<Body, Rendered>): void {
+    if (objects instanceof Error) {
+      this.failed.set(kind, objects);
+      return;
+    }
+    this.computed.add(kind);
+    this.mention(kind, []);
+    for (const [id, body] of objects) {
+      let done = rendered.get(body);
+      if (!done) {
+        const ids = new Set<string>();
+        collect(body, false, ids);
+        done = { object: specObject(body), ids };
+        rendered.set(body, done);
+      }
+      this.spec[objectKey(kind, id)] = done.object;
+      this.mention(kind, [id]);
+      this.mention(kind, done.ids);
+    }
+  }
+
+  mention(kind: ObjectKind, ids: Iterable<string>): void {
+    const known = this.mentioned.get(kind) ?? new Set<string>();
+    for (const id of ids) known.add(id);
+    this.mentioned.set(kind, known);
+  }
+}
+
+/** For every host its objects of a kind, or why they cannot be worked out. One host's broken row is not the others' trouble. */
+async function objectsOf(
+  db: Reader,
+  kind: AnyHostKind,
+  hostIds: readonly string[],
+): Promise<Map<string, Objects | Error>> {
+  const none: Objects = new Map();
+  if (kind.objectsOfHosts) {
+    try {
+      const all: ReadonlyMap<string, Objects> = await kind.objectsOfHosts(db, hostIds);
+      return new Map(hostIds.map((id) => [id, all.get(id) ?? none]));
+    } catch (error) {
+      if (hostIds.length === 1) return new Map([[hostIds[0]!, error as Error]]);
+    }
+  }
+  const found = new Map<string, Objects | Error>();
+  for (const id of hostIds) {
+    try {
+      found.set(id, await kind.objects(db, id));
+    } catch (error) {
+      found.set(id, error as Error);
+    }
+  }
+  return found;
 }
 
 function collect(value: unknown, isId: boolean, ids: Set<string>): void {

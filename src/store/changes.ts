@@ -1,4 +1,5 @@
-import type { ChangeKind, Reader, Tx } from './store.js';
+import { sql } from 'kysely';
+import type { ChangeKind, Reader, Store, Tx } from './store.js';
 
 export interface ChangeRow {
   readonly seq: number;
@@ -7,21 +8,101 @@ export interface ChangeRow {
   readonly request_id: string | null;
 }
 
-/** The oldest changes whose effect on hosts has not been worked out. */
-export async function listChanges(db: Reader, limit: number): Promise<ChangeRow[]> {
-  const rows = await db.selectFrom('change').selectAll().orderBy('seq').limit(limit).execute();
-  return rows as ChangeRow[];
+/** What is new since a position. */
+export interface NewChanges {
+  readonly rows: readonly ChangeRow[];
+  /** Where the next look begins. */
+  readonly position: string;
+  /** Rows may have been missed, since they are no longer kept or there are too many: everything has to be looked at. */
+  readonly gap: boolean;
+  /** There are more to read at once. */
+  readonly more: boolean;
+}
+
+/** More changes at once than this are not told apart. */
+const MOST = 5_000;
+const TRIMMED = 'changes_trimmed_below';
+
+/**
+ * The changes that became visible since the position (null: none is known yet). Call it inside a snapshot, so that whatever else is
+ * read there agrees with it.
+ *
+ * On SQLite transactions commit in the order of their rows' numbers, and a position is the last number seen. On PostgreSQL they do
+ * not, so a position is a snapshot (`pg_current_snapshot()`): new is what was written by transactions that it does not see.
+ * That is exact whatever the order of commits, and needs no limit on how long a transaction may take.
+ */
+export async function readChanges(db: Reader, store: Store, position: string | null): Promise<NewChanges> {
+  return store.dialect === 'sqlite' ? await readNumbered(db, position) : await readUnseen(db, position);
+}
+
+async function readNumbered(db: Reader, position: string | null): Promise<NewChanges> {
+  const last = Number(position ?? 0);
+  const rows = (await db
+    .selectFrom('change')
+    .select(['seq', 'kind', 'id', 'request_id'])
+    .where('seq', '>', last)
+    .orderBy('seq')
+    .limit(MOST)
+    .execute()) as ChangeRow[];
+  return {
+    rows,
+    position: String(rows.at(-1)?.seq ?? last),
+    gap: position === null,
+    more: rows.length === MOST,
+  };
+}
+
+async function readUnseen(db: Reader, position: string | null): Promise<NewChanges> {
+  const now = await sql<{ snapshot: string; trimmed: string | null }>`
+    select pg_current_snapshot()::text as snapshot, (select value from setting where name = ${TRIMMED}) as trimmed
+  `.execute(db);
+  const { snapshot, trimmed } = now.rows[0]!;
+  if (position === null) return { rows: [], position: snapshot, gap: true, more: false };
+  if (snapshot === position) return { rows: [], position, gap: false, more: false };
+  const { rows } = await sql<ChangeRow>`
+    select seq, kind, id, request_id from change
+    where xid >= pg_snapshot_xmin(${position}::pg_snapshot)
+      and not pg_visible_in_snapshot(xid, ${position}::pg_snapshot)
+    order by seq limit ${MOST + 1}
+  `.execute(db);
+  const xmin = BigInt(position.split(':')[0]!);
+  const missed = trimmed !== null && xmin < BigInt(trimmed);
+  return { rows, position: snapshot, gap: missed || rows.length > MOST, more: false };
+}
+
+/** SQLite: deletes the changes up to a position; their effect has been worked out by the only controller. */
+export async function deleteChanges(tx: Tx, position: string): Promise<void> {
+  await tx.deleteFrom('change').where('seq', '<=', Number(position)).execute();
 }
 
 /**
- * Deletes exactly these rows: a range would lose those of transactions that took their number earlier and commit later
- * (PostgreSQL).
+ * PostgreSQL: deletes changes older than the retention, and remembers up to where, so that a controller that was away for longer
+ * knows that it missed some. Transactions still running keep theirs, and those of all that began after them.
  */
-export async function deleteChanges(tx: Tx, seqs: readonly number[]): Promise<void> {
-  for (let at = 0; at < seqs.length; at += 500) {
-    await tx
-      .deleteFrom('change')
-      .where('seq', 'in', seqs.slice(at, at + 500))
-      .execute();
-  }
+export async function trimChanges(tx: Tx, retentionMs: number): Promise<void> {
+  await sql`
+    with bound as (
+      select xid from change
+      where recorded_at < now() - make_interval(secs => ${retentionMs / 1000})
+        and xid < pg_snapshot_xmin(pg_current_snapshot())
+      order by xid desc limit 1
+    ), gone as (
+      delete from change using bound where change.xid <= bound.xid
+    )
+    insert into setting (name, value)
+    select ${TRIMMED}, (bound.xid::text::bigint + 1)::text from bound
+    on conflict (name) do update
+      set value = greatest(setting.value::bigint, excluded.value::bigint)::text
+  `.execute(tx);
+}
+
+/** Every change there is, for tests and tools. */
+export async function listChanges(db: Reader, limit: number): Promise<ChangeRow[]> {
+  const rows = await db
+    .selectFrom('change')
+    .select(['seq', 'kind', 'id', 'request_id'])
+    .orderBy('seq')
+    .limit(limit)
+    .execute();
+  return rows as ChangeRow[];
 }

@@ -1,5 +1,6 @@
 import type { AuthorityTables } from './tables/authority.js';
 import type { ComputeTables } from './tables/compute.js';
+import type { ControllerTables } from './tables/controller.js';
 import type { HostTables } from './tables/host.js';
 import type { IdentityTables } from './tables/identity.js';
 import type { ImageTables } from './tables/image.js';
@@ -21,4 +22,5 @@ export interface Database
     ImageTables,
     ComputeTables,
     VolumeTables,
-    TaskTables {}
+    TaskTables,
+    ControllerTables {}

@@ -1,6 +1,8 @@
 import type { Insertable, Selectable, Updateable } from 'kysely';
 import type { ObjectBodies, ObjectKey, ObjectKind } from '../protocol/objects.js';
+import { type HostLease, holdsHost } from './controllers.js';
 import { releaseHost } from './network/hold.js';
+import { oneOf } from './one-of.js';
 import { nowText, type Reader, recordChange, type Tx } from './store.js';
 import type { RemovedHostTable } from './tables/authority.js';
 import type { HostTable, JoinTokenTable } from './tables/host.js';
@@ -9,6 +11,14 @@ export type HostRow = Selectable<HostTable>;
 
 export async function findHost(db: Reader, id: string): Promise<HostRow | undefined> {
   return await db.selectFrom('host').selectAll().where('id', '=', id).executeTakeFirst();
+}
+
+export async function findHosts(db: Reader, ids: readonly string[]): Promise<HostRow[]> {
+  return await db
+    .selectFrom('host')
+    .selectAll()
+    .where(oneOf(db, 'id', ids))
+    .execute();
 }
 
 export async function findHostByName(db: Reader, name: string): Promise<HostRow | undefined> {
@@ -74,15 +84,22 @@ const HOST_TABLES = [
   'resource_provider',
   'host_number',
   'aggregate_host',
+  'host_delivery',
+  'host_contact',
 ] as const;
 
-/** Reserves a block of sequence numbers, so that a push needs no write; gives the number before the block's first. */
+/**
+ * Reserves a block of sequence numbers, so that a push needs no write; gives the number before the block's first. Where several
+ * controllers share the hosts, only the one that delivers to the host gets any: null for the others.
+ */
 export async function reserveSequences(
   tx: Tx,
   hostId: string,
   atLeast: number,
   count: number,
-): Promise<number> {
+  lease: HostLease | null = null,
+): Promise<number | null> {
+  if (lease && !(await holdsHost(tx, hostId, lease))) return null;
   const row = await tx.selectFrom('host').select('sequence').where('id', '=', hostId).executeTakeFirst();
   const from = Math.max(row?.sequence ?? 0, atLeast);
   await updateHost(tx, hostId, { sequence: from + count });
@@ -157,12 +174,25 @@ export async function addTombstone<K extends ObjectKind>(
     .values(values)
     .onConflict((conflict) => conflict.columns(['host_id', 'object_key']).doNothing())
     .execute();
-  await recordChange(tx, 'host', hostId, requestId);
+  await recordChange(tx, 'tombstone', hostId, requestId);
 }
 
 export interface TombstoneRow {
   readonly object_key: ObjectKey;
   readonly body: string;
+}
+
+/** The tombstones of several hosts. */
+export async function listTombstonesOfHosts(
+  db: Reader,
+  hostIds: readonly string[],
+): Promise<(TombstoneRow & { readonly host_id: string })[]> {
+  const rows = await db
+    .selectFrom('tombstone')
+    .select(['host_id', 'object_key', 'body'])
+    .where(oneOf(db, 'host_id', hostIds))
+    .execute();
+  return rows as (TombstoneRow & { host_id: string })[];
 }
 
 export async function listTombstones(db: Reader, hostId: string): Promise<TombstoneRow[]> {
@@ -210,5 +240,6 @@ export async function deleteTombstones(
     .where('object_key', 'in', keys)
     .returning('object_key')
     .execute();
+  if (rows.length > 0) await recordChange(tx, 'tombstone', hostId);
   return rows.map((row) => row.object_key as ObjectKey);
 }

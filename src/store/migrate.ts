@@ -1,6 +1,7 @@
 import { type Kysely, type Migration, Migrator } from 'kysely';
 import { createAuthorityTables } from './migrations/authority.js';
 import { createComputeTables } from './migrations/compute.js';
+import { createControllerTables } from './migrations/controllers.js';
 import { createHostTables } from './migrations/host.js';
 import { createIdentityTables } from './migrations/identity.js';
 import { createImageTables } from './migrations/image.js';
@@ -20,6 +21,7 @@ function migrations(dialect: 'sqlite' | 'postgres'): Record<string, Migration> {
     '006-compute': { up: (db) => createComputeTables(db, dialect) },
     '007-volume': { up: createVolumeTables },
     '008-tasks': { up: createTaskTables },
+    '009-controllers': { up: createControllerTables },
     '010-authority': { up: createAuthorityTables },
   };
 }

@@ -1,8 +1,10 @@
 import { EventEmitter } from 'node:events';
-import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely';
+import { type Kysely, sql, type Transaction } from 'kysely';
 import pg from 'pg';
 import type { Database } from './database.js';
 import { migrate } from './migrate.js';
+import { Notifications } from './notifications.js';
+import { openPostgres } from './postgres.js';
 import { openSqlite } from './sqlite.js';
 
 declare const inTransaction: unique symbol;
@@ -12,6 +14,10 @@ export type Tx = Transaction<Database> & { readonly [inTransaction]: true };
 
 /** What readers take: the read connection or an open transaction. */
 export type Reader = Kysely<Database> | Tx;
+
+/** What controllers tell each other: rows changed that hosts depend on; there are hosts to share. */
+const SIGNALS = ['change', 'hosts'] as const;
+export type Signal = (typeof SIGNALS)[number];
 
 /** SQLSTATEs after which PostgreSQL wants the whole transaction repeated: serialization failure, deadlock. */
 const RETRIED_STATES = new Set(['40001', '40P01']);
@@ -29,8 +35,17 @@ export class Store {
   /** Rises with every write transaction of this process; caches compare it. */
   commits = 0;
 
-  private constructor(dialect: 'sqlite' | 'postgres', write: Kysely<Database>, read: Kysely<Database>) {
+  readonly #url: string | null;
+  #notifications: Notifications | null = null;
+
+  private constructor(
+    dialect: 'sqlite' | 'postgres',
+    write: Kysely<Database>,
+    read: Kysely<Database>,
+    url: string | null = null,
+  ) {
     this.dialect = dialect;
+    this.#url = url;
     this.#write = write;
     this.read = read;
     this.events.setMaxListeners(100);
@@ -50,16 +65,41 @@ export class Store {
     if (!/^postgres(ql)?:/.test(url)) {
       throw new Error(`database url ${url.split(':')[0]}:… is neither sqlite:FILE nor postgres://…`);
     }
-    // count() and bigserial are int8, which pg gives as text; ours stay far below 2^53
-    const types = new pg.TypeOverrides();
-    types.setTypeParser(20, Number);
-    types.setTypeParser(1700, Number);
-    const pool = new pg.Pool({ connectionString: url, max: 20, types });
-    // an idle connection that breaks must not end the process: the next query reconnects
-    pool.on('error', () => {});
-    const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
-    await migrate(db, 'postgres');
-    return new Store('postgres', db, db);
+    const patient = openPostgres(url, { patient: true });
+    try {
+      await migrate(patient, 'postgres');
+    } finally {
+      await patient.destroy();
+    }
+    const db = openPostgres(url);
+    return new Store('postgres', db, db, url);
+  }
+
+  /** Begins to send signals to, and take them from, other controllers of the same database; a no-op on SQLite. */
+  listen(): void {
+    if (this.#url === null || this.#notifications) return;
+    this.#notifications = new Notifications(this.#url, SIGNALS, (signal) => this.events.emit(signal));
+    this.#notifications.start();
+  }
+
+  /** Gives a signal (`hosts`: there are hosts to share) to the other controllers, once it is sent. */
+  async notify(signal: Signal): Promise<void> {
+    this.#notifications?.send(signal);
+    await this.#notifications?.flush();
+  }
+
+  /** Runs a body that no other process on the same database runs at the same time. On SQLite there is no other. */
+  async exclusively<T>(name: string, body: () => Promise<T>): Promise<T> {
+    if (this.#url === null) return await body();
+    const client = new pg.Client({ connectionString: this.#url });
+    client.on('error', () => {});
+    await client.connect();
+    try {
+      await client.query('select pg_advisory_lock(hashtextextended($1, 0))', [name]);
+      return await body();
+    } finally {
+      await client.end();
+    }
   }
 
   /** Runs the body in one transaction; commits when it resolves, rolls back when it throws. */
@@ -79,7 +119,10 @@ export class Store {
         continue;
       }
       this.commits++;
-      if (pending.changed) this.events.emit('change');
+      if (pending.changed) {
+        this.events.emit('change');
+        this.#notifications?.send('change');
+      }
       for (const run of pending.afterCommit) run();
       return result;
     }
@@ -95,6 +138,7 @@ export class Store {
   }
 
   async close(): Promise<void> {
+    await this.#notifications?.close();
     await this.#write.destroy();
     if (this.read !== this.#write) await this.read.destroy();
   }
@@ -126,10 +170,16 @@ export type ChangeKind =
   | 'router'
   | 'floating-ip'
   | 'security-group'
+  /** Who is in a security group, or under which addresses; the id is the group's. */
+  | 'group-members'
+  /** Which MACs are on which hosts of a network; the id is the network's. */
+  | 'network-ports'
   | 'server'
   | 'volume'
   | 'image'
-  | 'host';
+  | 'host'
+  /** What a host is to destroy; the id is the host's. */
+  | 'tombstone';
 
 /** Records, in the transaction that changes a row, that hosts may have to change because of it. */
 export async function recordChange(

@@ -1,5 +1,6 @@
 import { type Selectable, sql, type Updateable } from 'kysely';
 import { applyList, type ListOptions } from './list.js';
+import { oneOf } from './one-of.js';
 import type { Reader, Tx } from './store.js';
 import type { VolumeTable, VolumeTypeTable } from './tables/volume.js';
 
@@ -92,11 +93,14 @@ export async function countVolumes(
 }
 
 /** Volumes that a host should have. */
-export async function volumesOfHost(db: Reader, hostId: string): Promise<Selectable<VolumeTable>[]> {
+export async function volumesOfHosts(
+  db: Reader,
+  hostIds: readonly string[],
+): Promise<Selectable<VolumeTable>[]> {
   return await db
     .selectFrom('volume')
     .selectAll()
-    .where('host_id', '=', hostId)
+    .where(oneOf(db, 'host_id', hostIds))
     .where('delete_requested_at', 'is', null)
     .execute();
 }

@@ -5,6 +5,7 @@ import { PeerClient } from '../../src/protocol/peer-client.js';
 import { listChanges } from '../../src/store/changes.js';
 import { addTombstone, listTombstones } from '../../src/store/hosts.js';
 import { findReports } from '../../src/store/reports.js';
+import { recordChange } from '../../src/store/store.js';
 import { MemoryPart, TestAgent, TestController, until, writeImage } from '../support/hosts/harness.js';
 
 const server = (name: string) => ({ instance_name: name, disks: [], nics: [] });
@@ -182,7 +183,12 @@ describe('delivery', () => {
     await controller.objects.set(hostId, 'port', 'p1', {});
     await until('applied', () => network.present.has('port/p1'));
     controller.objects.broken.add('port');
-    await controller.objects.set(hostId, 'server', 's1', server('one'));
+    await controller.store.tx(async (tx) => {
+      controller.objects.setSilently(hostId, 'port', 'p2', {});
+      controller.objects.setSilently(hostId, 'server', 's1', server('one'));
+      await recordChange(tx, 'port', 'p2');
+      await recordChange(tx, 'server', 's1');
+    });
     await until('applied', () => compute.present.has('server/s1'));
     expect(network.present.has('port/p1')).toBe(true);
     // the agent may be done before the controller has its answer

@@ -2,7 +2,6 @@ import { expect, it } from 'vitest';
 import { Authorities } from '../../src/hosts/authorities.js';
 import { Reports } from '../../src/hosts/reports.js';
 import { computeSpec } from '../../src/hosts/spec.js';
-import { deleteChanges, listChanges } from '../../src/store/changes.js';
 import {
   addTombstone,
   deleteHost,
@@ -15,7 +14,7 @@ import {
   useJoinToken,
 } from '../../src/store/hosts.js';
 import { findFaults, findReports, findReportsOf } from '../../src/store/reports.js';
-import { nowText, recordChange, type Store } from '../../src/store/store.js';
+import { nowText, type Store } from '../../src/store/store.js';
 import { forEachStore } from '../support/stores.js';
 
 async function addHost(store: Store, id: string): Promise<void> {
@@ -61,19 +60,11 @@ forEachStore('hosts', (openStore) => {
     expect(uses.filter(Boolean)).toHaveLength(1);
   });
 
-  it('deletes exactly the changes that were handled', async () => {
-    const store = await openStore();
-    for (const id of ['a', 'b', 'c']) await store.tx((tx) => recordChange(tx, 'port', id, 'req-1'));
-    const [first, , third] = await listChanges(store.read, 10);
-    await store.tx((tx) => deleteChanges(tx, [first!.seq, third!.seq]));
-    expect(await listChanges(store.read, 10)).toMatchObject([{ kind: 'port', id: 'b', request_id: 'req-1' }]);
-  });
-
   it('stores reports that differ from the known ones, and only those', async () => {
     const store = await openStore();
     await addHost(store, 'h');
     const told: string[] = [];
-    const reports = new Reports(store, () => {});
+    const reports = new Reports(store);
     reports.reportListeners.push(async (_tx, _host, news) => void told.push(...news.map((r) => r.key)));
     const a = { key: 'port/a', revision: 'r1', state: 'applied' } as const;
     const failed = {
@@ -99,7 +90,7 @@ forEachStore('hosts', (openStore) => {
     await addHost(store, 'h');
     await addHost(store, 'other');
     const gone: string[] = [];
-    const reports = new Reports(store, (host) => void gone.push(`woken ${host}`));
+    const reports = new Reports(store);
     reports.goneListeners.push(async (_tx, host, key) => void gone.push(`${host} ${key}`));
     await store.tx((tx) => addTombstone(tx, 'h', 'server', 's', { id: 's' } as never, 'req-1'));
     await store.tx((tx) => addTombstone(tx, 'h', 'server', 's', { id: 'again' } as never, 'req-2'));
@@ -109,7 +100,7 @@ forEachStore('hosts', (openStore) => {
     expect(gone).toEqual([]);
     await reports.take('h', [{ key: 'server/s', revision: null, state: 'gone' }]);
     await reports.take('h', [{ key: 'server/s', revision: null, state: 'gone' }]);
-    expect(gone).toEqual(['h server/s', 'woken h']);
+    expect(gone).toEqual(['h server/s']);
     expect(await listTombstones(store.read, 'h')).toEqual([]);
   });
 

@@ -238,7 +238,7 @@ const NO_HOSTS: HostGateway = {
   silence: () => null,
   deliveryFault: () => null,
   deliveryFailing: () => null,
-  confirmRemoval: () => {},
+  confirmRemoval: async () => {},
   createJoinToken: noHost,
   forgetHost: async () => {},
   isNamed: async () => false,

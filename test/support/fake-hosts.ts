@@ -20,7 +20,7 @@ export class RowHosts {
     silence: () => null,
     deliveryFault: (id) => this.undelivered.get(id)?.fault ?? null,
     deliveryFailing: (id) => this.undelivered.get(id)?.ms ?? null,
-    confirmRemoval: () => {},
+    confirmRemoval: async () => {},
     createJoinToken: unreachable,
     forgetHost: async () => {},
     isNamed: async () => false,

@@ -1,10 +1,10 @@
 import { hostName } from '../../store/network/network.js';
-import { bindingsOfPorts, groupsOfPorts, setBinding } from '../../store/network/port.js';
+import { bindingsOfPorts, setBinding } from '../../store/network/port.js';
 import { findRow, updateRow } from '../../store/network/rows.js';
-import { recordChange, type Tx } from '../../store/store.js';
-import type { NetworkTables } from '../../store/tables/network.js';
+import type { Tx } from '../../store/store.js';
 import { holdOnHost } from '../address/give-back.js';
 import { portNotFound } from '../network/problems.js';
+import { recordPortChange } from '../port/changes.js';
 import { ensureDhcpPort } from '../port/dhcp-port.js';
 
 /**
@@ -33,13 +33,4 @@ export async function unbindPort(tx: Tx, portId: string): Promise<void> {
   await setBinding(tx, portId, null);
   await updateRow(tx, 'port', portId, { binding_host: '', status: 'DOWN' });
   await recordPortChange(tx, port);
-}
-
-/** Records everything that hosts may see differently when a port changes: itself, its neighbours, its groups' members. */
-export async function recordPortChange(tx: Tx, port: NetworkTables['port']): Promise<void> {
-  await recordChange(tx, 'port', port.id);
-  await recordChange(tx, 'network', port.network_id);
-  for (const group of await groupsOfPorts(tx, [port.id])) {
-    await recordChange(tx, 'security-group', group.security_group_id);
-  }
 }

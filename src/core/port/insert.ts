@@ -9,6 +9,7 @@ import { claimAutomaticIps, claimFixedIps, type FixedIpRequest } from '../addres
 import { checkMacFree } from '../address/give-back.js';
 import { MaruError } from '../errors.js';
 import { macInUse } from '../network/problems.js';
+import { recordNetworkPorts } from './changes.js';
 
 type Network = NetworkTables['network'];
 type Port = NetworkTables['port'];
@@ -37,8 +38,8 @@ export async function insertPort(
   else await claimAutomaticIps(tx, port, port.device_owner, subnets);
   if (input.security_group_ids) await setPortGroups(tx, port.id, input.security_group_ids);
   await recordChange(tx, 'port', port.id);
-  await recordChange(tx, 'network', network.id);
-  for (const id of input.security_group_ids ?? []) await recordChange(tx, 'security-group', id);
+  await recordNetworkPorts(tx, port);
+  for (const id of input.security_group_ids ?? []) await recordChange(tx, 'group-members', id);
   return port;
 }
 

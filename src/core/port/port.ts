@@ -8,7 +8,7 @@ import type { NetworkTables } from '../../store/tables/network.js';
 import { claimFixedIps, type FixedIpRequest } from '../address/fixed-ips.js';
 import { checkMacFree, giveBackAddresses } from '../address/give-back.js';
 import type { App } from '../app.js';
-import { bindPort, recordPortChange, unbindPort } from '../binding/bind.js';
+import { bindPort, unbindPort } from '../binding/bind.js';
 import type { Context } from '../context.js';
 import { badRequest, conflict } from '../errors.js';
 import { findVisible, owns } from '../network/access.js';
@@ -16,6 +16,7 @@ import { flag } from '../network/network.js';
 import { groupNotFound, macInUse, networkNotFound } from '../network/problems.js';
 import { claimNetworkQuota } from '../network/quota.js';
 import { ensureDefaultGroup } from '../security-group/default-group.js';
+import { recordPortChange } from './changes.js';
 import { insertPort } from './insert.js';
 import { dropAssociations, removePort } from './remove.js';
 import { checkPortRights, checkPortSecurity, checkServiceOwner, disallowed } from './rules.js';
@@ -116,7 +117,7 @@ export async function updatePort(
     await bindByName(tx, port, changes['binding:host_id']);
   }
   await recordPortChange(tx, port);
-  for (const id of oldGroups) await recordChange(tx, 'security-group', id);
+  for (const id of oldGroups) await recordChange(tx, 'group-members', id);
   await recordRouterOf(tx, port);
   return (await findRow(tx, 'port', port.id))!;
 }

@@ -5,7 +5,7 @@ import { deleteTags } from '../../store/network/tag.js';
 import { recordChange, type Tx } from '../../store/store.js';
 import type { NetworkTables } from '../../store/tables/network.js';
 import { giveBackAddresses, holdFloatingIp } from '../address/give-back.js';
-import { recordPortChange } from '../binding/bind.js';
+import { recordPortChange } from './changes.js';
 
 /** Removes a port with all that hangs on it; floating IPs stay with their project, unassociated. */
 export async function removePort(tx: Tx, port: NetworkTables['port']): Promise<void> {

@@ -30,7 +30,7 @@ export async function placeRouter(tx: Tx, app: App, routerId: string): Promise<v
   if (!(await claimRouter(tx, routerId, router.host_id, hostId))) return;
   await recordChange(tx, 'router', routerId);
   const { networkIds } = await routerPlace(tx, routerId);
-  for (const id of networkIds) await recordChange(tx, 'network', id);
+  for (const id of networkIds) await recordChange(tx, 'network-ports', id);
 }
 
 /** Places routers that had to wait for a host; called when hosts report. */

@@ -1,7 +1,7 @@
 import { groupsOfPorts, portsOfServer, setPortGroups } from '../../store/network/port.js';
 import { recordChange } from '../../store/store.js';
 import type { App } from '../app.js';
-import { recordPortChange } from '../binding/bind.js';
+import { recordPortChange } from '../port/changes.js';
 import type { Context } from '../context.js';
 import { badRequest, MaruError, notFound } from '../errors.js';
 import { resolveGroups } from '../security-group/resolve.js';

@@ -17,6 +17,7 @@ import { findVisible, owns } from '../network/access.js';
 import { flag } from '../network/network.js';
 import { networkNotFound, subnetInUse } from '../network/problems.js';
 import { claimNetworkQuota } from '../network/quota.js';
+import { recordPortChange } from '../port/changes.js';
 import { updateDhcpPort } from '../port/dhcp-port.js';
 import {
   checkCidr,
@@ -141,7 +142,9 @@ export async function deleteSubnet(tx: Tx, app: App, ctx: Context, subnet: Subne
       device_owner === 'network:dhcp' || (isAutoAddressed(subnet) && !device_owner?.startsWith('network:'));
     if (!loses) throw subnetInUse(subnet.id);
     const port = await findRow(tx, 'port', port_id);
-    if (port) await giveBackAddresses(tx, port, [ip_address]);
+    if (!port) continue;
+    await giveBackAddresses(tx, port, [ip_address]);
+    await recordPortChange(tx, port);
   }
   await deleteTags(tx, [subnet.id]);
   await deleteRow(tx, 'subnet', subnet.id);
@@ -153,7 +156,7 @@ async function addressExistingPorts(tx: Tx, subnet: Subnet): Promise<void> {
   for (const port of await portsOfNetwork(tx, subnet.network_id)) {
     if (port.device_owner.startsWith('network:')) continue;
     await drawAddress(tx, subnet, port, 100);
-    await recordChange(tx, 'port', port.id);
+    await recordPortChange(tx, port);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Insertable, Selectable, Updateable } from 'kysely';
 import { sql } from 'kysely';
+import { oneOf } from '../one-of.js';
 import type { Reader, Tx } from '../store.js';
 import type { ServerTable } from '../tables/compute.js';
 
@@ -84,12 +85,12 @@ export async function countServerUse(
   return { instances: Number(row.instances), cores: Number(row.cores), ram: Number(row.ram) };
 }
 
-/** Servers that a host should have: the ones it runs, not those it is to destroy. */
-export async function serversOfHost(db: Reader, hostId: string): Promise<ServerRow[]> {
+/** Servers that hosts should have: the ones they run, not those they are to destroy. */
+export async function serversOfHosts(db: Reader, hostIds: readonly string[]): Promise<ServerRow[]> {
   return await db
     .selectFrom('server')
     .selectAll()
-    .where('host_id', '=', hostId)
+    .where(oneOf(db, 'host_id', hostIds))
     .where('deleted_at', 'is', null)
     .where('delete_requested_at', 'is', null)
     .orderBy('internal_id')

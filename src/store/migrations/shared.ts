@@ -5,12 +5,19 @@ export async function createSharedTables(db: Kysely<unknown>, dialect: 'sqlite' 
   const change = db.schema.createTable('change');
   await (dialect === 'sqlite'
     ? change.addColumn('seq', 'integer', (c) => c.primaryKey().autoIncrement())
-    : change.addColumn('seq', 'bigserial', (c) => c.primaryKey())
+    : change
+        .addColumn('seq', 'bigserial', (c) => c.primaryKey())
+        // which transaction wrote it, for readers that have to know whether they have seen it
+        .addColumn('xid', sql`xid8`, (c) => c.notNull().defaultTo(sql`pg_current_xact_id()`))
+        .addColumn('recorded_at', 'timestamptz', (c) => c.notNull().defaultTo(sql`now()`))
   )
     .addColumn('kind', 'text', (c) => c.notNull())
     .addColumn('id', 'text', (c) => c.notNull())
     .addColumn('request_id', 'text')
     .execute();
+  if (dialect === 'postgres') {
+    await db.schema.createIndex('change_xid').on('change').column('xid').execute();
+  }
   await db.schema
     .createTable('setting')
     .addColumn('name', 'text', (c) => c.primaryKey())

@@ -1,3 +1,4 @@
+import { oneOf } from '../one-of.js';
 import type { Reader, Tx } from '../store.js';
 import type { NetworkTables } from '../tables/network.js';
 
@@ -9,7 +10,7 @@ export async function subnetsOfNetworks(db: Reader, networkIds: readonly string[
   return await db
     .selectFrom('subnet')
     .selectAll()
-    .where('network_id', 'in', [...networkIds])
+    .where(oneOf(db, 'network_id', networkIds))
     .orderBy('created_at')
     .orderBy('id')
     .execute();

@@ -1,3 +1,4 @@
+import { oneOf } from '../one-of.js';
 import type { Reader } from '../store.js';
 
 /** A network that is live on a host, because of a guest's port or a router there. */
@@ -9,7 +10,7 @@ export interface Presence {
 /** What makes networks live on hosts; both restrictions are optional. */
 export async function presences(
   db: Reader,
-  only: { readonly hostId?: string; readonly networkIds?: readonly string[] },
+  only: { readonly hostIds?: readonly string[]; readonly networkIds?: readonly string[] },
 ): Promise<Presence[]> {
   if (only.networkIds?.length === 0) return [];
   let guests = db
@@ -23,13 +24,13 @@ export async function presences(
     .select(['p.network_id', 'r.host_id'])
     .where('p.device_owner', 'in', ['network:router_interface', 'network:router_gateway'])
     .where('r.host_id', 'is not', null);
-  if (only.hostId !== undefined) {
-    guests = guests.where('b.host_id', '=', only.hostId);
-    routers = routers.where('r.host_id', '=', only.hostId);
+  if (only.hostIds) {
+    guests = guests.where(oneOf(db, 'b.host_id', only.hostIds));
+    routers = routers.where(oneOf(db, 'r.host_id', only.hostIds));
   }
   if (only.networkIds) {
-    guests = guests.where('p.network_id', 'in', [...only.networkIds]);
-    routers = routers.where('p.network_id', 'in', [...only.networkIds]);
+    guests = guests.where(oneOf(db, 'p.network_id', only.networkIds));
+    routers = routers.where(oneOf(db, 'p.network_id', only.networkIds));
   }
   const rows = await guests.union(routers as typeof guests).execute();
   return rows as Presence[];
@@ -37,7 +38,7 @@ export async function presences(
 
 /** Networks that are live on a host. */
 export async function networksOnHost(db: Reader, hostId: string): Promise<string[]> {
-  return [...new Set((await presences(db, { hostId })).map((row) => row.network_id))];
+  return [...new Set((await presences(db, { hostIds: [hostId] })).map((row) => row.network_id))];
 }
 
 /** Hosts on which any of the networks is live. */
@@ -45,17 +46,49 @@ export async function hostsOfNetworks(db: Reader, networkIds: readonly string[])
   return [...new Set((await presences(db, { networkIds })).map((row) => row.host_id))];
 }
 
-/** Hosts with a port that uses a group, or a group with a rule about it. */
-export async function hostsOfGroup(db: Reader, groupId: string): Promise<string[]> {
+/** Hosts that a port is bound to. */
+export async function hostsOfPort(db: Reader, portId: string): Promise<string[]> {
+  const rows = await db.selectFrom('port_binding').select('host_id').where('port_id', '=', portId).execute();
+  return rows.map((row) => row.host_id);
+}
+
+/** Hosts with a port that uses a group. */
+export async function hostsUsingGroup(db: Reader, groupId: string): Promise<string[]> {
   const rows = await db
     .selectFrom('port_security_group as pg')
     .innerJoin('port_binding as b', 'b.port_id', 'pg.port_id')
-    .leftJoin('security_group_rule as r', 'r.security_group_id', 'pg.security_group_id')
     .select('b.host_id')
     .distinct()
-    .where((eb) => eb.or([eb('pg.security_group_id', '=', groupId), eb('r.remote_group_id', '=', groupId)]))
+    .where('pg.security_group_id', '=', groupId)
     .execute();
   return rows.map((row) => row.host_id);
+}
+
+/** Hosts with a port whose groups have a rule about the members of a group. */
+export async function hostsFilteringByGroup(db: Reader, groupId: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom('security_group_rule as r')
+    .innerJoin('port_security_group as pg', 'pg.security_group_id', 'r.security_group_id')
+    .innerJoin('port_binding as b', 'b.port_id', 'pg.port_id')
+    .select('b.host_id')
+    .distinct()
+    .where('r.remote_group_id', '=', groupId)
+    .execute();
+  return rows.map((row) => row.host_id);
+}
+
+/** Hosts of routers that have a port in a network. */
+export async function routerHostsOfNetwork(db: Reader, networkId: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom('port as p')
+    .innerJoin('router as r', 'r.id', 'p.device_id')
+    .select('r.host_id')
+    .distinct()
+    .where('p.network_id', '=', networkId)
+    .where('p.device_owner', 'in', ['network:router_interface', 'network:router_gateway'])
+    .where('r.host_id', 'is not', null)
+    .execute();
+  return rows.map((row) => row.host_id!);
 }
 
 /** A router's host, and its networks. */
@@ -78,8 +111,8 @@ export async function routerPlace(
   return { hostId: router?.host_id ?? null, networkIds: ports.map((row) => row.network_id) };
 }
 
-export async function networkOf(db: Reader, table: 'port' | 'subnet', id: string): Promise<string | null> {
-  const row = await db.selectFrom(table).select('network_id').where('id', '=', id).executeTakeFirst();
+export async function networkOfSubnet(db: Reader, id: string): Promise<string | null> {
+  const row = await db.selectFrom('subnet').select('network_id').where('id', '=', id).executeTakeFirst();
   return row?.network_id ?? null;
 }
 

@@ -1,3 +1,4 @@
+import { oneOf } from '../one-of.js';
 import type { Reader, Tx } from '../store.js';
 import type { NetworkTables } from '../tables/network.js';
 
@@ -57,7 +58,7 @@ export async function bindingsOfPorts(db: Reader, portIds: readonly string[]) {
   return await db
     .selectFrom('port_binding')
     .selectAll()
-    .where('port_id', 'in', [...portIds])
+    .where(oneOf(db, 'port_id', portIds))
     .orderBy('status')
     .execute();
 }
@@ -77,7 +78,7 @@ export async function groupsOfPorts(db: Reader, portIds: readonly string[]) {
   return await db
     .selectFrom('port_security_group')
     .selectAll()
-    .where('port_id', 'in', [...portIds])
+    .where(oneOf(db, 'port_id', portIds))
     .orderBy('security_group_id')
     .execute();
 }
@@ -134,7 +135,7 @@ export async function serverPortRows(db: Reader, serverIds: readonly string[]) {
       's.host_routes',
       'f.floating_ip_address',
     ])
-    .where('p.server_id', 'in', [...serverIds])
+    .where(oneOf(db, 'p.server_id', serverIds))
     .orderBy('p.device_index')
     .orderBy('p.created_at')
     .orderBy('p.id')
@@ -152,7 +153,7 @@ export async function serverGroupRows(db: Reader, serverIds: readonly string[]) 
     .innerJoin('security_group as g', 'g.id', 'pg.security_group_id')
     .select(['p.server_id', 'p.id as port_id', 'g.id', 'g.name'])
     .distinct()
-    .where('p.server_id', 'in', [...serverIds])
+    .where(oneOf(db, 'p.server_id', serverIds))
     .orderBy('g.name')
     .$narrowType<{ server_id: string }>()
     .execute();

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { oneOf } from '../one-of.js';
 import { nowText, type Reader, type Tx } from '../store.js';
 import type { NetworkTables } from '../tables/network.js';
 
@@ -61,7 +62,7 @@ export async function findRows<T extends ResourceTable>(
   const rows = await db
     .selectFrom(table as 'network')
     .selectAll()
-    .where('id', 'in', [...ids])
+    .where(oneOf(db, 'id', ids))
     .execute();
   return rows as unknown as ResourceRow<T>[];
 }

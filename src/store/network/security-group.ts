@@ -1,3 +1,4 @@
+import { oneOf } from '../one-of.js';
 import type { Reader, Tx } from '../store.js';
 import type { NetworkTables } from '../tables/network.js';
 import { insertRow, type NewRow, type ResourceRow } from './rows.js';
@@ -24,7 +25,7 @@ export async function rulesOfGroups(db: Reader, groupIds: readonly string[]): Pr
   return await db
     .selectFrom('security_group_rule')
     .selectAll()
-    .where('security_group_id', 'in', [...groupIds])
+    .where(oneOf(db, 'security_group_id', groupIds))
     .orderBy('created_at')
     .orderBy('id')
     .execute();

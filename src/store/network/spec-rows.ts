@@ -1,16 +1,17 @@
+import { oneOf } from '../one-of.js';
 import type { Reader } from '../store.js';
 import type { NetworkTables } from '../tables/network.js';
 
 type Port = NetworkTables['port'];
-type Router = NetworkTables['router'];
 
-/** Guests' ports bound to a host. */
-export async function guestPorts(db: Reader, hostId: string): Promise<Port[]> {
+/** Guests' ports bound to hosts, each with its host. */
+export async function guestPorts(db: Reader, hostIds: readonly string[]) {
   return await db
     .selectFrom('port as p')
     .innerJoin('port_binding as b', 'b.port_id', 'p.id')
     .selectAll('p')
-    .where('b.host_id', '=', hostId)
+    .select('b.host_id')
+    .where(oneOf(db, 'b.host_id', hostIds))
     .where('p.server_id', 'is not', null)
     .orderBy('p.id')
     .execute();
@@ -23,7 +24,7 @@ export async function dhcpPorts(db: Reader, networkIds: readonly string[]): Prom
     .selectFrom('port')
     .selectAll()
     .where('device_owner', '=', 'network:dhcp')
-    .where('network_id', 'in', [...networkIds])
+    .where(oneOf(db, 'network_id', networkIds))
     .execute();
 }
 
@@ -34,7 +35,7 @@ export async function addressesWithSubnets(db: Reader, portIds: readonly string[
     .selectFrom('ip_allocation as a')
     .innerJoin('subnet as s', 's.id', 'a.subnet_id')
     .select(['a.port_id', 'a.ip_address', 'a.subnet_id', 's.cidr', 's.gateway_ip', 's.ip_version'])
-    .where('a.port_id', 'in', [...portIds])
+    .where(oneOf(db, 'a.port_id', portIds))
     .orderBy('a.position')
     .orderBy('a.ip_address')
     .execute();
@@ -50,14 +51,14 @@ export async function endpoints(db: Reader, networkIds: readonly string[]) {
     .select(['p.network_id', 'p.mac_address', 'h.id as host_id', 'h.underlay_ip'])
     .where('b.status', '=', 'active')
     .where('p.server_id', 'is not', null)
-    .where('p.network_id', 'in', [...networkIds]);
+    .where(oneOf(db, 'p.network_id', networkIds));
   const routers = db
     .selectFrom('port as p')
     .innerJoin('router as r', 'r.id', 'p.device_id')
     .innerJoin('host as h', 'h.id', 'r.host_id')
     .select(['p.network_id', 'p.mac_address', 'h.id as host_id', 'h.underlay_ip'])
     .where('p.device_owner', 'in', ['network:router_interface', 'network:router_gateway'])
-    .where('p.network_id', 'in', [...networkIds]);
+    .where(oneOf(db, 'p.network_id', networkIds));
   return await guests.union(routers).execute();
 }
 
@@ -70,13 +71,20 @@ export async function underlayAddresses(
   const rows = await db
     .selectFrom('host')
     .select(['id', 'underlay_ip'])
-    .where('id', 'in', [...hostIds])
+    .where(oneOf(db, 'id', hostIds))
     .execute();
   return new Map(rows.map((row) => [row.id, row.underlay_ip]));
 }
 
-export async function routersOfHost(db: Reader, hostId: string): Promise<Router[]> {
-  return await db.selectFrom('router').selectAll().where('host_id', '=', hostId).orderBy('id').execute();
+/** Routers placed on hosts. */
+export async function routersOfHosts(db: Reader, hostIds: readonly string[]) {
+  return await db
+    .selectFrom('router')
+    .selectAll()
+    .where(oneOf(db, 'host_id', hostIds))
+    .orderBy('id')
+    .$narrowType<{ host_id: string }>()
+    .execute();
 }
 
 /** Ports that connect routers, each with its network's MTU. */
@@ -87,7 +95,7 @@ export async function routerPorts(db: Reader, routerIds: readonly string[]) {
     .innerJoin('network as n', 'n.id', 'p.network_id')
     .selectAll('p')
     .select('n.mtu')
-    .where('p.device_id', 'in', [...routerIds])
+    .where(oneOf(db, 'p.device_id', routerIds))
     .where('p.device_owner', 'in', ['network:router_interface', 'network:router_gateway'])
     .orderBy('p.id')
     .execute();
@@ -99,7 +107,7 @@ export async function routedFloatingIps(db: Reader, routerIds: readonly string[]
   return await db
     .selectFrom('floating_ip')
     .selectAll()
-    .where('router_id', 'in', [...routerIds])
+    .where(oneOf(db, 'router_id', routerIds))
     .where('fixed_port_id', 'is not', null)
     .orderBy('id')
     .execute();
@@ -115,7 +123,7 @@ export async function neighbourNetworks(db: Reader, networkIds: readonly string[
     .distinct()
     .where('here.device_owner', '=', 'network:router_interface')
     .where('there.device_owner', '=', 'network:router_interface')
-    .where('here.network_id', 'in', [...networkIds])
+    .where(oneOf(db, 'here.network_id', networkIds))
     .execute();
 }
 
@@ -127,6 +135,6 @@ export async function groupMembers(db: Reader, groupIds: readonly string[]) {
     .innerJoin('port as p', 'p.id', 'pg.port_id')
     .leftJoin('ip_allocation as a', 'a.port_id', 'p.id')
     .select(['pg.security_group_id', 'p.id', 'p.network_id', 'p.allowed_address_pairs', 'a.ip_address'])
-    .where('pg.security_group_id', 'in', [...groupIds])
+    .where(oneOf(db, 'pg.security_group_id', groupIds))
     .execute();
 }

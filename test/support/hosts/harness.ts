@@ -93,6 +93,8 @@ async function openHosts(
 ): Promise<Hosts> {
   return await Hosts.open({
     config: {
+      name: 'controller',
+      listen: '127.0.0.1:0',
       state_dir: directory,
       agent_listen,
       agent_names: ['localhost', '127.0.0.1'],

@@ -1,0 +1,25 @@
+/** Rows by what `key` gives for each, in their order. */
+export function groupBy<T>(rows: readonly T[], key: (row: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const row of rows) {
+    const group = groups.get(key(row));
+    if (group) group.push(row);
+    else groups.set(key(row), [row]);
+  }
+  return groups;
+}
+
+/** What `key` gives, once each. */
+export function distinct<T>(rows: readonly T[], key: (row: T) => string): string[] {
+  return [...new Set(rows.map(key))];
+}
+
+/** One map per host. */
+export function byHost<T extends { readonly host_id: string }, B>(
+  rows: readonly T[],
+  entries: (rows: readonly T[], hostId: string) => Iterable<readonly [string, B]>,
+): Map<string, Map<string, B>> {
+  return new Map(
+    [...groupBy(rows, (row) => row.host_id)].map(([hostId, own]) => [hostId, new Map(entries(own, hostId))]),
+  );
+}
