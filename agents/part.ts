@@ -13,6 +13,8 @@ export interface Orphan {
   readonly kind: string;
   readonly name: string;
   readonly detail: string;
+  /** Key of the object that it once belonged to, where that is known. */
+  readonly object?: ObjectKey;
 }
 
 /**

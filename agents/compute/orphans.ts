@@ -13,6 +13,7 @@ export async function domainOrphans(virsh: Virsh, spec: Spec): Promise<readonly 
     found.push({
       kind: 'domain',
       name: domain.name,
+      object: objectKey('server', domain.uuid),
       detail: `server ${domain.uuid}, ${domain.power}, disks ${domain.diskFiles.join(' ') || 'none'}`,
     });
   }

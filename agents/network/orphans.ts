@@ -7,7 +7,9 @@ import { dnsmasqDirectory, listDnsmasq, removeDnsmasq } from './dhcp/process.js'
 import { isOurLink } from './links/model.js';
 import { observeLinks, usedTaps } from './links/observe.js';
 import { removeNamespace } from './namespace/apply.js';
+import { namespaceOwner } from './namespace/model.js';
 import { listNamespaces } from './namespace/observe.js';
+import { serviceOwner } from './reconcile.js';
 
 /**
  * Namespaces, devices and dnsmasq processes that bear our names and that no object of the spec names. A host that acts on its spec
@@ -31,11 +33,25 @@ export async function networkOrphans(context: NetworkContext, spec: Spec): Promi
   return [
     ...namespaces
       .filter((name) => !named.has(name))
-      .map((name): Orphan => ({ kind: 'namespace', name, detail: `/run/netns/${name}` })),
+      .map(
+        (name): Orphan => ({
+          kind: 'namespace',
+          name,
+          object: namespaceOwner(name),
+          detail: `/run/netns/${name}`,
+        }),
+      ),
     ...devices,
     ...services
       .filter((name) => !named.has(name))
-      .map((name): Orphan => ({ kind: 'dnsmasq', name, detail: dnsmasqDirectory(context, name) })),
+      .map(
+        (name): Orphan => ({
+          kind: 'dnsmasq',
+          name,
+          object: serviceOwner(name),
+          detail: dnsmasqDirectory(context, name),
+        }),
+      ),
   ];
 }
 

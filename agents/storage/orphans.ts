@@ -21,7 +21,14 @@ export async function storageOrphans(options: StorageOrphanOptions, spec: Spec):
   const { host, stateDir } = options;
   const servers = (await host.listDirectory(`${stateDir}/servers`))
     .filter((id) => UUID.test(id) && !spec[objectKey('server', id)])
-    .map((id): Orphan => ({ kind: 'server-disks', name: id, detail: serverDirectory(stateDir, id) }));
+    .map(
+      (id): Orphan => ({
+        kind: 'server-disks',
+        name: id,
+        object: objectKey('server', id),
+        detail: serverDirectory(stateDir, id),
+      }),
+    );
   const volumes = new Map<string, string[]>();
   for (const path of await volumeFiles(options)) {
     const id = volumeOf(path);
@@ -30,7 +37,12 @@ export async function storageOrphans(options: StorageOrphanOptions, spec: Spec):
   return [
     ...servers,
     ...[...volumes].map(
-      ([id, paths]): Orphan => ({ kind: 'volume-file', name: id, detail: paths.join(' ') }),
+      ([id, paths]): Orphan => ({
+        kind: 'volume-file',
+        name: id,
+        object: objectKey('volume', id),
+        detail: paths.join(' '),
+      }),
     ),
   ];
 }

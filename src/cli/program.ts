@@ -1,7 +1,10 @@
 import { Command } from 'commander';
 import { addAgentCommand } from './agent.js';
+import { addAuthorityCommands } from './ca.js';
+import { addCleanupCommand } from './cleanup.js';
 import { addControllerCommand } from './controller.js';
 import { addHostCommands } from './host.js';
+import { addIncarnationCommands } from './incarnation.js';
 import { addLabCommands } from './lab.js';
 import { addPlanCommand } from './plan.js';
 import { addServerCommands } from './server.js';
@@ -35,6 +38,9 @@ Examples:
   addHostCommands(program);
   addServerCommands(program);
   addPlanCommand(program);
+  addCleanupCommand(program);
+  addIncarnationCommands(program);
+  addAuthorityCommands(program);
   addLabCommands(program);
   return program;
 }

@@ -1,4 +1,4 @@
-import type { OrphanRemoval, Plan } from '../protocol/messages.js';
+import type { OrphanRemoval, Plan, ProbeReply, ProbeRequest } from '../protocol/messages.js';
 import type { ObjectKey } from '../protocol/objects.js';
 
 export interface JoinTokenRequest {
@@ -16,6 +16,8 @@ export interface JoinTokenRequest {
 export interface HostGateway {
   /** The last `length` lines of a server's serial console (all when null). */
   consoleOutput(hostId: string, serverId: string, length: number | null): Promise<string>;
+  /** Who answers for addresses on segments of the host; see ProbeRequest. */
+  probe(hostId: string, request: ProbeRequest): Promise<ProbeReply>;
   /** What apply would do on the host now. */
   plan(hostId: string): Promise<Plan>;
   /** True when the host was heard of within `host_down_after`. */

@@ -120,7 +120,7 @@ export const heartbeatSchema = {
       items: {
         type: 'object',
         required: ['kind', 'name', 'detail'],
-        properties: { kind: line, name: line, detail: text },
+        properties: { kind: line, name: line, detail: text, object: key },
       },
     },
     drift: {

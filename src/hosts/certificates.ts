@@ -17,6 +17,7 @@ const SIGNING = { name: 'ECDSA', hash: 'SHA-256' };
 const DAY_MS = 24 * 3600 * 1000;
 const AUTHORITY_DAYS = 3650;
 
+/** Of hosts' certificates; the controller's own are always of the usual length. */
 export interface CertificateOptions {
   /** How long a certificate is good for. */
   readonly lifetimeMs: number;
@@ -97,7 +98,7 @@ export class CertificateAuthority {
   ): Promise<IssuedCertificate> {
     const request = new x509.Pkcs10CertificateRequest(csrPem);
     if (!(await request.verify())) throw new Error('the signing request is not signed by its own key');
-    return await this.#issue(await request.publicKey.export(), name, alternatives, after);
+    return await this.#issue(await request.publicKey.export(), name, alternatives, after, this.#options);
   }
 
   /** A new key and certificate for the controller itself. */
@@ -106,7 +107,8 @@ export class CertificateAuthority {
     alternatives: readonly string[],
   ): Promise<IssuedCertificate & { readonly key: string }> {
     const key = newKeyPem();
-    return { ...(await this.#issue(await publicKey(key), name, alternatives, 0)), key };
+    const issued = await this.#issue(await publicKey(key), name, alternatives, 0, CERTIFICATE_OPTIONS);
+    return { ...issued, key };
   }
 
   /** True when this authority has issued the certificate. */
@@ -119,15 +121,16 @@ export class CertificateAuthority {
     name: string,
     alternatives: readonly string[],
     after: number,
+    { lifetimeMs, skewMs }: CertificateOptions,
   ): Promise<IssuedCertificate> {
     const now = Date.now();
     const issue = Math.max(now, after + 1);
-    const notAfter = new Date(now + this.#options.lifetimeMs);
+    const notAfter = new Date(now + lifetimeMs);
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber: serial(issue),
       subject: [{ CN: [name] }],
       issuer: this.#certificate.subjectName,
-      notBefore: new Date(now - this.#options.skewMs),
+      notBefore: new Date(now - skewMs),
       notAfter,
       publicKey: subject,
       signingKey: this.#key,

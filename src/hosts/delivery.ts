@@ -1,5 +1,6 @@
 import type { AnyHostKind, HostChange } from '../desired/kind.js';
-import type { ObjectKind } from '../protocol/objects.js';
+import { parseKey } from '../protocol/keys.js';
+import type { ObjectKey, ObjectKind } from '../protocol/objects.js';
 import { type ChangeRow, deleteChanges, readChanges } from '../store/changes.js';
 import { findHosts, type HostRow } from '../store/hosts.js';
 import type { Reader } from '../store/store.js';
@@ -114,6 +115,17 @@ export class Delivery {
     if (this.#mentions.mentions(hostId, id)) return true;
     const { store, kinds } = this.#options;
     return mentionedIds((await computeSpec(store, kinds, hostId)).spec).has(id);
+  }
+
+  /** Those of the keys that the host was last told of, or should be told of now. */
+  async named(hostId: string, keys: readonly ObjectKey[]): Promise<ReadonlySet<ObjectKey>> {
+    const queue = this.#queues.get(hostId);
+    if (queue && keys.every((key) => queue.names(key))) return new Set(keys);
+    const { store, kinds } = this.#options;
+    const { spec, failed } = await computeSpec(store, kinds, hostId);
+    return new Set(
+      keys.filter((key) => key in spec || queue?.names(key) || failed.has(parseKey(key).kind)),
+    );
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Heartbeat, HeartbeatReply, HostFacts } from '../protocol/messages.js';
 import { type HostRow, setPhysicalNetworks, updateHost } from '../store/hosts.js';
+import { noteOrphans } from '../store/orphans.js';
 import { nowText, recordChange, type Store, type Tx } from '../store/store.js';
 import type { Delivery } from './delivery.js';
 import type { Liveness } from './liveness.js';
@@ -62,6 +63,7 @@ export class Heartbeats {
           last_seen_at: nowText(),
           ...(newFacts ? { facts } : {}),
         });
+        if (known?.orphans !== orphans) await noteOrphans(tx, host.id, beat.orphans);
         if (newFacts && beat.facts) await this.#storeFacts(tx, host, beat.facts);
       });
       if (known || beat.facts) this.#known.set(host.id, { persistedAt: now, orphans });

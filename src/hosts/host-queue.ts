@@ -7,6 +7,7 @@ import {
   type SpecPush,
   type SpecRefusal,
 } from '../protocol/messages.js';
+import type { ObjectKey } from '../protocol/objects.js';
 import { type HostRow, reserveSequences } from '../store/hosts.js';
 import type { Store } from '../store/store.js';
 import type { AgentClients } from './agent-clients.js';
@@ -54,6 +55,8 @@ export class HostQueue {
   #acknowledged: Acknowledged | null = null;
   /** What may differ from what was acknowledged; null: nothing. */
   #dirty: DirtyHost | null = null;
+  /** What the last push was to make of it. */
+  #offered: ReadonlyMap<ObjectKey, string> | null = null;
   /** From `take` to the end of the push. */
   #busy = false;
   #pushing: Promise<void> | null = null;
@@ -156,6 +159,11 @@ export class HostQueue {
     this.#busy = false;
   }
 
+  /** True for objects that the host was last told of. */
+  names(key: ObjectKey): boolean {
+    return this.#acknowledged?.revisions.has(key) || this.#offered?.has(key) || false;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     if (this.#retry) clearTimeout(this.#retry);
@@ -227,6 +235,7 @@ export class HostQueue {
       ...(this.#confirmed ? { confirmed: true as const } : {}),
     };
     this.#checkLease();
+    this.#offered = found.revisions;
     const client = this.#deps.clients.for(host);
     const { status, body } = await client.request<SpecAck | SpecRefusal>('POST', '/v1/spec', push);
     this.#deps.onContact(this.hostId);

@@ -7,7 +7,7 @@ import type { HostGateway, JoinTokenRequest } from '../core/gateway.js';
 import type { AnyHostKind } from '../desired/kind.js';
 import { splitAddress } from '../net/listen-address.js';
 import type { Logger } from '../protocol/log.js';
-import type { ConsoleReply, OrphanRemoval, Plan } from '../protocol/messages.js';
+import type { ConsoleReply, OrphanRemoval, Plan, ProbeReply, ProbeRequest } from '../protocol/messages.js';
 import type { ObjectKey } from '../protocol/objects.js';
 import { PeerUnreachable } from '../protocol/peer-client.js';
 import { findHost, listHosts } from '../store/hosts.js';
@@ -42,9 +42,11 @@ export interface HostsOptions {
 
 /** The controller's certificate is replaced this often; it is valid for thirty times as long. */
 const CREDENTIALS_MS = 24 * 3600 * 1000;
-/** How soon a replaced authority is noticed that another controller has changed. */
-const AUTHORITY_CHECK_MS = 3_000;
+/** How often that is looked at, and whether another controller has changed the authority. */
+const CREDENTIALS_CHECK_MS = 3_000;
 const PLAN_TIMEOUT_MS = 60_000;
+/** A host asks for less than two seconds. */
+const PROBE_TIMEOUT_MS = 10_000;
 
 /**
  * Everything between the controller and its hosts: joining, delivery of specs, reports, liveness, and the questions that core
@@ -63,7 +65,8 @@ export class Hosts implements HostGateway {
   /** null: on SQLite there is one controller, and every host is its own. */
   readonly #leases: LeaseKeeper | null;
   readonly #server: FastifyInstance;
-  readonly #timers: NodeJS.Timeout[] = [];
+  #credentialsCheck: NodeJS.Timeout | null = null;
+  #credentialsAt = Date.now();
 
   private constructor(options: HostsOptions, authorities: Authorities, credentials: ControllerCredentials) {
     const { store, log, kinds, openImage } = options;
@@ -102,7 +105,7 @@ export class Hosts implements HostGateway {
             name: options.config.name,
             address: options.config.listen,
           });
-    this.#reports = new Reports(store);
+    this.#reports = new Reports(store, (hostId, keys) => this.#delivery.named(hostId, keys));
     this.#heartbeats = new Heartbeats(store, this.#delivery, this.#reports, this.#liveness, this.#shared);
     this.#server = buildAgentListener(credentials, {
       store,
@@ -131,10 +134,12 @@ export class Hosts implements HostGateway {
   async start(): Promise<number> {
     const { host, port } = splitAddress(this.#options.config.agent_listen);
     await this.#server.listen({ host, port });
-    this.#every(CREDENTIALS_MS, () => this.#renewCredentials());
-    this.#every(AUTHORITY_CHECK_MS, async () => {
-      if (await this.#authorities.reload()) await this.#renewCredentials();
-    });
+    this.#credentialsCheck = setInterval(() => {
+      this.#checkCredentials().catch((error) =>
+        this.#options.log.error('the controller’s own certificate could not be renewed', { error }),
+      );
+    }, CREDENTIALS_CHECK_MS);
+    this.#credentialsCheck.unref();
     this.#options.store.listen();
     this.#delivery.start();
     if (this.#leases) await this.#leases.start();
@@ -143,7 +148,7 @@ export class Hosts implements HostGateway {
   }
 
   async close(): Promise<void> {
-    for (const timer of this.#timers) clearInterval(timer);
+    if (this.#credentialsCheck) clearInterval(this.#credentialsCheck);
     await this.#server.close();
     await this.#leases?.close();
     await this.#delivery.close();
@@ -215,6 +220,10 @@ export class Hosts implements HostGateway {
       .output;
   }
 
+  async probe(hostId: string, request: ProbeRequest): Promise<ProbeReply> {
+    return await this.#ask<ProbeReply>(hostId, '/v1/probe', PROBE_TIMEOUT_MS, request);
+  }
+
   async plan(hostId: string): Promise<Plan> {
     return await this.#ask<Plan>(hostId, '/v1/plan', PLAN_TIMEOUT_MS);
   }
@@ -247,19 +256,16 @@ export class Hosts implements HostGateway {
     }
   }
 
-  #every(ms: number, job: () => Promise<void>): void {
-    const timer = setInterval(() => {
-      job().catch((error) =>
-        this.#options.log.error('the controller’s own certificate could not be renewed', { error }),
-      );
-    }, ms);
-    timer.unref();
-    this.#timers.push(timer);
+  async #checkCredentials(): Promise<void> {
+    const replaced = await this.#authorities.reload();
+    // by the wall clock, which certificates go by: a machine may have slept
+    if (replaced || Date.now() - this.#credentialsAt > CREDENTIALS_MS) await this.#renewCredentials();
   }
 
   async #renewCredentials(): Promise<void> {
     const credentials = await controllerCredentials(this.#authorities, this.#options.config.agent_names);
     (this.#server.server as unknown as TlsServer).setSecureContext(credentials);
     this.#clients.use(credentials);
+    this.#credentialsAt = Date.now();
   }
 }

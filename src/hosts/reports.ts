@@ -13,16 +13,21 @@ export type ReportListener = (tx: Tx, hostId: string, reports: readonly ObjectRe
 /** Called in the transaction in which a host reports that what it was asked to destroy is gone. */
 export type GoneListener = (tx: Tx, hostId: string, key: ObjectKey) => Promise<void>;
 
-/** Takes what hosts report; writes only what changed. */
+/** Those of the keys that a host's spec names. */
+export type NamedKeys = (hostId: string, keys: readonly ObjectKey[]) => Promise<ReadonlySet<ObjectKey>>;
+
+/** Takes what hosts report of their own objects; writes only what changed. */
 export class Reports {
   readonly #store: Store;
+  readonly #named: NamedKeys;
   readonly reportListeners: ReportListener[] = [];
   readonly goneListeners: GoneListener[] = [];
   /** Reports of one host are stored in the order they came. */
   readonly #tails = new Map<string, Promise<void>>();
 
-  constructor(store: Store) {
+  constructor(store: Store, named: NamedKeys) {
     this.#store = store;
+    this.#named = named;
   }
 
   /** Resolves when they are stored. */
@@ -63,10 +68,13 @@ export class Reports {
     );
     const gone = reports.some((r) => r.state === 'gone' && !known.has(r.key));
     const awaited = new Set(gone ? (await listTombstones(db, hostId)).map((t) => t.object_key) : []);
+    const strange = reports.filter((r) => r.state !== 'gone' && !known.has(r.key)).map((r) => r.key);
+    // a host is not believed about objects that were never its own: what it says of them changes nothing
+    const named = strange.length > 0 ? await this.#named(hostId, strange) : new Set<ObjectKey>();
     return reports.filter((report) => {
       const before = known.get(report.key);
       if (report.state === 'gone') return before !== undefined || awaited.has(report.key);
-      return !before || sameText(before) !== sameText(report);
+      return before ? sameText(before) !== sameText(report) : named.has(report.key);
     });
   }
 }

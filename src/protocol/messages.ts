@@ -144,7 +144,13 @@ export interface Heartbeat {
   /** Reports since the last acknowledged heartbeat; the first heartbeat of a process carries all objects. */
   readonly reports: readonly ObjectReport[];
   /** Things on the host that no object names; kept and listed, never removed by themselves. */
-  readonly orphans: readonly { readonly kind: string; readonly name: string; readonly detail: string }[];
+  readonly orphans: readonly {
+    readonly kind: string;
+    readonly name: string;
+    readonly detail: string;
+    /** Key of the object that it once belonged to. */
+    readonly object?: ObjectKey;
+  }[];
   /** Drift that stands, and what was healed since the last acknowledged heartbeat. */
   readonly drift?: readonly DriftEvent[];
   readonly usage: {

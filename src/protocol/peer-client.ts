@@ -62,7 +62,7 @@ export class PeerClient {
       const text = Buffer.concat(chunks).toString('utf8');
       return { status: response.statusCode ?? 0, body: (text ? JSON.parse(text) : null) as T };
     } catch (error) {
-      const reason = signal.aborted ? `no answer within ${timeoutMs} ms` : (error as Error).message;
+      const reason = signal.aborted ? `no answer within ${timeoutMs} ms` : reasonOf(error as Error);
       throw new PeerUnreachable(`${this.peerName} at ${this.url}: ${method} ${path}: ${reason}`, error);
     }
   }
@@ -106,4 +106,11 @@ export class PeerClient {
       request.end(payload);
     });
   }
+}
+
+function reasonOf(error: NodeJS.ErrnoException): string {
+  const byClock = error.code === 'CERT_HAS_EXPIRED' || error.code === 'CERT_NOT_YET_VALID';
+  return byClock
+    ? `${error.message} by this machine's clock, which says ${new Date().toISOString()}`
+    : error.message;
 }

@@ -64,7 +64,7 @@ forEachStore('hosts', (openStore) => {
     const store = await openStore();
     await addHost(store, 'h');
     const told: string[] = [];
-    const reports = new Reports(store);
+    const reports = new Reports(store, async (_host, keys) => new Set(keys));
     reports.reportListeners.push(async (_tx, _host, news) => void told.push(...news.map((r) => r.key)));
     const a = { key: 'port/a', revision: 'r1', state: 'applied' } as const;
     const failed = {
@@ -90,7 +90,7 @@ forEachStore('hosts', (openStore) => {
     await addHost(store, 'h');
     await addHost(store, 'other');
     const gone: string[] = [];
-    const reports = new Reports(store);
+    const reports = new Reports(store, async (_host, keys) => new Set(keys));
     reports.goneListeners.push(async (_tx, host, key) => void gone.push(`${host} ${key}`));
     await store.tx((tx) => addTombstone(tx, 'h', 'server', 's', { id: 's' } as never, 'req-1'));
     await store.tx((tx) => addTombstone(tx, 'h', 'server', 's', { id: 'again' } as never, 'req-2'));

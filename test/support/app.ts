@@ -21,6 +21,7 @@ import { addAssignment, findRole } from '../../src/store/identity/roles.js';
 import { findUser, users } from '../../src/store/identity/users.js';
 import { Store } from '../../src/store/store.js';
 import { Tasks } from '../../src/tasks/tasks.js';
+import { NO_AUTHORITY } from './fake-hosts.js';
 import { type Dialect, newDatabase } from './stores.js';
 
 export interface TestAppOptions {
@@ -233,6 +234,7 @@ function defaultConfig(directory: string): Config {
 const NO_HOSTS: HostGateway = {
   consoleOutput: noHost,
   plan: noHost,
+  probe: noHost,
   isUp: () => false,
   isDown: () => false,
   silence: () => null,
@@ -243,7 +245,7 @@ const NO_HOSTS: HostGateway = {
   forgetHost: async () => {},
   isNamed: async () => false,
   removeOrphan: noHost,
-  authority: { status: noHost, rotate: noHost, abort: noHost, finish: noHost },
+  authority: { status: async () => NO_AUTHORITY, rotate: noHost, abort: noHost, finish: noHost },
 };
 
 async function noHost(): Promise<never> {

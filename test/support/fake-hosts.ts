@@ -1,11 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { onHostFacts } from '../../src/core/allocation/inventory.js';
 import { MaruError } from '../../src/core/errors.js';
-import type { HostGateway } from '../../src/core/gateway.js';
+import type { AuthorityStatus, HostGateway } from '../../src/core/gateway.js';
 import type { HostFacts } from '../../src/protocol/messages.js';
 import { insertHost, setPhysicalNetworks } from '../../src/store/hosts.js';
 import { nowText } from '../../src/store/store.js';
 import type { TestApp } from './app.js';
+
+/** What there is to say of certificates where nobody has one. */
+export const NO_AUTHORITY: AuthorityStatus = {
+  phase: 'none',
+  since: null,
+  authorities: [],
+  hosts: [],
+  waiting_for: [],
+};
 
 /** Hosts that exist only as rows, for API tests: up until said otherwise. Give `gateway` to TestApp as `parts.hosts`. */
 export class RowHosts {
@@ -15,6 +24,7 @@ export class RowHosts {
   readonly gateway: HostGateway = {
     consoleOutput: unreachable,
     plan: unreachable,
+    probe: unreachable,
     isUp: (id) => !this.down.has(id),
     isDown: (id) => this.down.has(id),
     silence: () => null,
@@ -25,7 +35,12 @@ export class RowHosts {
     forgetHost: async () => {},
     isNamed: async () => false,
     removeOrphan: unreachable,
-    authority: { status: unreachable, rotate: unreachable, abort: unreachable, finish: unreachable },
+    authority: {
+      status: async () => NO_AUTHORITY,
+      rotate: unreachable,
+      abort: unreachable,
+      finish: unreachable,
+    },
   };
 
   /** Adds a host as if it had joined and told its facts; gives its id. */

@@ -1,11 +1,13 @@
 import type { App } from '../../core/app.js';
 import { notFound } from '../../core/errors.js';
+import { orphansOf } from '../../core/host/orphans.js';
+import { removeHost } from '../../core/host/remove.js';
 import { findHost, findHostByName, type HostRow, listHosts, updateHost } from '../../store/hosts.js';
 import { hostLoads } from '../../store/overview.js';
 import { findFaults } from '../../store/reports.js';
 import { recordChange } from '../../store/store.js';
 import type { Operation } from '../shared/operation.js';
-import { type HostPresence, hostDetail, hostSummary } from './views.js';
+import { certificateView, type HostPresence, hostDetail, hostSummary } from './views.js';
 
 const ADMIN = 'rule:context_is_admin';
 
@@ -53,8 +55,16 @@ export const hostOperations: readonly Operation[] = [
     handler: async ({ app, params }) => {
       const host = await hostNamed(app, params.host!);
       const load = (await hostLoads(app.store.read)).get(host.id);
+      const faults = await findFaults(app.store.read, host.id);
+      const [orphans, { phase, hosts }] = [await orphansOf(app, host), await app.hosts.authority.status()];
+      const certificate = hosts.find((one) => one.name === host.name);
+      const fault = app.hosts.deliveryFault(host.id);
       return {
-        host: hostDetail(host, load, presenceOf(app, host.id), await findFaults(app.store.read, host.id)),
+        host: {
+          ...hostDetail(host, load, presenceOf(app, host.id), faults, orphans),
+          delivery_fault: fault,
+          certificate: certificateView(certificate, phase),
+        },
       };
     },
   },
@@ -66,6 +76,21 @@ export const hostOperations: readonly Operation[] = [
     status: 200,
     handler: async ({ app, params }) => ({
       plan: await app.hosts.plan((await hostNamed(app, params.host!)).id),
+    }),
+  },
+  {
+    method: 'DELETE',
+    path: '/v1/hosts/:host',
+    policy: { name: 'maru:hosts:remove', rule: ADMIN },
+    summary: 'Remove a host; with force also one that is lost with what is on it',
+    status: 200,
+    query: {
+      type: 'object',
+      properties: { force: { enum: ['true', 'false'] } },
+      additionalProperties: false,
+    },
+    handler: async ({ app, ctx, params, query }) => ({
+      removal: await removeHost(app, ctx, await hostNamed(app, params.host!), query.force === 'true'),
     }),
   },
   ...(['enable', 'disable'] as const).map(
@@ -100,7 +125,8 @@ export function presenceOf(app: App, hostId: string): HostPresence {
   return { up: app.hosts.isUp(hostId), silence: app.hosts.silence(hostId) };
 }
 
-async function hostNamed(app: App, nameOrId: string): Promise<HostRow> {
+/** A host by name or id; 404 when there is none. */
+export async function hostNamed(app: App, nameOrId: string): Promise<HostRow> {
   const host = (await findHostByName(app.store.read, nameOrId)) ?? (await findHost(app.store.read, nameOrId));
   if (!host) throw notFound(`There is no host '${nameOrId}'; maru host list shows them.`);
   return host;

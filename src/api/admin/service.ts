@@ -1,6 +1,9 @@
 import type { FormattedProblem, Problem } from '../shared/problem.js';
 import type { Service } from '../shared/service.js';
+import { authorityOperations } from './authority.js';
 import { hostOperations } from './hosts.js';
+import { incarnationOperations } from './incarnation.js';
+import { orphanOperations } from './orphans.js';
 import { placementOperations } from './placement.js';
 import { statusOperations } from './status.js';
 
@@ -9,7 +12,14 @@ export function adminService(): Service {
   return {
     name: 'admin',
     prefix: '/maru',
-    operations: [...hostOperations, ...statusOperations, ...placementOperations],
+    operations: [
+      ...hostOperations,
+      ...authorityOperations,
+      ...incarnationOperations,
+      ...orphanOperations,
+      ...statusOperations,
+      ...placementOperations,
+    ],
     format: formatAdminProblem,
     methodNotAllowed: true,
   };

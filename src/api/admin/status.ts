@@ -1,6 +1,8 @@
 import type { App } from '../../core/app.js';
+import type { AuthorityStatus } from '../../core/gateway.js';
 import { explainServer } from '../../core/server/explain.js';
 import { listHosts, tombstoneCounts } from '../../store/hosts.js';
+import { findIncarnation } from '../../store/incarnation.js';
 import { holdsByHost } from '../../store/network/hold.js';
 import { hostLoads, resourceCounts, troubledServers } from '../../store/overview.js';
 import { nowText } from '../../store/store.js';
@@ -51,6 +53,15 @@ async function cloudStatus(app: App): Promise<CloudStatus> {
   const problems: { what: string; advice: string }[] = [];
   const tombstones = await tombstoneCounts(db);
   const holds = await holdsByHost(db);
+  const observing = hosts.filter((host) => host.observe_only).map((host) => host.name);
+  if (observing.length > 0) {
+    const { reason } = await findIncarnation(db);
+    problems.push({
+      what: `Nothing is changed on ${observing.length} host(s) (${shortList(observing)}): ${reason}`,
+      advice: 'maru incarnation show tells what they would change; maru incarnation accept lets them',
+    });
+  }
+  problems.push(...authorityProblems(await app.hosts.authority.status()));
   if (hosts.length === 0) {
     problems.push({
       what: 'No host has joined',
@@ -92,4 +103,24 @@ async function cloudStatus(app: App): Promise<CloudStatus> {
     ...h.warnings.map((w) => `${h.name}: ${w}`),
   ]);
   return { problems, warnings, counts: await resourceCounts(db) };
+}
+
+/** What to do about certificates: a replacement under way, hosts whose certificate has expired. */
+function authorityProblems(authority: AuthorityStatus): CloudStatus['problems'] {
+  const now = Date.now();
+  const expired = authority.hosts.filter(({ expires_at }) => expires_at && Date.parse(expires_at) < now);
+  const problems = expired.map(({ name, expires_at }) => ({
+    what: `The certificate of host ${name} expired at ${expires_at}: it is let in no more`,
+    advice: `maru host token --name ${name}, then on the host: maru agent --join TOKEN`,
+  }));
+  if (authority.phase === 'none') return problems;
+  const left = authority.waiting_for;
+  const doing = authority.phase === 'rotating' ? 'is being replaced' : 'is being given back';
+  const state = left.length > 0 ? `${left.length} host(s) wait (${shortList(left)})` : 'all hosts are ready';
+  const advice = left.length > 0 ? 'maru ca show' : 'maru ca finish';
+  return [...problems, { what: `The certificate authority ${doing}: ${state}`, advice }];
+}
+
+function shortList(names: readonly string[]): string {
+  return names.length > 5 ? `${names.slice(0, 5).join(', ')} …` : names.join(', ');
 }

@@ -1,3 +1,5 @@
+import type { AuthorityStatus, HostCertificate } from '../../core/gateway.js';
+import type { KnownOrphan } from '../../core/host/orphans.js';
 import type { HostFacts, ObjectError } from '../../protocol/messages.js';
 import type { HostRow } from '../../store/hosts.js';
 import type { StoredReport } from '../../store/reports.js';
@@ -8,6 +10,8 @@ export interface HostSummary {
   readonly name: string;
   readonly state: 'up' | 'down';
   readonly enabled: boolean;
+  /** True: it only compares and reports, until an operator accepts it. */
+  readonly observe_only: boolean;
   readonly simulated: boolean;
   readonly virt_type: string;
   readonly vcpus: number;
@@ -34,9 +38,19 @@ export interface HostDetail extends HostSummary {
   readonly agent_url: string;
   readonly underlay_ip: string;
   readonly physical_networks: readonly string[];
-  readonly certificate_expires_at: string | null;
+  readonly certificate: CertificateView;
+  /** Why its specification could not be brought to it at the last attempt. */
+  readonly delivery_fault: string | null;
   readonly fault_list: readonly (ObjectError & { readonly object: string })[];
-  readonly orphans: readonly { readonly kind: string; readonly name: string; readonly detail: string }[];
+  readonly orphans: readonly KnownOrphan[];
+}
+
+/** The certificate of a host's agent. */
+export interface CertificateView {
+  readonly expires_at: string | null;
+  /** Fingerprint of the authority that issued it. */
+  readonly authority: string | null;
+  readonly state: 'valid' | 'expired' | 'waits for the new authority' | 'unknown';
 }
 
 /** The page of `maru status`. */
@@ -67,6 +81,7 @@ export function hostSummary(host: HostRow, load: HostLoad | undefined, presence:
     name: host.name,
     state: presence.up ? 'up' : 'down',
     enabled: host.enabled === 1,
+    observe_only: host.observe_only === 1,
     simulated: host.simulated === 1,
     virt_type: facts?.virt_type ?? 'unknown',
     vcpus: facts?.vcpus ?? 0,
@@ -85,7 +100,8 @@ export function hostDetail(
   load: HostLoad | undefined,
   presence: HostPresence,
   faults: readonly StoredReport[],
-): HostDetail {
+  orphans: readonly KnownOrphan[],
+): Omit<HostDetail, 'certificate' | 'delivery_fault'> {
   const facts = factsOf(host);
   return {
     ...hostSummary(host, load, presence),
@@ -100,10 +116,24 @@ export function hostDetail(
     agent_url: host.agent_url,
     underlay_ip: host.underlay_ip,
     physical_networks: facts?.physical_networks ?? [],
-    certificate_expires_at: host.certificate_expires_at,
     fault_list: faults.map((f) => ({ object: f.key, ...(f.error ?? { message: 'unknown error' }) })),
-    orphans: host.orphans ? JSON.parse(host.orphans) : [],
+    orphans,
   };
+}
+
+/** How a host's certificate stands, while the authority may be being replaced. */
+export function certificateView(
+  certificate: HostCertificate | undefined,
+  phase: AuthorityStatus['phase'],
+  now = Date.now(),
+): CertificateView {
+  const { expires_at = null, authority = null, renewed = false } = certificate ?? {};
+  const state = () => {
+    if (expires_at === null) return 'unknown';
+    if (Date.parse(expires_at) < now) return 'expired';
+    return phase !== 'none' && !renewed ? 'waits for the new authority' : 'valid';
+  };
+  return { expires_at, authority, state: state() };
 }
 
 /** The row's time is written once a minute; what this process knows is newer. */

@@ -11,6 +11,7 @@ import { SpecStore } from '../../../agents/spec-store.js';
 import { Controller } from '../../../agents/transport/controller.js';
 import { type Identity, join as joinController, loadIdentity } from '../../../agents/transport/identity.js';
 import type { AnyHostKind, HostKind } from '../../../src/desired/kind.js';
+import type { CertificateOptions } from '../../../src/hosts/certificates.js';
 import { Hosts } from '../../../src/hosts/hosts.js';
 import { createLogger, type Logger } from '../../../src/protocol/log.js';
 import type { HostFacts } from '../../../src/protocol/messages.js';
@@ -28,22 +29,35 @@ export class TestController {
   hosts: Hosts;
   port = 0;
 
-  private constructor(store: Store, directory: string, objects: FakeObjects, hosts: Hosts, lines: string[]) {
+  readonly #certificates: CertificateOptions | undefined;
+
+  private constructor(
+    store: Store,
+    directory: string,
+    objects: FakeObjects,
+    hosts: Hosts,
+    lines: string[],
+    certificates: CertificateOptions | undefined,
+  ) {
     this.store = store;
+    this.#certificates = certificates;
     this.directory = directory;
     this.objects = objects;
     this.hosts = hosts;
     this.lines = lines;
   }
 
-  static async start(cleanups: (() => Promise<void> | void)[]): Promise<TestController> {
+  static async start(
+    cleanups: (() => Promise<void> | void)[],
+    certificates?: CertificateOptions,
+  ): Promise<TestController> {
     const store = await StoreClass.open(await newDatabase('sqlite', cleanups));
     cleanups.push(() => store.close());
     const directory = await temporaryDirectory(cleanups);
     const lines: string[] = [];
     const objects = new FakeObjects(store);
-    const hosts = await openHosts(store, directory, objects, '127.0.0.1:0', lines);
-    const controller = new TestController(store, directory, objects, hosts, lines);
+    const hosts = await openHosts(store, directory, objects, '127.0.0.1:0', lines, certificates);
+    const controller = new TestController(store, directory, objects, hosts, lines, certificates);
     cleanups.push(() => controller.hosts.close());
     return controller;
   }
@@ -61,6 +75,7 @@ export class TestController {
       this.objects,
       `127.0.0.1:${this.port}`,
       this.lines,
+      this.#certificates,
     );
     await this.hosts.start();
   }
@@ -90,6 +105,7 @@ async function openHosts(
   objects: FakeObjects,
   agent_listen: string,
   lines: string[],
+  certificates: CertificateOptions | undefined,
 ): Promise<Hosts> {
   return await Hosts.open({
     config: {
@@ -104,6 +120,7 @@ async function openHosts(
     store,
     log: memoryLog(lines),
     kinds: objects.kinds(),
+    ...(certificates ? { certificates } : {}),
     openImage: async (id) => {
       const file = join(directory, `image-${id}`);
       return { stream: createReadStream(file), size: (await stat(file)).size };
@@ -117,7 +134,7 @@ export function memoryLog(lines: string[]): Logger {
 
 export async function temporaryDirectory(cleanups: (() => Promise<void> | void)[]): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'maru-hosts-'));
-  cleanups.push(() => rm(directory, { recursive: true, force: true }));
+  cleanups.push(() => rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }));
   return directory;
 }
 
