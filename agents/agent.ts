@@ -2,6 +2,8 @@ import { isIP } from 'node:net';
 import { splitAddress } from '../src/net/listen-address.js';
 import type { Logger } from '../src/protocol/log.js';
 import {
+  type DriftHeal,
+  type DriftHealReply,
   type Heartbeat,
   type HostFacts,
   type ObjectReport,
@@ -14,11 +16,14 @@ import {
   type SpecPush,
   type SpecRefusal,
 } from '../src/protocol/messages.js';
-import type { ObjectKey, Spec } from '../src/protocol/objects.js';
+import type { ObjectKey, ServerObject, Spec } from '../src/protocol/objects.js';
+import { BootGate } from './boot.js';
 import type { AgentConfig } from './config.js';
+import { DriftMemory } from './drift/memory.js';
+import { DriftRegister } from './drift/register.js';
 import { listOrphans, removeOrphan } from './orphans.js';
 import type { Orphan, Part } from './part.js';
-import { type Parts, Reconciler } from './reconciler.js';
+import { type Parts, Reconciler, type Settled } from './reconciler.js';
 import { letGo } from './removed.js';
 import { Reporter } from './reporter.js';
 import type { SpecStore, StateFiles } from './spec-store.js';
@@ -49,12 +54,18 @@ const USAGE_MS = 30_000;
 const NO_USAGE = { memory_used_mb: 0, disk_used_gb: 0, running_guests: 0 } as const;
 /** A host that was removed asks now and then whether that still holds. */
 const REMOVED_RETRY_MS = 60_000;
+/** How often it is looked whether everything has been brought about. */
+const SETTLE_MS = 2_000;
 
 /** One host's agent: takes specs, brings the host in line, reports. */
 export class Agent {
   readonly #options: AgentOptions;
   readonly #reconciler: Reconciler;
   readonly #reporter: Reporter;
+  readonly #drift: DriftRegister;
+  readonly #memory: DriftMemory;
+  readonly #boot: BootGate;
+  #settled: Settled = { data: null, plumbing: null };
   readonly #log: Logger;
   readonly #renewal: Renewal;
   #identity: Identity;
@@ -66,6 +77,7 @@ export class Agent {
   #readingUsage = false;
   #orphans: readonly Orphan[] = [];
   #syncing = false;
+  #syncAgain = false;
   readonly #timers = new Set<NodeJS.Timeout>();
   #beat: NodeJS.Timeout | null = null;
   #beating: Promise<void> | null = null;
@@ -76,24 +88,47 @@ export class Agent {
     this.#options = options;
     this.#identity = options.identity;
     this.#log = options.log;
-    const { config, files, controller } = options;
+    const { config, specs, files, controller, bootId, log } = options;
+    const stateDir = config.state_dir;
     this.#renewal = new Renewal(options.identity, {
       files,
-      stateDir: config.state_dir,
+      stateDir,
       controller,
       addresses: certificateAddresses(config),
       use: (identity) => this.#use(identity),
-      log: options.log,
+      log,
     });
     this.#reporter = new Reporter(async (reports) => {
       await options.controller.report(reports);
       this.#told(reports);
-    }, options.log);
+    }, log);
+    this.#memory = new DriftMemory(files, stateDir, bootId, log);
+    this.#drift = new DriftRegister({
+      policy: (kind) => specs.held.settings.drift[kind] ?? 'heal',
+      now: () => new Date(),
+      changed: () => this.#memory.save(),
+      log,
+    });
+    this.#boot = new BootGate({
+      files,
+      stateDir,
+      bootId,
+      waitMs: config.boot_wait * 1000,
+      log,
+      onOpen: () => void this.#reconciler.changed(serversOf(specs.held.spec)),
+    });
     this.#reconciler = new Reconciler({
       parts: options.parts,
-      spec: () => options.specs.held.spec,
+      spec: () => specs.held.spec,
       report: (report) => this.#reporter.add(report),
-      log: options.log,
+      log,
+      drift: this.#drift,
+      observeOnly: () => specs.held.settings.observe_only,
+      mayRun: (key) => {
+        const body = specs.held.spec[key]?.body as ServerObject | undefined;
+        return body === undefined || this.#boot.allows(body, specs.held.spec);
+      },
+      settled: () => this.#settled,
       ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
     });
   }
@@ -103,6 +138,8 @@ export class Agent {
     const { config, specs } = this.#options;
     const damage = await specs.load();
     if (damage) this.#log.warn('the spec on disk is damaged, waiting for a new one', { reason: damage });
+    this.#settled = await this.#memory.load(this.#drift, specs.held.digest);
+    await this.#boot.begin(specs.held.incarnation !== null);
     const address = splitAddress(config.listen);
     this.#listener = await listenForController(this.#identity, address, this.#service(), this.#log);
     this.#facts = await this.#options.facts();
@@ -110,6 +147,7 @@ export class Agent {
     void this.#sync();
     // whoever ran here before may have taken these away, or not, and has not been able to say so
     void this.#reconciler.changed([...specs.held.leaving, ...tombstones(specs.held.spec)]);
+    this.#every(SETTLE_MS, async () => this.#settleIfDone());
     this.#every(config.full_sync_interval * 1000, () => this.#sync());
     const expired = expiryAdvice(this.#identity, new Date());
     if (expired) this.#log.error(expired);
@@ -124,9 +162,11 @@ export class Agent {
     if (this.#beat) clearTimeout(this.#beat);
     this.#reporter.close();
     await this.#renewal.close();
+    this.#boot.close();
     await this.#listener?.close();
     await this.#reconciler.close();
     await this.#beating;
+    await this.#memory.close();
     this.#options.controller.close();
   }
 
@@ -139,6 +179,7 @@ export class Agent {
         const steps = await Promise.all(parts.map((part) => part.plan(specs.held.spec)));
         return { host: config.name, steps: steps.flat() };
       },
+      healDrift: (request: DriftHeal): Promise<DriftHealReply> => this.#reconciler.heal(request.object),
       probe: (request: ProbeRequest) => this.#options.probe(request),
       removeOrphan: async (removal: OrphanRemoval) => {
         const removed = await removeOrphan(this.#parts(), specs.held, removal);
@@ -153,6 +194,7 @@ export class Agent {
   async #takeSpec(push: SpecPush): Promise<SpecAck | SpecRefusal> {
     const { specs } = this.#options;
     const before = specs.held.incarnation;
+    const settings = JSON.stringify(specs.held.settings);
     const outcome = await specs.take(push);
     const { sequence, digest } = specs.held;
     if (!outcome.taken) {
@@ -160,7 +202,8 @@ export class Agent {
       return outcome.refusal;
     }
     this.#log.debug('spec taken', { sequence, keys: outcome.keys.size, request_ids: push.request_ids });
-    if (before === null) {
+    await this.#boot.confirmed();
+    if (before === null || settings !== JSON.stringify(specs.held.settings)) {
       void this.#sync();
     } else {
       if (before !== push.incarnation) this.#log.warn('the controller has a new incarnation', { before });
@@ -172,8 +215,14 @@ export class Agent {
   /** Without any spec nothing is touched: an empty state directory does not mean an empty host. */
   async #sync(): Promise<void> {
     const { specs, parts } = this.#options;
-    if (this.#syncing || specs.held.incarnation === null) return;
+    if (specs.held.incarnation === null) return;
+    if (this.#syncing) {
+      // what it is asked for may have come too late for the one that runs
+      this.#syncAgain = true;
+      return;
+    }
     this.#syncing = true;
+    this.#syncAgain = false;
     try {
       await this.#reconciler.fullSync();
       const all = Object.values(parts) as Part[];
@@ -184,6 +233,20 @@ export class Agent {
     } finally {
       this.#syncing = false;
     }
+    if (this.#syncAgain && !this.#closed) await this.#sync();
+  }
+
+  /** Notes that the spec has been brought about: what a successor finds otherwise was then changed by others. */
+  #settleIfDone(): void {
+    const { spec, digest, incarnation, settings } = this.#options.specs.held;
+    if (incarnation === null || settings.observe_only || this.#boot.awaiting) return;
+    const failed: ObjectKey[] = [];
+    for (const key of Object.keys(spec) as ObjectKey[]) {
+      const report = this.#reconciler.latest.get(key);
+      if (report?.revision !== spec[key]?.revision) return;
+      if (report?.state !== 'applied') failed.push(key);
+    }
+    this.#memory.settle(digest, failed);
   }
 
   #scheduleBeat(ms: number): void {
@@ -200,8 +263,9 @@ export class Agent {
     const introducing = !this.#introduced;
     const { incarnation, sequence, digest } = specs.held;
     const reports = introducing ? this.#everything() : this.#reporter.pending();
+    const drift = this.#drift.events();
     try {
-      const { resync, renew } = await controller.heartbeat({
+      const { resync, renew, confirmed } = await controller.heartbeat({
         protocol: PROTOCOL_VERSION,
         boot_id: bootId,
         agent_url: agentUrl(config, this.#listener?.port ?? 0),
@@ -213,14 +277,20 @@ export class Agent {
         ...(introducing && this.#facts ? { facts: this.#facts } : {}),
         reports,
         orphans: this.#orphans,
+        drift,
+        ...(this.#boot.awaiting ? { awaiting_confirmation: true as const } : {}),
         usage: this.#currentUsage(),
       });
       this.#reporter.acknowledge(reports);
       this.#told(reports);
+      this.#drift.acknowledge(drift);
+      this.#boot.answered();
+      if (confirmed && digest === specs.held.digest) await this.#boot.confirmed();
       this.#introduced = !resync;
       if (renew) this.#renewal.demand();
       if (this.#controllerLost) this.#log.info('the controller answers again');
       this.#controllerLost = false;
+      if (this.#boot.awaiting && !resync) return Math.min(HEARTBEAT_RETRY_MS, interval);
       return resync ? 0 : interval;
     } catch (error) {
       if (error instanceof RemovedFromCloud) return await this.#removed(error);
@@ -295,6 +365,10 @@ export class Agent {
 /** Guests and volumes that are to go: what left with them waits until they let go of it. */
 function tombstones(spec: Spec): ObjectKey[] {
   return (Object.keys(spec) as ObjectKey[]).filter((key) => spec[key]?.tombstone);
+}
+
+function serversOf(spec: Spec): ObjectKey[] {
+  return (Object.keys(spec) as ObjectKey[]).filter((key) => key.startsWith('server/'));
 }
 
 /** How the controller reaches this agent. */

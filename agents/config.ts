@@ -23,6 +23,8 @@ export interface AgentConfig {
   readonly full_sync_interval: number;
   /** Largest share of its guests (0–1) that one spec may remove. */
   readonly max_removal_share: number;
+  /** After a boot of the host: seconds to wait for the controller's word before guests start from the spec on disk. */
+  readonly boot_wait: number;
 }
 
 /** Reads and checks the agent section of a file. Throws with the file, the key and what is wrong with it. */
@@ -40,5 +42,6 @@ export function loadAgentConfig(file: string): AgentConfig {
     heartbeat_interval: 5,
     full_sync_interval: 60,
     max_removal_share: 0.5,
+    boot_wait: 15,
   }));
 }

@@ -26,7 +26,7 @@ export function watchPorts(network: NetworkPart): NetworkWithPorts {
     probe: (request) => network.probe(request),
     ...(network.orphans ? { orphans: (spec) => network.orphans?.(spec) ?? Promise.resolve([]) } : {}),
     ...(network.removeOrphan ? { removeOrphan: async (orphan) => network.removeOrphan?.(orphan) } : {}),
-    ...(network.watch ? { watch: (changed) => network.watch?.(changed) } : {}),
+    ...(network.watch ? { watch: (changed, suspect) => network.watch?.(changed, suspect) } : {}),
     ...(network.housekeeping ? { housekeeping: async (spec) => network.housekeeping?.(spec) } : {}),
     close: async () => network.close?.(),
   };

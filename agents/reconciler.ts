@@ -1,8 +1,11 @@
 import { parseKey } from '../src/protocol/keys.js';
 import type { Logger } from '../src/protocol/log.js';
-import type { ObjectReport } from '../src/protocol/messages.js';
+import type { DriftHealReply, ObjectReport, PlanStep } from '../src/protocol/messages.js';
 import type { ObjectKey, ServerObject, Spec } from '../src/protocol/objects.js';
+import { LookRate } from './drift/rate.js';
+import type { DriftRegister } from './drift/register.js';
 import { BatchLane, ObjectLane } from './lanes.js';
+import { observedReport } from './observe-only.js';
 import type { Part } from './part.js';
 
 /** The parts by their place in the order: [network ∥ storage] → compute; metadata once the network is there. */
@@ -13,11 +16,26 @@ export interface Parts {
   readonly metadata: Part;
 }
 
+/** What had been brought about when the process before this one ended. */
+export interface Settled {
+  /** The files of all objects but these; null: not known. */
+  readonly data: ReadonlySet<ObjectKey> | null;
+  /** The network as well, but for these. */
+  readonly plumbing: ReadonlySet<ObjectKey> | null;
+}
+
 export interface ReconcilerOptions {
   readonly parts: Parts;
   readonly spec: () => Spec;
   readonly report: (report: ObjectReport) => void;
   readonly log: Logger;
+  /** Where what others have changed is noted, and whether it is to be put right. */
+  readonly drift?: DriftRegister;
+  /** True: nothing on the host is changed, objects are only compared. */
+  readonly observeOnly?: () => boolean;
+  /** False: the guest waits; `changed` is to be called for all that waited when they may run. */
+  readonly mayRun?: (key: ObjectKey) => boolean;
+  readonly settled?: () => Settled;
   /** Delay before the first repetition of what failed; doubles up to 60 s. */
   readonly retryMs?: number;
 }
@@ -46,6 +64,10 @@ export class Reconciler {
   readonly #leaving = new Set<ObjectKey>();
   /** Parts whose last run failed as a whole: the next one observes everything. */
   readonly #distrusted = new Set<Part>();
+  /** Objects that this process has brought about or compared at least once. */
+  readonly #seen = new Set<ObjectKey>();
+  readonly #rate = new LookRate(() => this.lookAtNetwork());
+  #networkSeen = false;
   #closed = false;
 
   constructor(options: ReconcilerOptions) {
@@ -57,11 +79,15 @@ export class Reconciler {
       OBJECTS_AT_ONCE,
       (key) => this.#applyObject(key),
       async (key) => {
+        if (options.observeOnly?.() || !this.#mayRun(key)) return;
         await options.parts.storage.prepare?.({ spec: options.spec(), changed: new Set([key]) });
       },
     );
     for (const part of Object.values(options.parts) as Part[])
-      part.watch?.((keys) => void this.changed(keys));
+      part.watch?.(
+        (keys) => void this.changed(keys),
+        () => this.#rate.suspect(),
+      );
   }
 
   /** Latest report of each object; what is gone has none. */
@@ -96,6 +122,22 @@ export class Reconciler {
     await Promise.all([connected, served, described, ...made]);
   }
 
+  /** Observes the network as a whole, and what stands on it. */
+  async lookAtNetwork(): Promise<void> {
+    if (this.#closed) return;
+    await this.#network.add(null);
+    await this.#metadata.add(null);
+  }
+
+  /** Puts an object right that was only reported as changed by others. */
+  async heal(key: ObjectKey): Promise<DriftHealReply> {
+    const { drift } = this.#options;
+    if (!drift?.force(key)) return { outcome: 'unknown', detail: null };
+    await (isNetworkKey(key) ? this.lookAtNetwork() : this.changed([key]));
+    const detail = drift.standing(key);
+    return { outcome: detail === null ? 'healed' : 'reported', detail };
+  }
+
   /** Everything, with a full observation: at the start, now and then, after errors. */
   async fullSync(): Promise<void> {
     if (this.#closed) return;
@@ -105,6 +147,8 @@ export class Reconciler {
     const applied = Promise.all(keys.map((key) => this.#objects.add(key)));
     await connected;
     await Promise.all([applied, this.#metadata.add(null)]);
+    this.#options.drift?.keepOnly((key) => this.#options.spec()[key] !== undefined);
+    if (this.#options.observeOnly?.()) return;
     for (const part of Object.values(this.#options.parts) as Part[]) {
       try {
         await part.housekeeping?.(this.#options.spec());
@@ -116,6 +160,7 @@ export class Reconciler {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#rate.close();
     for (const { timer } of this.#failures.values()) clearTimeout(timer);
     for (const part of Object.values(this.#options.parts) as Part[]) await part.close?.();
   }
@@ -129,7 +174,22 @@ export class Reconciler {
     const requestIds = isNetwork ? this.#takeRequests(keys ?? []) : [];
     const began = performance.now();
     try {
-      const reports = await part.apply({ spec, changed });
+      if (this.#options.observeOnly?.()) {
+        // the metadata service changes nothing on the host, and guests ask it
+        if (isNetwork) await this.#observe(spec, keys ?? networkKeys(spec), [part]);
+        else await part.apply({ spec, changed });
+        return;
+      }
+      const look = isNetwork ? this.#options.drift?.look('network', isNetworkKey) : undefined;
+      const except = isNetwork && !this.#networkSeen ? this.#options.settled?.().plumbing : null;
+      const reports = await part.apply({
+        spec,
+        changed,
+        ...(look ? { look } : {}),
+        ...(except ? { settled: { except } } : {}),
+      });
+      if (isNetwork) this.#networkSeen = true;
+      look?.finish(reports);
       this.#log(part, changed, requestIds, began);
       if (isNetwork) this.#take(spec, keys ?? [], reports);
       else this.#takeMetadata(spec, changed, reports);
@@ -138,7 +198,7 @@ export class Reconciler {
     } catch (error) {
       this.#options.log.error('part failed', { part: part.name, request_ids: requestIds, error });
       this.#distrusted.add(part);
-      const affected = keys ?? (Object.keys(spec) as ObjectKey[]).filter(isNetworkKey);
+      const affected = keys ?? networkKeys(spec);
       for (const key of affected) {
         const revision = spec[key]?.revision ?? null;
         if (isNetworkKey(key))
@@ -157,13 +217,25 @@ export class Reconciler {
   async #applyObject(key: ObjectKey): Promise<void> {
     if (this.#closed) return;
     const { storage, compute } = this.#options.parts;
+    const { drift, observeOnly } = this.#options;
     const spec = this.#options.spec();
     const changed = new Set([key]);
+    if (observeOnly?.()) return await this.#observe(spec, [key], [storage, compute]);
+    if (!this.#mayRun(key)) return;
+    const except = this.#seen.has(key) ? null : this.#options.settled?.().data;
+    this.#seen.add(key);
     const requestIds = this.#takeRequests(changed);
     const began = performance.now();
     let part = storage;
     try {
-      const fromStorage = await storage.apply({ spec, changed });
+      const files = drift?.look('storage', (one) => one === key);
+      const fromStorage = await storage.apply({
+        spec,
+        changed,
+        ...(files ? { look: files } : {}),
+        ...(except ? { settled: { except } } : {}),
+      });
+      files?.finish(fromStorage);
       if (!key.startsWith('server/') || fromStorage.some((r) => r.key === key && r.state === 'error')) {
         this.#log(storage, changed, requestIds, began);
         this.#take(spec, changed, fromStorage);
@@ -173,7 +245,9 @@ export class Reconciler {
       await Promise.all(volumesOf(spec, key).map((volume) => this.#objects.idle(volume)));
       part = compute;
       // what changed meanwhile is applied by the run that is queued behind this one
-      const reports = await compute.apply({ spec, changed });
+      const domain = drift?.look('compute', (one) => one === key);
+      const reports = await compute.apply({ spec, changed, ...(domain ? { look: domain } : {}) });
+      domain?.finish(reports);
       this.#log(compute, changed, requestIds, began);
       this.#take(spec, changed, reports);
     } catch (error) {
@@ -187,6 +261,32 @@ export class Reconciler {
         },
       ]);
     }
+  }
+
+  /** Compares objects with what the host has, and says so; changes nothing. */
+  async #observe(spec: Spec, keys: Iterable<ObjectKey>, parts: readonly Part[]): Promise<void> {
+    const wanted = new Set(keys);
+    let steps: readonly PlanStep[] = [];
+    let failure: string | null = null;
+    try {
+      steps = (await Promise.all(parts.map((part) => part.plan(spec, wanted)))).flat();
+    } catch (error) {
+      failure = messageOf(error);
+    }
+    for (const key of wanted) {
+      const object = spec[key];
+      if (!object) continue;
+      const own = steps.filter((step) => step.object === key);
+      const observed = await this.#options.parts.compute.observeServer?.(spec, key).catch(() => null);
+      if (!this.#closed) this.#record(observedReport(key, object, own, failure, observed ?? null));
+    }
+  }
+
+  #mayRun(key: ObjectKey): boolean {
+    const object = this.#options.spec()[key];
+    // what was to be destroyed before the host went down still is
+    if (!key.startsWith('server/') || object?.tombstone) return true;
+    return this.#options.mayRun?.(key) ?? true;
   }
 
   /** Metadata reports only errors: what it does not name among its keys is well. */
@@ -287,6 +387,10 @@ export class Reconciler {
 /** Everything but servers and volumes is the network part's. */
 function isNetworkKey(key: ObjectKey): boolean {
   return !key.startsWith('server/') && !key.startsWith('volume/');
+}
+
+function networkKeys(spec: Spec): ObjectKey[] {
+  return (Object.keys(spec) as ObjectKey[]).filter(isNetworkKey);
 }
 
 function messageOf(error: unknown): string {

@@ -1,12 +1,14 @@
 import type { Logger } from '../../src/protocol/log.js';
 import type { ObjectError, ObservedServer } from '../../src/protocol/messages.js';
 import type { ServerObject, Spec, SpecObject } from '../../src/protocol/objects.js';
+import type { DriftLook } from '../drift/look.js';
 import type { Host } from '../host/host.js';
 import { HintedError } from '../storage/object-error.js';
 import type { ServerStorage } from '../storage/part.js';
 import { serverDirectory } from '../storage/paths.js';
 import { ASK_AGAIN_MS, type Decision, decide, type Situation } from './decide.js';
 import { type RenderedDomain, renderDomain } from './domain-xml.js';
+import { domainDrift } from './drift.js';
 import { isOff, type ObservedDomain, observeDomain } from './observe.js';
 import { newRecord, readRecord, type ServerRecord, writeRecord } from './record.js';
 import type { Virsh } from './virsh.js';
@@ -79,12 +81,20 @@ export async function applyGuest(
   object: SpecObject<'server'>,
   spec: Spec,
   options: GuestOptions,
+  look?: DriftLook,
 ): Promise<GuestOutcome> {
   const { virsh, log } = options;
   const found = await assess(object, spec, options);
-  const { server, decision, rendered } = found;
+  const { server, rendered } = found;
   const id = server.id;
   let { domain, record } = found;
+  const drift = found.seen ? domainDrift(object, domain, record) : [];
+  const left = drift.length > 0 && look?.judge(`server/${id}`, drift) === 'leave';
+  look?.complete();
+  // what is only reported waits for the object's next change; what is to be started needs a definition in any case
+  const mayDefine = !left || (!domain && found.decision.power !== 'none');
+  const differs = found.decision.define || drift.some(({ action }) => action === 'virsh define');
+  const decision = { ...found.decision, define: mayDefine && differs };
 
   const save = async (change: Partial<ServerRecord>) => {
     const next = { ...record, run_epoch: Math.max(record.run_epoch, server.run_epoch), ...change };
@@ -92,20 +102,23 @@ export async function applyGuest(
     await writeRecord(options.host, options.stateDir, id, next);
     record = next;
   };
-  const define = async () => {
+  const defineDomain = async () => {
     const directory = serverDirectory(options.stateDir, id);
     await options.host.makeDirectory(directory, 0o711);
     // also there for people to read; virsh takes files only
     await options.host.writeFile(`${directory}/domain.xml`, rendered.xml, 0o600);
     await virsh.change(['define', `${directory}/domain.xml`]);
   };
-  const settled: Partial<ServerRecord> = {
+  const settled = (): Partial<ServerRecord> => ({
     revision: object.revision,
     boot_id: options.bootId,
     reboot: server.reboot,
     starting: false,
     stopping: null,
-  };
+    // an edit that is only reported does not become what is expected
+    ...(domain && !left ? { definition: domain.definition } : {}),
+  });
+  if (domain?.autostart && !left) await virsh.change(['autostart', id, '--disable']);
 
   if (decision.power !== 'none' && decision.power !== 'wait')
     log.info('power', { server: id, action: decision.power, why: decision.why });
@@ -124,12 +137,12 @@ export async function applyGuest(
         await save({ power: 'running', boot_id: options.bootId, starting: true, stopping: null });
       await options.startSlot(async () => {
         if (decision.power === 'restart') await endGuest(id, virsh);
-        if (decision.define) await define();
+        if (decision.define) await defineDomain();
         await virsh.change(['start', id], { timeoutMs: 180_000 });
       });
       domain = await observeDomain(virsh, id);
       await save({
-        ...settled,
+        ...settled(),
         power: 'running',
         launched_at: record.launched_at ?? options.host.now().toISOString(),
       });
@@ -138,7 +151,7 @@ export async function applyGuest(
 
     case 'shutdown':
     case 'wait': {
-      if (decision.define) await define();
+      if (decision.define) await defineDomain();
       const stopping = {
         deadline: record.stopping?.deadline ?? found.now + options.shutdownTimeoutMs,
         asked: decision.power === 'shutdown' ? found.now : (record.stopping?.asked ?? found.now),
@@ -156,18 +169,18 @@ export async function applyGuest(
 
     case 'destroy':
       await endGuest(id, virsh);
-      if (decision.define) await define();
+      if (decision.define) await defineDomain();
       domain = await observeDomain(virsh, id);
-      await save({ ...settled, power: 'stopped' });
+      await save({ ...settled(), power: 'stopped' });
       return outcome(domain, record, null);
 
     case 'none':
       if (decision.define) {
         if (!domain) await requireReady(server, spec, options);
-        await define();
+        await defineDomain();
         domain = await observeDomain(virsh, id);
       }
-      await save({ ...settled, power: server.power });
+      await save({ ...settled(), power: server.power });
       return outcome(domain, record, null);
   }
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { METADATA_NAMESPACE } from './domain-xml.js';
 import { isNoDomain, type Virsh } from './virsh.js';
 import { child, children, parseXml, textAt, type XmlNode, type XmlValue } from './xml.js';
@@ -25,6 +26,12 @@ export interface ObservedDomain {
   /** Of the definition that the next start takes; null: there is none, or it is not ours. */
   readonly defined: Ownership | null;
   readonly diskFiles: readonly string[];
+  /** False: somebody undefined it while it runs; it vanishes when it stops. */
+  readonly persistent: boolean;
+  /** libvirt would start it by itself when it comes up. */
+  readonly autostart: boolean;
+  /** Digest of the definition that the next start takes, as libvirt writes it: whoever edits it changes this. */
+  readonly definition: string;
 }
 
 /** The domain with this uuid or name; null when there is none. */
@@ -32,12 +39,22 @@ export async function observeDomain(virsh: Virsh, uuidOrName: string): Promise<O
   try {
     const state = await virsh.query('domstate', uuidOrName, '--reason');
     const { power, reason } = parseState(state);
-    const current = parseDomain(await virsh.query('dumpxml', uuidOrName));
+    const info = await virsh.query('dominfo', uuidOrName);
+    const inactive = await virsh.query('dumpxml', uuidOrName, '--inactive');
+    const defined = parseDomain(inactive);
     // a guest that is off has one definition; that of a running guest may have changed since it started
-    const defined = isOff(power)
-      ? current
-      : parseDomain(await virsh.query('dumpxml', uuidOrName, '--inactive'));
-    return { ...current, power, reason, current: current.ownership, defined: defined.ownership };
+    const current = isOff(power) ? defined : parseDomain(await virsh.query('dumpxml', uuidOrName));
+    const persistent = !/^Persistent:\s+no$/m.test(info);
+    return {
+      ...current,
+      power,
+      reason,
+      current: current.ownership,
+      defined: persistent ? defined.ownership : null,
+      persistent,
+      autostart: /^Autostart:\s+enable$/m.test(info),
+      definition: createHash('sha256').update(inactive.trim()).digest('base64url').slice(0, 22),
+    };
   } catch (error) {
     if (isNoDomain(error)) return null;
     throw error;

@@ -2,12 +2,14 @@ import { parseKey } from '../../src/protocol/keys.js';
 import type { Logger } from '../../src/protocol/log.js';
 import type { ObjectError, ObjectReport, PlanStep } from '../../src/protocol/messages.js';
 import type { ObjectKey, Spec, SpecObject } from '../../src/protocol/objects.js';
+import type { DriftLook } from '../drift/look.js';
 import type { Host } from '../host/host.js';
 import type { Part } from '../part.js';
 import { toObjectError } from '../storage/object-error.js';
 import type { ServerStorage } from '../storage/part.js';
 import { serverDirectory } from '../storage/paths.js';
 import { readConsole } from './console.js';
+import { domainDrift } from './drift.js';
 import { watchEvents } from './events.js';
 import {
   applyGuest,
@@ -24,6 +26,8 @@ import { createVirsh } from './virsh.js';
 
 /** Guests that are started at the same time: more only makes each slower. */
 const STARTS_AT_ONCE = 4;
+/** After a definition of our own, libvirt's event of it is taken for its echo for this long. */
+const ECHO_MS = 500;
 
 export interface ComputeOptions {
   readonly host: Host;
@@ -61,6 +65,8 @@ export function createComputePart(options: ComputeOptions): ComputePart {
   const queue = createKeyedQueue();
   const timers = new Map<ObjectKey, NodeJS.Timeout>();
   const keyOfDomain = new Map<string, ObjectKey>();
+  /** Servers that are being applied, or were until just now. */
+  const busy = new Set<ObjectKey>();
   let onChanged: (keys: readonly ObjectKey[]) => void = () => {};
   let events: { close(): void } | null = null;
 
@@ -77,9 +83,11 @@ export function createComputePart(options: ComputeOptions): ComputePart {
     key: ObjectKey,
     object: SpecObject<'server'>,
     spec: Spec,
+    look: DriftLook | undefined,
   ): Promise<ObjectReport | null> {
     const { id, instance_name } = object.body;
     keyOfDomain.set(instance_name, key);
+    busy.add(key);
     try {
       if (object.tombstone) {
         await destroyGuest(id, guestOptions);
@@ -87,7 +95,7 @@ export function createComputePart(options: ComputeOptions): ComputePart {
         keyOfDomain.delete(instance_name);
         return { key, revision: null, state: 'gone' };
       }
-      const outcome = await applyGuest(object, spec, guestOptions);
+      const outcome = await applyGuest(object, spec, guestOptions, look);
       lookAgain(key, outcome.lookAgainAt);
       // on its way: what was applied before still holds, and is no news
       if (outcome.revision === null) return null;
@@ -98,31 +106,39 @@ export function createComputePart(options: ComputeOptions): ComputePart {
       const domain = await observeDomain(virsh, id).catch(() => null);
       const observed = domain ? { observed: { power_state: domain.power, launched_at: null } } : {};
       return { key, revision: object.revision, state: 'error', error: told, ...observed };
+    } finally {
+      setTimeout(() => busy.delete(key), ECHO_MS).unref();
     }
   }
 
   return {
     name: 'compute',
 
-    async apply({ spec, changed }) {
+    async apply({ spec, changed, look }) {
       const keys = changed ? [...changed] : (Object.keys(spec) as ObjectKey[]);
       const reports = await Promise.all(
         keys.map((key) => {
           const object = spec[key];
           if (!object || parseKey(key).kind !== 'server') return null;
-          return queue(key, () => applyServer(key, object as SpecObject<'server'>, spec));
+          return queue(key, () => applyServer(key, object as SpecObject<'server'>, spec, look));
         }),
       );
       return reports.filter((report) => report !== null);
     },
 
-    async plan(spec) {
+    async plan(spec, keys) {
       const steps: PlanStep[] = [];
       for (const [key, object] of Object.entries(spec) as [ObjectKey, SpecObject][]) {
-        if (parseKey(key).kind === 'server')
+        if (parseKey(key).kind === 'server' && (keys?.has(key) ?? true))
           steps.push(...(await planServer(key, object as SpecObject<'server'>, spec)));
       }
       return steps;
+    },
+
+    async observeServer(spec, key) {
+      const object = spec[key] as SpecObject<'server'> | undefined;
+      const domain = object ? await observeDomain(virsh, object.body.id) : null;
+      return domain && { power_state: domain.power, launched_at: null };
     },
 
     orphans: (spec) => domainOrphans(virsh, spec),
@@ -141,7 +157,9 @@ export function createComputePart(options: ComputeOptions): ComputePart {
           const key = keyOfDomain.get(domain);
           if (!key) return;
           if (event.startsWith('io-error')) log.warn('guest disk error', { key, event });
-          if (/^lifecycle: (?!Defined)/.test(event)) changed([key]);
+          if (!event.startsWith('lifecycle: ')) return;
+          // somebody has edited it, unless it was us
+          if (!event.startsWith('lifecycle: Defined') || !busy.has(key)) changed([key]);
         },
         onGap: () => changed([...keyOfDomain.values()]),
       });
@@ -185,9 +203,10 @@ export function createComputePart(options: ComputeOptions): ComputePart {
       return steps;
     }
     try {
-      const { decision, domain } = await assess(object, spec, guestOptions);
-      const steps: PlanStep[] = [];
-      if (decision.define) {
+      const { decision, domain, record, seen } = await assess(object, spec, guestOptions);
+      const drift = seen ? domainDrift(object, domain, record) : [];
+      const steps: PlanStep[] = [...drift];
+      if (decision.define && !drift.some(({ action }) => action === 'virsh define')) {
         const detail = domain ? 'the definition differs' : 'no such domain';
         steps.push({ object: key, action: `virsh define ${instance_name}`, detail });
       }

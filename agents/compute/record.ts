@@ -18,6 +18,8 @@ export interface ServerRecord {
   /** The guest was asked by ACPI to shut down: when last, and until when (ms) it may take. */
   readonly stopping: { readonly asked: number; readonly deadline: number } | null;
   readonly launched_at: string | null;
+  /** Digest of the definition as libvirt had it after it was applied; absent: not known, as in records of earlier releases. */
+  readonly definition?: string;
 }
 
 /** The record of a server that was never seen. */

@@ -144,8 +144,18 @@ export class FakeHost implements Host {
   async stat(path: string) {
     await this.#alive();
     const file = this.machine.files.get(path);
-    if (file) return { size: file.size, mtimeMs: file.mtimeMs, isDirectory: false, ino: file.ino };
-    return this.machine.files.isDirectory(path) ? { size: 0, mtimeMs: 0, isDirectory: true, ino: 1 } : null;
+    if (file) {
+      const { size, mtimeMs, ino, mode } = file;
+      return { size, mtimeMs, isDirectory: false, ino, mode };
+    }
+    if (!this.machine.files.isDirectory(path)) return null;
+    return { size: 0, mtimeMs: 0, isDirectory: true, ino: 1, mode: 0o755 };
+  }
+
+  watchDirectory(path: string, onChange: (name: string) => void): { close(): void } {
+    return this.machine.files.watch(path, (name) => {
+      if (!this.#crashed) onChange(name);
+    });
   }
 
   async writeStream(path: string, source: NodeJS.ReadableStream, mode: number) {

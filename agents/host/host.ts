@@ -55,7 +55,11 @@ export interface Host {
     readonly mtimeMs: number;
     readonly isDirectory: boolean;
     readonly ino: number;
+    /** Permission bits. */
+    readonly mode: number;
   } | null>;
+  /** Calls back with the names that come, go or change in a directory; one that is not there tells nothing. */
+  watchDirectory(path: string, onChange: (name: string) => void): { close(): void };
   /** Streams bytes into a file, for image downloads; resolves with size and SHA-512 of what was written. */
   writeStream(
     path: string,

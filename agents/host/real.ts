@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, watch } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import type { Server } from 'node:net';
 import { dirname } from 'node:path';
@@ -128,9 +128,20 @@ export class RealHost implements Host {
 
   async stat(path: string) {
     const found = await absentIsNull(fs.stat(path));
-    return (
-      found && { size: found.size, mtimeMs: found.mtimeMs, isDirectory: found.isDirectory(), ino: found.ino }
-    );
+    if (!found) return null;
+    const { size, mtimeMs, ino } = found;
+    return { size, mtimeMs, isDirectory: found.isDirectory(), ino, mode: found.mode & 0o7777 };
+  }
+
+  watchDirectory(path: string, onChange: (name: string) => void): { close(): void } {
+    try {
+      const watcher = watch(path, { persistent: false }, (_event, name) => onChange(name ?? ''));
+      // the directory itself has gone, or the kernel's limit is reached: the periodic look has to do
+      watcher.on('error', () => watcher.close());
+      return watcher;
+    } catch {
+      return { close: () => {} };
+    }
   }
 
   async writeStream(path: string, source: NodeJS.ReadableStream, mode: number) {

@@ -55,6 +55,11 @@ export class ObservedHost {
     for (const each of region ? [region] : REGIONS) this.#stale.add(each);
   }
 
+  /** Something will be read again before it is used. */
+  get isStale(): boolean {
+    return this.#stale.size > 0;
+  }
+
   /** Forgets one namespace, so that it is read again. */
   forgetNamespace(name: string): void {
     this.namespaces.delete(name);

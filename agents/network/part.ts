@@ -2,6 +2,7 @@ import { routerNamespace } from '../../src/net/names.js';
 import { parseKey } from '../../src/protocol/keys.js';
 import type { ObjectReport, PlanStep, ProbeReply, ProbeRequest } from '../../src/protocol/messages.js';
 import type { ObjectKey, ObjectKind, Spec } from '../../src/protocol/objects.js';
+import type { DriftLook } from '../drift/look.js';
 import type { Orphan, Part, ReconcileRequest } from '../part.js';
 import { Serial } from './concurrency.js';
 import type { NetworkContext } from './config.js';
@@ -9,6 +10,7 @@ import { type DesiredHost, desiredHost } from './desired.js';
 import type { DesiredFirewall } from './firewall/desired.js';
 import { foreignForwardDrops } from './firewall/foreign.js';
 import { ZoneNumbers } from './firewall/zones.js';
+import { Hold, holdOf } from './hold.js';
 import { Failures, objectsOf, SHARED } from './model.js';
 import { ObservedHost } from './observed.js';
 import { networkOrphans, removeNetworkOrphan } from './orphans.js';
@@ -16,6 +18,7 @@ import { planSteps } from './plan.js';
 import { answerProbe, othersAnswering } from './probe/questions.js';
 import { reconcile } from './reconcile.js';
 import { RouterEpochs } from './router/epochs.js';
+import { NetworkWatch } from './watch/watch.js';
 
 /** Kinds of objects that this part brings about. */
 const KINDS: readonly ObjectKind[] = ['network', 'dhcp', 'port', 'security-group', 'group-members', 'router'];
@@ -45,25 +48,45 @@ class RealNetworkPart implements NetworkPart {
   readonly #failed = new Set<ObjectKey>();
   /** Foreign chains that were warned of. */
   #foreign = '';
+  /** What others have changed and what is only reported. */
+  #hold = new Hold();
+  readonly #watch: NetworkWatch;
   /** What the last apply went by. */
   #applied: Spec = {};
+  #desired: DesiredHost | null = null;
+  /** What all objects share could not be brought about. */
+  #sharedFailed = false;
 
   constructor(context: NetworkContext) {
     this.#context = context;
     this.#zones = new ZoneNumbers(context);
     this.#epochs = new RouterEpochs(context);
+    this.#watch = new NetworkWatch(context, this.#observed);
+  }
+
+  watch(_changed: unknown, suspect: () => void = () => {}): void {
+    this.#watch.start(suspect);
+  }
+
+  async close(): Promise<void> {
+    this.#watch.close();
   }
 
   apply(request: ReconcileRequest): Promise<readonly ObjectReport[]> {
     return this.#serial.run(async () => {
       const { changed } = request;
       const failures = new Failures();
+      if (request.settled) this.#takeUp(request.spec, request.settled.except);
       const before = this.#applied;
       const spec = changed === null ? request.spec : withLeaving(request.spec, changed, before);
       if (changed === null) this.#observed.markStale();
       if (changed === null) await this.#warnOfForeignFirewalls();
+      // what is read anew may have been changed by others, whatever the reason for reading it
+      const observes = this.#observed.isStale;
+      this.#watch.begin();
       try {
         await this.#load();
+        if (observes && request.look) this.#hold = await this.#lookFor(request.look, before);
         const admitted = this.#epochs.admit(spec, failures, true);
         await this.#epochs.save();
         const again = this.#notRunning(admitted.again);
@@ -78,6 +101,8 @@ class RealNetworkPart implements NetworkPart {
         // reading the host failed: nothing is known of any object
         this.#observed.markStale();
         for (const key of reportedKeys(request.spec, changed)) failures.addThrown(key, error);
+      } finally {
+        this.#watch.end(this.#desired);
       }
       return this.#reports(request.spec, changed, failures);
     });
@@ -86,11 +111,12 @@ class RealNetworkPart implements NetworkPart {
   plan(spec: Spec): Promise<readonly PlanStep[]> {
     return this.#serial.run(async () => {
       const failures = new Failures();
-      this.#observed.markStale();
-      await this.#load();
+      // with eyes of its own: what an apply believes is compared with the host by a look, not in passing
+      const observed = new ObservedHost();
+      await this.#load(observed);
       const admitted = this.#epochs.admit(spec, failures, false);
-      const desired = await this.#compute(admitted.spec, failures);
-      return planSteps(this.#context, desired, this.#observed, failures);
+      const desired = await this.#compute(admitted.spec, failures, observed);
+      return planSteps(this.#context, desired, observed, failures);
     });
   }
 
@@ -109,14 +135,47 @@ class RealNetworkPart implements NetworkPart {
     });
   }
 
-  async #load(): Promise<void> {
-    const reads = [this.#zones.load(), this.#epochs.load(), this.#observed.refresh(this.#context)];
+  async #load(observed = this.#observed): Promise<void> {
+    const reads = [this.#zones.load(), this.#epochs.load(), observed.refresh(this.#context)];
     await Promise.all(reads);
+  }
+
+  /** Begins where the process before this one ended. */
+  #takeUp(spec: Spec, failed: Iterable<ObjectKey>): void {
+    this.#applied = spec;
+    for (const key of failed) this.#failed.add(key);
+  }
+
+  /** Compares the host, as just read, with what the last apply brought about; gives what is to be left as it was found. */
+  async #lookFor(look: DriftLook, before: Spec): Promise<Hold> {
+    if (Object.keys(before).length === 0) return new Hold();
+    const failures = new Failures();
+    const { spec } = this.#epochs.admit(before, failures, false);
+    const desired = await this.#compute(spec, failures);
+    const found = new Map<ObjectKey, PlanStep[]>();
+    for (const step of planSteps(this.#context, desired, this.#observed, failures)) {
+      const { object } = step;
+      // what is not in the spec is a left-over, and what had failed was never brought about
+      const settled = object === SHARED ? !this.#sharedFailed : before[object] && !this.#failed.has(object);
+      if (!settled || failures.get(object)) continue;
+      found.set(object, [...(found.get(object) ?? []), step]);
+    }
+    const left = new Set<ObjectKey>();
+    for (const [object, steps] of found) if (look.judge(object, steps) === 'leave') left.add(object);
+    look.complete();
+    return left.size ? holdOf(this.#context, desired, this.#observed, left) : new Hold();
   }
 
   /** Those routers of which nothing is here. */
   #notRunning(routers: ReadonlySet<ObjectKey>): ReadonlySet<ObjectKey> {
-    const running = (key: ObjectKey) => this.#observed.names.has(routerNamespace(parseKey(key).id));
+    const held = (name: string) => {
+      const namespace = this.#desired?.namespaces.get(name);
+      return namespace !== undefined && this.#hold.holdsNamespace(namespace);
+    };
+    const running = (key: ObjectKey) => {
+      const name = routerNamespace(parseKey(key).id);
+      return this.#observed.names.has(name) || held(name);
+    };
     return new Set([...routers].filter((key) => !running(key)));
   }
 
@@ -130,13 +189,15 @@ class RealNetworkPart implements NetworkPart {
     const released = this.#zones.keepOnly(new Set(objectsOf(spec, 'network').map(({ body }) => body.id)));
     for (const key of this.#portCache.keys()) if (!spec[key]) this.#portCache.delete(key);
     await this.#zones.save();
-    const change = { spec, ...since, desired, observed: this.#observed, released };
+    const [observed, hold] = [this.#observed, this.#hold];
+    const change = { spec, ...since, desired, observed, released, hold };
     await reconcile(this.#context, change, failures);
     this.#applied = spec;
+    this.#desired = desired;
   }
 
-  async #compute(spec: Spec, failures: Failures): Promise<DesiredHost> {
-    const [context, observed] = [this.#context, this.#observed];
+  async #compute(spec: Spec, failures: Failures, observed = this.#observed): Promise<DesiredHost> {
+    const context = this.#context;
     const desired = desiredHost(
       spec,
       {
@@ -170,6 +231,7 @@ class RealNetworkPart implements NetworkPart {
     const keys = new Set(reportedKeys(spec, changed));
     // besides what was asked for: what now fails or is well again because of it
     for (const key of [...failures.keys(), ...this.#failed]) if (spec[key]) keys.add(key);
+    this.#sharedFailed = failures.get(SHARED) !== undefined;
     const reports: ObjectReport[] = [];
     for (const key of keys) {
       const object = spec[key];

@@ -6,6 +6,7 @@ import type { NetworkContext } from './config.js';
 import type { DesiredHost } from './desired.js';
 import { applyDnsmasq, removeDnsmasq } from './dhcp/process.js';
 import { applyFirewall, closePorts, openPorts, prepareFirewall } from './firewall/apply.js';
+import { Hold } from './hold.js';
 import { applyFdb, applyLinks } from './links/apply.js';
 import { diffLinks, type LinkChange, type LinksDiff } from './links/diff.js';
 import { usedTaps } from './links/observe.js';
@@ -25,6 +26,8 @@ export interface Change {
   readonly observed: ObservedHost;
   /** Conntrack zones of networks that are gone. */
   readonly released: readonly number[];
+  /** What others have changed and what is to be left so. */
+  readonly hold?: Hold;
 }
 
 /**
@@ -32,10 +35,11 @@ export interface Change {
  * namespaces, devices, rules, opening; what nobody wants any more goes last.
  */
 export async function reconcile(context: NetworkContext, change: Change, failures: Failures): Promise<void> {
-  const { desired, observed } = change;
-  await prepareFirewall(context, desired.firewall, observed, failures);
+  const { desired, observed, hold = new Hold() } = change;
+  const namespaces = hold.namespaces(desired.namespaces.values());
+  await prepareFirewall(context, desired.firewall, observed, hold, failures);
   await closePorts(context, desired.firewall, observed, failures);
-  await eachLimited([...desired.namespaces.values()], 4, async (namespace) => {
+  await eachLimited(namespaces, 4, async (namespace) => {
     const known = observed.names.has(namespace.name) ? observed.namespaces.get(namespace.name) : undefined;
     await guard(failures, namespace.owner, async () => {
       if (observed.broken.has(namespace.name)) {
@@ -46,33 +50,29 @@ export async function reconcile(context: NetworkContext, change: Change, failure
       observed.names.add(namespace.name);
     });
   });
-  const raised = [...desired.namespaces.values()].filter(
+  const raised = namespaces.filter(
     ({ name, owner }) => owner.startsWith('router/') && !observed.namespaces.get(name)?.devices.size,
   );
   const newPeers = new Set<string>();
-  const links = diffLinks(
-    desired,
-    observed.links,
-    (netns, device) => observed.hasDevice(netns, device),
-    desired.named,
-  );
+  const peerExists = (netns: string, device: string) => observed.hasDevice(netns, device);
+  const links = hold.links(diffLinks(desired, observed.links, peerExists, desired.named), desired);
   await makeLinks(context, links, observed, failures, newPeers);
   await Promise.all([
-    eachLimited([...desired.namespaces.values()], 4, async (namespace) => {
+    eachLimited(namespaces, 4, async (namespace) => {
       const known = observed.namespaces.get(namespace.name);
       if (!known) return;
       const clean = await applyNamespace(context, namespace, known, failures);
       if (!clean) observed.forgetNamespace(namespace.name);
     }),
-    applyFirewall(context, change, failures),
+    applyFirewall(context, { ...change, hold }, failures),
   ]);
   await Promise.all([
-    openPorts(context, desired.firewall, observed, failures).then(() =>
+    openPorts(context, desired.firewall, observed, hold, failures).then(() =>
       eachLimited(raised, 4, (namespace) =>
         guard(failures, namespace.owner, () => announce(context, namespace, failures)),
       ),
     ),
-    ...[...desired.services.values()].map((service) =>
+    ...hold.services(desired.services.values()).map((service) =>
       guard(failures, service.owner, async () => {
         const found = observed.dnsmasq.get(service.name) ?? { files: new Map(), running: false };
         observed.dnsmasq.set(service.name, found);

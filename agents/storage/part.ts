@@ -9,14 +9,17 @@ import type {
   SpecObject,
   VolumeObject,
 } from '../../src/protocol/objects.js';
+import { readRecord } from '../compute/record.js';
+import type { DriftLook } from '../drift/look.js';
 import type { Host } from '../host/host.js';
 import type { Part } from '../part.js';
+import { DISK_MODE, diskDrift, FileWatch } from './drift.js';
 import { ImageCache } from './image-cache.js';
-import { toObjectError } from './object-error.js';
+import { HintedError, toObjectError } from './object-error.js';
 import { removeStorageOrphan, storageOrphans } from './orphans.js';
 import { serverDirectory, volumeFile } from './paths.js';
 import { pruneImages } from './prune.js';
-import { makeServerDisks, missingDisks } from './server-disks.js';
+import { makeServerDisks, missingDisks, serverFiles } from './server-disks.js';
 import { makeVolume, removeVolume, volumeStep } from './volumes.js';
 
 export interface StorageOptions {
@@ -32,6 +35,10 @@ export interface StorageOptions {
   readonly stallMs?: number;
   readonly log: Logger;
 }
+
+/** What to do about a file that is gone. */
+const LOST =
+  'put the file back from a backup; a guest that runs still has it open until it stops, so copy its data off first';
 
 /** What the compute part asks of storage. */
 export interface ServerStorage {
@@ -53,31 +60,81 @@ export function createStoragePart(
   const shared = { host, stateDir, images, diskUser: options.diskUser };
   const failed = new Map<string, { readonly revision: string; readonly error: ObjectError }>();
   let prunedAt = 0;
+  const files = new FileWatch(host);
+  /** Volumes whose files were made, and may hold data. */
+  const madeVolumes = new Set<string>();
 
-  async function applyServer(key: ObjectKey, object: SpecObject<'server'>): Promise<void> {
+  async function applyServer(
+    key: ObjectKey,
+    object: SpecObject<'server'>,
+    look: DriftLook | undefined,
+  ): Promise<void> {
     try {
-      await makeServerDisks(object.body, shared);
+      if ((await careForMade(key, object, look)) === 'heal') await makeServerDisks(object.body, shared);
       failed.delete(key);
     } catch (error) {
       const told = toObjectError(error, `disks of server ${object.body.id}`);
       log.error('disks not made', { key, ...told });
       failed.set(key, { revision: object.revision, error: told });
     }
+    await files.note(
+      key,
+      serverFiles(object.body, shared).map(({ path }) => path),
+    );
   }
 
-  async function applyVolume(key: ObjectKey, object: SpecObject<'volume'>): Promise<ObjectReport> {
+  /** Disks that a guest has used are never made anew behind its back; what else differs is put right, or only reported. */
+  async function careForMade(
+    key: ObjectKey,
+    object: SpecObject<'server'>,
+    look: DriftLook | undefined,
+  ): Promise<'heal' | 'leave'> {
+    const record = await readRecord(host, stateDir, object.body.id);
+    if (record === null || record.launched_at === null) return 'heal';
+    const { steps, lost, opened } = await diskDrift(host, key, serverFiles(object.body, shared));
+    const [first] = lost;
+    if (first) {
+      look?.judge(key, steps, { healable: false });
+      look?.complete();
+      throw new HintedError(`${first.what} is gone: ${first.path}`, LOST);
+    }
+    const known = record.revision === object.revision && steps.length > 0;
+    const verdict = (known && look?.judge(key, steps)) || 'heal';
+    look?.complete();
+    if (verdict === 'heal') for (const path of opened) await host.chmod(path, DISK_MODE);
+    return verdict;
+  }
+
+  async function applyVolume(
+    key: ObjectKey,
+    object: SpecObject<'volume'>,
+    look: DriftLook | undefined,
+  ): Promise<ObjectReport> {
     const { body, revision } = object;
+    const path = volumeFile(stateDir, body);
     try {
       if (object.tombstone) {
         await removeVolume(body, shared);
+        madeVolumes.delete(body.id);
         return { key, revision: null, state: 'gone' };
       }
+      if (madeVolumes.has(body.id)) {
+        const file = { path, what: `volume ${body.id}`, holdsData: true, make: async () => {} };
+        const { steps, lost, opened } = await diskDrift(host, key, [file]);
+        const verdict = steps.length > 0 ? look?.judge(key, steps, { healable: lost.length === 0 }) : 'heal';
+        look?.complete();
+        if (lost.length > 0) throw new HintedError(`its file is gone: ${path}`, LOST);
+        if (verdict !== 'leave') for (const one of opened) await host.chmod(one, DISK_MODE);
+      }
       await makeVolume(body, shared);
+      madeVolumes.add(body.id);
       return { key, revision, state: 'applied' };
     } catch (error) {
       const told = toObjectError(error, `volume ${body.id}`);
       log.error('volume not applied', { key, ...told });
       return { key, revision, state: 'error', error: told };
+    } finally {
+      await files.note(key, object.tombstone ? [] : [path]);
     }
   }
 
@@ -91,29 +148,52 @@ export function createStoragePart(
       await Promise.allSettled(wanted.map((image) => images.ensure(image)));
     },
 
-    async apply({ spec, changed }) {
+    async apply({ spec, changed, look, settled }) {
       const keys = changed ? [...changed] : (Object.keys(spec) as ObjectKey[]);
       const reports = await Promise.all(
         keys.map(async (key): Promise<ObjectReport | null> => {
           const object = spec[key];
           const { kind } = parseKey(key);
-          if (kind === 'server' && (!object || object.tombstone)) failed.delete(key);
+          if (!object || object.tombstone) {
+            if (kind === 'server') failed.delete(key);
+            await files.note(key, []);
+          }
           if (!object) return null;
-          if (kind === 'volume') return applyVolume(key, object as SpecObject<'volume'>);
-          if (kind === 'server' && !object.tombstone) await applyServer(key, object as SpecObject<'server'>);
+          if (kind === 'volume') {
+            if (settled && !settled.except.has(key)) madeVolumes.add(parseKey(key).id);
+            return applyVolume(key, object as SpecObject<'volume'>, look);
+          }
+          if (kind === 'server' && !object.tombstone)
+            await applyServer(key, object as SpecObject<'server'>, look);
           return null;
         }),
       );
       return reports.filter((report) => report !== null);
     },
 
-    async plan(spec) {
+    watch: (changed) => files.start(changed),
+
+    async close() {
+      files.close();
+    },
+
+    async plan(spec, keys) {
       const steps: PlanStep[] = [];
       for (const [key, object] of Object.entries(spec) as [ObjectKey, SpecObject][]) {
         const { kind } = parseKey(key);
+        if (keys && !keys.has(key)) continue;
         if (kind === 'server' && !object.tombstone) {
           for (const disk of await missingDisks(object.body as ServerObject, shared)) {
             steps.push({ object: key, action: `create ${disk.what}`, detail: disk.path });
+          }
+          const made = await readRecord(host, stateDir, parseKey(key).id);
+          if (made !== null) {
+            const { steps: wrong } = await diskDrift(
+              host,
+              key,
+              serverFiles(object.body as ServerObject, shared),
+            );
+            steps.push(...wrong.filter(({ action }) => action === 'chmod'));
           }
         }
         if (kind === 'volume') {

@@ -14,10 +14,12 @@ export interface ServerDisksOptions {
   readonly images: ImageCache;
 }
 
-/** One file that a server needs and that is not there yet. */
+/** One file that a server needs. */
 export interface MissingDisk {
   readonly path: string;
   readonly what: string;
+  /** A guest writes to it: made anew it is empty, or as its image. */
+  readonly holdsData: boolean;
   make(): Promise<void>;
 }
 
@@ -30,21 +32,18 @@ export async function missingDisks(
   options: ServerDisksOptions,
 ): Promise<readonly MissingDisk[]> {
   const missing: MissingDisk[] = [];
-  for (const disk of server.disks) {
-    const step = diskStep(server, disk, options);
-    if (step && !(await options.host.stat(step.path))) missing.push(step);
-  }
-  if (server.config_drive) {
-    const path = configDriveFile(options.stateDir, server.id);
-    if (!(await options.host.stat(path))) {
-      missing.push({
-        path,
-        what: 'config drive',
-        make: () => buildConfigDrive(options.host, path, configDriveFiles(server.metadata)),
-      });
-    }
-  }
+  for (const file of serverFiles(server, options))
+    if (!(await options.host.stat(file.path))) missing.push(file);
   return missing;
+}
+
+/** All files of a server's own disks, in the order of the disks. */
+export function serverFiles(server: ServerObject, options: ServerDisksOptions): readonly MissingDisk[] {
+  const files = server.disks.map((disk) => diskStep(server, disk, options)).filter((file) => file !== null);
+  if (!server.config_drive) return files;
+  const path = configDriveFile(options.stateDir, server.id);
+  const make = () => buildConfigDrive(options.host, path, configDriveFiles(server.metadata));
+  return [...files, { path, what: 'config drive', holdsData: false, make }];
 }
 
 /** Makes the directory and the missing files of a server's disks. */
@@ -66,12 +65,13 @@ function diskStep(server: ServerObject, disk: DiskBody, options: ServerDisksOpti
     case 'cdrom': {
       const { image } = disk;
       if (!image) return null;
-      return { path, what, make: async () => void (await images.ensure(image)) };
+      return { path, what, holdsData: false, make: async () => void (await images.ensure(image)) };
     }
     case 'root':
       return {
         path,
         what,
+        holdsData: true,
         make: () =>
           makeOnce(
             host,
@@ -88,6 +88,7 @@ function diskStep(server: ServerObject, disk: DiskBody, options: ServerDisksOpti
       return {
         path,
         what,
+        holdsData: true,
         make: () => makeOnce(host, path, (temporary) => makeFormatted(host, disk, temporary), 0o600),
       };
   }

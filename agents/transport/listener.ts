@@ -5,6 +5,8 @@ import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../../src/protocol/log.js';
 import type {
   ConsoleReply,
+  DriftHeal,
+  DriftHealReply,
   OrphanRemoval,
   Plan,
   ProbeReply,
@@ -15,12 +17,13 @@ import type {
 } from '../../src/protocol/messages.js';
 import { OrphanRefused } from '../orphans.js';
 import type { Identity } from './identity.js';
-import { checkOrphanRemoval, checkProbe, checkSpecPush } from './validate.js';
+import { checkDriftHeal, checkOrphanRemoval, checkProbe, checkSpecPush } from './validate.js';
 
 /** What the controller may ask of an agent. */
 export interface AgentService {
   takeSpec(push: SpecPush): Promise<SpecAck | SpecRefusal>;
   plan(): Promise<Plan>;
+  healDrift(request: DriftHeal): Promise<DriftHealReply>;
   probe(request: ProbeRequest): Promise<ProbeReply>;
   /** Rejects with OrphanRefused. */
   removeOrphan(removal: OrphanRemoval): Promise<void>;
@@ -111,6 +114,12 @@ async function route(
       throw error instanceof OrphanRefused ? new Refused(409, error.message) : error;
     });
     return { status: 200, body: {} };
+  }
+  if (call === 'POST /v1/drift/heal') {
+    const body = await readJson(request);
+    const problem = checkDriftHeal(body);
+    if (problem) throw new Refused(400, problem);
+    return { status: 200, body: await service.healDrift(body as DriftHeal) };
   }
   if (call === 'GET /v1/plan') return { status: 200, body: await service.plan() };
   if (call === 'GET /v1/health') return { status: 200, body: service.health() };

@@ -61,6 +61,12 @@ export function checkOrphanRemoval(value: unknown): string | null {
   return null;
 }
 
+/** What is wrong with a wish to put an object right, or null. */
+export function checkDriftHeal(value: unknown): string | null {
+  if (isObject(value) && typeof value.object === 'string' && KEY.test(value.object)) return null;
+  return 'object must be a key';
+}
+
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

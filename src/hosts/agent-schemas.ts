@@ -15,7 +15,7 @@ const report = {
   properties: {
     key,
     revision: { type: ['string', 'null'], maxLength: 64 },
-    state: { enum: ['applied', 'error', 'gone'] },
+    state: { enum: ['applied', 'error', 'gone', 'held'] },
     error: {
       type: 'object',
       required: ['message'],
@@ -112,6 +112,7 @@ export const heartbeatSchema = {
     as_of: { type: 'integer', minimum: 0 },
     digest: { type: 'string', maxLength: 64 },
     authorities: { type: 'array', maxItems: 16, items: { type: 'string', pattern: '^[0-9a-f]{64}$' } },
+    awaiting_confirmation: { const: true },
     facts,
     reports,
     orphans: {

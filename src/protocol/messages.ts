@@ -86,7 +86,8 @@ export interface ObjectReport {
   readonly key: ObjectKey;
   /** Revision that was applied or that failed; null for a tombstone whose object is gone. */
   readonly revision: string | null;
-  readonly state: 'applied' | 'error' | 'gone';
+  /** held: it is not as it should be and is left so, because the host only observes; `error` says what differs. */
+  readonly state: 'applied' | 'error' | 'gone' | 'held';
   readonly error?: ObjectError;
   readonly observed?: ObservedServer;
 }
@@ -153,6 +154,8 @@ export interface Heartbeat {
   }[];
   /** Drift that stands, and what was healed since the last acknowledged heartbeat. */
   readonly drift?: readonly DriftEvent[];
+  /** The host was booted, and its guests wait for the controller's word on the spec that it holds. */
+  readonly awaiting_confirmation?: true;
   readonly usage: {
     readonly memory_used_mb: number;
     readonly disk_used_gb: number;
@@ -165,6 +168,8 @@ export interface HeartbeatReply {
   readonly resync: boolean;
   /** True: ask for a new certificate now, since another authority issues them or is trusted. */
   readonly renew?: true;
+  /** The spec that the host says it holds is what it should have now; told only to hosts that await it. */
+  readonly confirmed?: true;
 }
 
 /** Body of a refusal with status 410: the host was removed from the cloud, and its guests may exist elsewhere. */
@@ -250,4 +255,16 @@ export interface OrphanRemoval {
   readonly name: string;
   /** Needed for what holds data: domains, disks, volumes. */
   readonly destroy_data: boolean;
+}
+
+/** POST /v1/drift/heal, controller → agent: put right what was only reported, whatever the policy says. */
+export interface DriftHeal {
+  readonly object: ObjectKey;
+}
+
+export interface DriftHealReply {
+  /** unknown: nothing is known to be wrong with the object; reported: it could not be put right. */
+  readonly outcome: 'healed' | 'reported' | 'unknown';
+  /** What still differs. */
+  readonly detail: string | null;
 }

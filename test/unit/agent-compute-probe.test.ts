@@ -11,7 +11,9 @@ class ProbeHost extends RealHost {
   probes = 0;
 
   override async stat(path: string) {
-    return path === '/dev/kvm' ? { size: 0, mtimeMs: 0, isDirectory: false, ino: 1 } : super.stat(path);
+    return path === '/dev/kvm'
+      ? { size: 0, mtimeMs: 0, isDirectory: false, ino: 1, mode: 0o600 }
+      : super.stat(path);
   }
 
   override read(command: string, args: readonly string[], options?: CommandOptions) {

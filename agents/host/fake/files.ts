@@ -18,7 +18,23 @@ export interface FakeFile {
 export class FakeFiles {
   readonly #files = new Map<string, FakeFile>();
   readonly #directories = new Set<string>(['/', '/proc', '/run', '/run/netns']);
+  readonly #watchers = new Set<{ readonly directory: string; readonly onChange: (name: string) => void }>();
   #lastInode = 1;
+
+  /** Calls back, a little later, with the names that change in a directory. */
+  watch(directory: string, onChange: (name: string) => void): { close(): void } {
+    const watcher = { directory: posix.normalize(directory), onChange };
+    this.#watchers.add(watcher);
+    return { close: () => void this.#watchers.delete(watcher) };
+  }
+
+  #tell(path: string): void {
+    const directory = posix.dirname(path);
+    for (const watcher of this.#watchers) {
+      if (watcher.directory !== directory) continue;
+      setImmediate(() => this.#watchers.has(watcher) && watcher.onChange(posix.basename(path)));
+    }
+  }
 
   get(path: string): FakeFile | undefined {
     return this.#files.get(posix.normalize(path));
@@ -39,6 +55,7 @@ export class FakeFiles {
     };
     this.#files.set(posix.normalize(path), file);
     this.makeDirectory(posix.dirname(posix.normalize(path)));
+    this.#tell(posix.normalize(path));
     return file;
   }
 
@@ -66,7 +83,7 @@ export class FakeFiles {
   }
 
   remove(path: string): void {
-    this.#files.delete(posix.normalize(path));
+    if (this.#files.delete(posix.normalize(path))) this.#tell(posix.normalize(path));
   }
 
   removeTree(path: string): void {

@@ -118,6 +118,10 @@ function namespaces(machine: FakeMachine, verb: string, [name = '']: readonly st
       .map((one) => `${one}\n`)
       .join('');
   }
+  if (verb === 'list-id') {
+    const names = [...machine.namespaces.keys()].filter(Boolean);
+    return JSON.stringify(names.map((one, nsid) => ({ nsid, name: one })));
+  }
   if (verb === 'add') {
     if (machine.namespaces.has(name)) {
       throw new FakeFailure(1, `Cannot create namespace file "/run/netns/${name}": File exists\n`);

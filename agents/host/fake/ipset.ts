@@ -1,8 +1,13 @@
 import { FakeFailure, type FakeMachine } from './machine.js';
 
-/** `ipset save` and `ipset restore -exist`. */
+/** `ipset save`, `ipset list -t` and `ipset restore -exist`. */
 export function ipset(machine: FakeMachine, args: readonly string[], input: string): string {
   const [command] = args;
+  if (command === 'list' && args[1] === '-t') {
+    return [...machine.ipsets]
+      .map(([name, { members }]) => `Name: ${name}\nNumber of entries: ${members.size}\n`)
+      .join('');
+  }
   if (command === 'save' || command === 'list') {
     let text = '';
     for (const [name, { header, members }] of machine.ipsets) {

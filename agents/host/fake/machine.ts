@@ -69,6 +69,9 @@ export interface FakeDomain {
   running: string | null;
   state: 'running' | 'paused' | 'shut off';
   reason: string;
+  /** False: it was undefined while it ran. */
+  persistent: boolean;
+  autostart: boolean;
 }
 
 export interface FakeProcess {
@@ -97,7 +100,10 @@ export class FakeMachine {
   readonly ipsets = new Map<string, { readonly header: string; readonly members: Set<string> }>();
   readonly domains = new Map<string, FakeDomain>();
   readonly processes = new Map<number, FakeProcess>();
+  /** Who listens to libvirt's events. */
   readonly listeners = new Set<(line: string) => void>();
+  /** Who listens to `ip monitor` and `nft monitor`, by tool. */
+  readonly monitors = { ip: new Set<(line: string) => void>(), nft: new Set<(line: string) => void>() };
   #lastPid = 1000;
   #lastMac = 0;
 
@@ -177,6 +183,11 @@ export class FakeMachine {
   /** Tells those who listen to libvirt. */
   domainEvent(name: string, event: string): void {
     for (const listener of this.listeners) listener(`event 'lifecycle' for domain '${name}': ${event}`);
+  }
+
+  /** Tells those who listen to a tool's monitor. */
+  monitorEvent(tool: 'ip' | 'nft', line: string): void {
+    for (const listener of this.monitors[tool]) listener(line);
   }
 
   #writeProc(): void {

@@ -1,8 +1,9 @@
 import type { Pipe } from '../host.js';
+import { ipset } from './ipset.js';
 import { FakeFailure, type FakeMachine } from './machine.js';
 import { virsh, withoutOptions } from './virsh.js';
 
-/** A conversation with virsh, or its stream of events. */
+/** A conversation with virsh or ipset, or a stream of events. */
 export function openFakePipe(
   machine: FakeMachine,
   command: string,
@@ -23,8 +24,11 @@ export function openFakePipe(
   const conversation = isVirsh && withoutOptions(words.slice(1)).length === 0;
   const events = isVirsh && withoutOptions(words.slice(1))[0] === 'event';
   const hear = (line: string) => queueMicrotask(() => say(onLine, `${line}\n`));
+  const monitored = monitorOf(words);
+  const sets = words[0] === 'ipset' && words[1] === '-';
   if (events) machine.listeners.add(hear);
-  else if (!conversation) {
+  else if (monitored) machine.monitors[monitored].add(hear);
+  else if (!conversation && !sets) {
     setImmediate(() => {
       say(onStderr, `the simulated host has no conversation with ${words.join(' ')}\n`);
       for (const listener of onExit) listener(127);
@@ -34,6 +38,10 @@ export function openFakePipe(
   return {
     pid: undefined,
     write(line) {
+      if (sets && !closed)
+        setImmediate(() =>
+          say(onLine, line === 'version' ? 'ipset v7.17\n' : ipset(machine, line.split(' '), '')),
+        );
       if (!conversation || closed) return;
       setImmediate(() => {
         try {
@@ -51,9 +59,15 @@ export function openFakePipe(
       if (closed) return;
       closed = true;
       machine.listeners.delete(hear);
+      if (monitored) machine.monitors[monitored].delete(hear);
       setImmediate(() => {
         for (const listener of onExit) listener(null);
       });
     },
   };
+}
+
+function monitorOf(words: readonly string[]): 'ip' | 'nft' | null {
+  if (words[0] === 'ip' && words.includes('monitor') && !words.includes('nft')) return 'ip';
+  return words.includes('nft') && words.includes('monitor') ? 'nft' : null;
 }

@@ -28,6 +28,12 @@ const ACTIONS: Readonly<
   Record<string, (machine: FakeMachine, domain: FakeDomain, args: readonly string[]) => string>
 > = {
   domstate: (_machine, { state, reason }) => `${state} (${reason})\n\n`,
+  dominfo: (_machine, { name, uuid, state, persistent, autostart }) =>
+    `Name:           ${name}\nUUID:           ${uuid}\nState:          ${state}\nPersistent:     ${persistent ? 'yes' : 'no'}\nAutostart:      ${autostart ? 'enable' : 'disable'}\n\n`,
+  autostart(_machine, domain, args) {
+    domain.autostart = !args.includes('--disable');
+    return '';
+  },
   dumpxml: (_machine, { xml, running }, args) => `${args.includes('--inactive') ? xml : (running ?? xml)}\n`,
   start,
   shutdown(machine, domain) {
@@ -44,13 +50,9 @@ const ACTIONS: Readonly<
     return '';
   },
   undefine(machine, domain) {
-    if (domain.running !== null) {
-      throw new FakeFailure(
-        1,
-        'error: Requested operation is not valid: transient domains are not simulated\n',
-      );
-    }
-    machine.domains.delete(domain.uuid);
+    domain.persistent = false;
+    // a guest that runs goes on without a definition
+    if (domain.running === null) machine.domains.delete(domain.uuid);
     machine.domainEvent(domain.name, 'Undefined Removed');
     return '';
   },
@@ -86,6 +88,7 @@ export function end(machine: FakeMachine, domain: FakeDomain, reason: string, ev
   domain.running = null;
   domain.state = 'shut off';
   domain.reason = reason;
+  if (!domain.persistent) machine.domains.delete(domain.uuid);
   machine.domainEvent(domain.name, event);
 }
 
@@ -103,8 +106,11 @@ function define(machine: FakeMachine, path: string): string {
     );
   }
   const known = machine.domains.get(uuid);
-  if (known) Object.assign(known, { xml, name });
-  else machine.domains.set(uuid, { uuid, name, xml, running: null, state: 'shut off', reason: 'unknown' });
+  if (known) Object.assign(known, { xml, name, persistent: true });
+  else {
+    const off = { running: null, state: 'shut off', reason: 'unknown' } as const;
+    machine.domains.set(uuid, { uuid, name, xml, ...off, persistent: true, autostart: false });
+  }
   machine.domainEvent(name, known ? 'Defined Updated' : 'Defined Added');
   return '';
 }

@@ -1,5 +1,6 @@
 import type { SecurityGroupObject, Spec } from '../../../src/protocol/objects.js';
 import type { NetworkContext } from '../config.js';
+import type { Hold } from '../hold.js';
 import { type Failures, objectOf, objectsOf, SHARED } from '../model.js';
 import type { ObservedHost } from '../observed.js';
 import type { Change } from '../reconcile.js';
@@ -19,11 +20,12 @@ export async function prepareFirewall(
   context: NetworkContext,
   desired: DesiredFirewall,
   observed: ObservedHost,
+  hold: Hold,
   failures: Failures,
 ): Promise<void> {
   try {
-    await applyHostSysctls(context, observed.sysctls);
-    if (needsReplacement(PORT_SECURITY, observed.portSecurity)) {
+    if (!hold.sysctls) await applyHostSysctls(context, observed.sysctls);
+    if (needsReplacement(PORT_SECURITY, observed.portSecurity) && !hold.replacement(PORT_SECURITY)) {
       await replaceTable(
         context,
         PORT_SECURITY,
@@ -31,7 +33,7 @@ export async function prepareFirewall(
         observed.portSecurity,
       );
     }
-    if (needsReplacement(ZONES, observed.zones))
+    if (needsReplacement(ZONES, observed.zones) && !hold.replacement(ZONES))
       await replaceTable(context, ZONES, desired.zones, observed.zones);
   } catch (error) {
     failures.addThrown(SHARED, error);
@@ -62,16 +64,16 @@ export async function closePorts(
 /** Sets of group members, then the rules that refer to them, then the cut of what they no longer allow. */
 export async function applyFirewall(
   context: NetworkContext,
-  change: Change,
+  change: Change & { readonly hold: Hold },
   failures: Failures,
 ): Promise<void> {
-  const { spec, before, observed, released } = change;
+  const { spec, before, observed, released, hold } = change;
   const desired = change.desired.firewall;
-  const sets = diffSets(desired.sets, observed.sets);
-  const firstDiffs = diffTables(desired.tables(failures.blocked), observed.tables);
+  const sets = hold.sets(diffSets(desired.sets, observed.sets), change.desired);
+  const firstDiffs = hold.tables(diffTables(desired.tables(failures.blocked), observed.tables));
   try {
     await applyEachSet(context, sets.make, observed, failures);
-    await restoreTables(context, desired, observed, failures);
+    await restoreTables(context, desired, observed, hold, failures);
     await applyEachSet(context, sets.remove, observed, failures);
     const stricter = [...stricterPorts(desired, firstDiffs, sets, spec), ...gonePorts(desired, before, spec)];
     await cutForbidden(context, stricter, spec);
@@ -91,13 +93,15 @@ export async function openPorts(
   context: NetworkContext,
   desired: DesiredFirewall,
   observed: ObservedHost,
+  hold: Hold,
   failures: Failures,
 ): Promise<void> {
   const wanted = desired.portSecurity(failures.blocked);
-  let changes = diffElements(PORT_SECURITY, wanted, observed.portSecurity);
+  let changes = hold.elements(PORT_SECURITY, diffElements(PORT_SECURITY, wanted, observed.portSecurity));
   // without the shared rules nothing new may be opened
   if (failures.blocks(SHARED)) changes = changes.filter(isDeletion);
-  await applyNft(context, changes, diffElements(ZONES, desired.zones, observed.zones), observed, failures);
+  const zones = hold.elements(ZONES, diffElements(ZONES, desired.zones, observed.zones));
+  await applyNft(context, changes, zones, observed, failures);
 }
 
 function isDeletion(change: ElementChange): boolean {
@@ -145,10 +149,11 @@ async function restoreTables(
   context: NetworkContext,
   desired: DesiredFirewall,
   observed: ObservedHost,
+  hold: Hold,
   failures: Failures,
 ): Promise<void> {
   for (;;) {
-    const diffs = diffTables(desired.tables(failures.blocked), observed.tables);
+    const diffs = hold.tables(diffTables(desired.tables(failures.blocked), observed.tables));
     const results = await Promise.allSettled(
       diffs.map((diff) => restoreTable(context, diff, observed.tables)),
     );

@@ -225,6 +225,7 @@ export class TestAgent {
       heartbeat_interval: 0.2,
       full_sync_interval: 3600,
       max_removal_share: 0.5,
+      boot_wait: 15,
       ...changes,
     });
     cleanups.push(() => agent.stop());
