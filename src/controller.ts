@@ -12,7 +12,6 @@ import { resetInterruptedUploads } from './core/image/upload.js';
 import { onNetworkReports } from './core/network/reports.js';
 import { RulePolicy } from './core/policy/engine.js';
 import { placeWaitingRouters } from './core/router/place.js';
-import { sweepServers } from './core/server/sweep.js';
 import { followHosts } from './core/server/wire.js';
 import { registerTasks } from './core/tasks.js';
 import { sweepDeletedVolumes } from './core/volume/change.js';
@@ -74,7 +73,6 @@ export async function startController(config: Config, log: Logger): Promise<{ cl
   await hosts.start();
   await tasks.run();
   const periodic = startPeriodic(log, [
-    { name: 'overdue servers', seconds: 5, run: () => sweepServers(app) },
     { name: 'addresses to give out again', seconds: 30, run: () => sweepAddressHolds(app) },
     { name: 'old tasks', seconds: 3600, run: () => tasks.prune() },
     { name: 'deleted volumes', seconds: 5, run: () => sweepDeletedVolumes(app) },

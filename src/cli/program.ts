@@ -9,6 +9,7 @@ import { addLabCommands } from './lab.js';
 import { addPlanCommand } from './plan.js';
 import { addServerCommands } from './server.js';
 import { addStatusCommand } from './status.js';
+import { addTaskCommands } from './task.js';
 
 /** The `maru` command with all its subcommands. */
 export function createProgram(): Command {
@@ -30,13 +31,15 @@ Examples:
   maru status                      what is wrong, first
   maru host list
   maru plan host1                  what the host's agent would change now
-  maru server explain web1         where a server is, why there, and what holds it up`,
+  maru server explain web1         where a server is, why there, and what holds it up
+  maru task list                   what is under way, and what it waits for`,
     );
   addControllerCommand(program);
   addAgentCommand(program);
   addStatusCommand(program);
   addHostCommands(program);
   addServerCommands(program);
+  addTaskCommands(program);
   addPlanCommand(program);
   addCleanupCommand(program);
   addIncarnationCommands(program);

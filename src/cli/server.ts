@@ -4,6 +4,7 @@ import type { ServerExplanation } from '../core/server/explain.js';
 import { Client } from './client.js';
 import { CliError } from './error.js';
 import { printFields, printJson, printTable } from './output.js';
+import { taskLines } from './task.js';
 
 interface ExplainOptions {
   flavor?: string;
@@ -76,7 +77,7 @@ async function explainServer(id: string, json: boolean | undefined): Promise<voi
     ['status', explanation.status],
     ['host', explanation.host],
     ['wants', explanation.wants],
-    ['task', explanation.task],
+    ['task', explanation.task && taskLines(explanation.task)],
     ['fault', explanation.fault],
     ['on the host', explanation.observed],
     ['owed', explanation.owed],

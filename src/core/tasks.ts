@@ -1,6 +1,9 @@
 import type { App } from './app.js';
+import { buildKind } from './server/tasks/build.js';
+import { deleteKind } from './server/tasks/delete.js';
+import { powerKinds } from './server/tasks/power.js';
 
 /** Tells the runner every kind of durable work that there is. */
 export function registerTasks(app: App): void {
-  app.tasks.register();
+  app.tasks.register(buildKind(app), ...powerKinds(app), deleteKind(app));
 }

@@ -41,7 +41,7 @@ export async function hostLoads(
   return loads;
 }
 
-/** Servers that an operator should look at: in ERROR, or in a task past its deadline. */
+/** Servers that an operator should look at: in ERROR, or in a task that is late or in trouble. */
 export async function troubledServers(
   db: Reader,
   now: string,
@@ -51,7 +51,21 @@ export async function troubledServers(
     .selectFrom('server')
     .select(['id', 'name', 'status', 'fault', 'task_state'])
     .where('deleted_at', 'is', null)
-    .where((eb) => eb.or([eb('status', '=', 'ERROR'), eb('task_deadline', '<', now)]))
+    .where((eb) =>
+      eb.or([
+        eb('status', '=', 'ERROR'),
+        eb(
+          'id',
+          'in',
+          eb
+            .selectFrom('task')
+            .select('object_id')
+            .where('object_kind', '=', 'server')
+            .where('finished_at', 'is', null)
+            .where((task) => task.or([task('deadline', '<', now), task('error', 'is not', null)])),
+        ),
+      ]),
+    )
     .orderBy('created_at', 'desc')
     .limit(limit)
     .execute();

@@ -34,6 +34,8 @@ export interface TaskRecord {
   readonly delay: number | null;
   /** Undefined: as it was. */
   readonly deadline?: number | null;
+  /** Not later than this, whatever it was. */
+  readonly within?: number;
   /** Events seen so far: one that came later makes the task run at once. */
   readonly wakes: number;
   /** Seconds for which the runner keeps the task; null gives it up. */
@@ -180,12 +182,7 @@ export class TaskRows {
    * written then.
    */
   async record(tx: Tx, id: string, fence: number, record: TaskRecord): Promise<TakenTask | undefined> {
-    const deadline =
-      record.deadline === undefined
-        ? sql<string | null>`deadline`
-        : record.deadline === null
-          ? sql<null>`null`
-          : this.#after(record.deadline);
+    const deadline = this.#deadline(record);
     const finished = record.state !== 'active' && record.state !== 'undoing';
     const row = await tx
       .updateTable('task')
@@ -210,6 +207,15 @@ export class TaskRows {
       .returning(this.#overdue())
       .executeTakeFirst();
     return row && taken(row);
+  }
+
+  #deadline({ deadline, within }: TaskRecord): Expression<string | null> {
+    if (within !== undefined) {
+      const near = this.#after(within);
+      return sql<string>`case when deadline < ${near} then deadline else ${near} end`;
+    }
+    if (deadline === undefined) return sql<string | null>`deadline`;
+    return deadline === null ? sql<null>`null` : this.#after(deadline);
   }
 
   #nextRun(record: TaskRecord, deadline: Expression<string | null>) {

@@ -22,7 +22,7 @@ export interface Task<P extends object = object> {
 /**
  * What a step comes to: another step (or the same again); waiting for `Tasks.wake`, at most `seconds`, and then the same step once
  * more; the end; or `undo`, which undoes the steps taken and ends as failed. `payload` is merged into what the task keeps;
- * `deadline` is a new one in seconds from now, null for none.
+ * `deadline` is a new one in seconds from now, null for none; `within` only brings it nearer.
  */
 export type Outcome<P extends object = object> = (
   | { readonly to: string }
@@ -30,7 +30,7 @@ export type Outcome<P extends object = object> = (
   | { readonly end: 'done' }
   | { readonly end: 'failed'; readonly error: string }
   | { readonly undo: string }
-) & { readonly payload?: Partial<P>; readonly deadline?: number | null };
+) & { readonly payload?: Partial<P>; readonly deadline?: number | null; readonly within?: number };
 
 /** Undoing may have to wait too. */
 export type UndoOutcome = { readonly wait: string; readonly seconds?: number } | undefined;
@@ -60,6 +60,8 @@ export interface TaskKind<P extends object = object> {
   readonly deadline: number | null;
   /** Why operators cannot cancel it; null when they can. */
   readonly uncancellable: string | null;
+  /** Called in the transaction in which an operator begins a failed or cancelled one anew. */
+  onRetry?(tx: Tx, task: Task<P>): Promise<void>;
 }
 
 /** Whether a step has anything to undo. */

@@ -102,7 +102,7 @@ export class Run {
 
   async #apply(tx: Tx, outcome: Outcome, keep: number | null): Promise<StepResult> {
     const payload = { ...this.task.payload, ...outcome.payload };
-    const { deadline } = outcome;
+    const { deadline, within } = outcome;
     if ('end' in outcome) {
       const error = outcome.end === 'failed' ? outcome.error : null;
       const state = outcome.end;
@@ -111,7 +111,6 @@ export class Run {
         payload,
         error,
         taken: this.#takenNow(),
-        deadline,
         delay: null,
       });
     }
@@ -127,6 +126,7 @@ export class Run {
       return await this.#record(tx, {
         payload,
         deadline,
+        within,
         delay,
         waitingFor: outcome.wait,
         attempts: 0,
@@ -141,6 +141,7 @@ export class Run {
         payload,
         taken,
         deadline,
+        within,
         delay: 0,
         attempts: keep === null ? 0 : 1,
         error: null,

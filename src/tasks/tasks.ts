@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Logger } from '../protocol/log.js';
-import { afterCommit, isRetriedState, type Store, type Tx } from '../store/store.js';
+import { afterCommit, isRetriedState, type Reader, type Store, type Tx } from '../store/store.js';
 import { inSavepoint, type TakenTask, type TaskRow, TaskRows } from '../store/tasks.js';
 import { Killed, type KillPoint, pointsOf } from './kill-points.js';
 import type { TaskKind } from './kind.js';
@@ -138,6 +138,11 @@ export class Tasks {
     return true;
   }
 
+  /** Whether something is under way with an object. */
+  async isActive(db: Reader, object: { readonly kind: string; readonly id: string }): Promise<boolean> {
+    return (await this.rows.activeOf(db, object.kind, object.id)) !== undefined;
+  }
+
   /** Ends what is under way with an object, without undoing it: what comes next takes care of all of it. */
   async supersede(
     tx: Tx,
@@ -158,8 +163,10 @@ export class Tasks {
   async retry(tx: Tx, row: TaskRow): Promise<void> {
     const kind = this.#kinds.get(row.kind);
     if (!kind) throw new Error(`there is no task kind ${row.kind}`);
-    if (row.finished_at !== null) await this.rows.reopen(tx, row.id, kind.first, kind.deadline);
-    else await this.rows.wake(tx, row.id);
+    if (row.finished_at !== null) {
+      await kind.onRetry?.(tx, new Run(this.rows, kind, { ...row, overdue: false }).task);
+      await this.rows.reopen(tx, row.id, kind.first, kind.deadline);
+    } else await this.rows.wake(tx, row.id);
     afterCommit(tx, () => this.#runner.poke());
   }
 

@@ -3,8 +3,8 @@ import { NO_WISHES } from '../../src/core/scheduler/candidate.js';
 import { explainPlacement } from '../../src/core/scheduler/place.js';
 import { explainServer } from '../../src/core/server/explain.js';
 import { computeStatus } from '../../src/core/server/status.js';
-import { sweepServers } from '../../src/core/server/sweep.js';
 import type { ObjectReport } from '../../src/protocol/messages.js';
+import { deleteHost } from '../../src/store/hosts.js';
 import { nowText } from '../../src/store/store.js';
 import type { TestUser } from '../support/app.js';
 import { ComputeCloud } from '../support/compute-cloud.js';
@@ -48,16 +48,12 @@ describe.each(DIALECTS)('when hosts fail on %s', (dialect) => {
     (await cloud.create(user.token, { networks: 'none', ...server }, V)).json.server.id as string;
   const show = async (id: string) =>
     (await cloud.cloud.request('GET', `/compute/v2.1/servers/${id}`, { token: admin })).json.server;
+  const task = async (id: string) =>
+    (await cloud.cloud.app.tasks.rows.latestOf(cloud.cloud.app.store.read, 'server', id))!;
   const remove = (id: string) =>
     cloud.cloud.request('DELETE', `/compute/v2.1/servers/${id}`, { token: user.token });
-  const overdue = () =>
-    cloud.cloud.app.store.tx((tx) =>
-      tx
-        .updateTable('server')
-        .set({ task_deadline: new Date(Date.now() - 1000).toISOString() })
-        .where('task_deadline', 'is not', null)
-        .execute(),
-    );
+  const overdue = () => cloud.overdue();
+  const look = () => cloud.look();
   const allocated = async (id: string) =>
     (
       await cloud.cloud.app.store.read
@@ -68,27 +64,131 @@ describe.each(DIALECTS)('when hosts fail on %s', (dialect) => {
         .execute()
     ).map((row) => row.host_id);
 
-  it('a failed build is tried on the other host; what was begun is destroyed', async () => {
+  it('a failed build is tried on the other host once the first has confirmed that nothing is left there', async () => {
     const network = await cloud.network(user.projectId);
     const id = (await cloud.create(user.token, { networks: [{ uuid: network }] })).json.server.id;
     const first = (await cloud.row(id)).host_id!;
     await cloud.applied(id, 'running', ERROR);
-    const moved = await cloud.row(id);
-    expect(moved).toMatchObject({ status: 'BUILD', run_epoch: 2, build_attempts: 2 });
-    expect(moved.host_id).not.toBe(first);
+    expect(await cloud.row(id)).toMatchObject({ status: 'BUILD', task_state: 'scheduling', host_id: null });
     const db = cloud.cloud.app.store.read;
     const tombstones = await db.selectFrom('tombstone').select(['host_id', 'object_key']).execute();
     expect(tombstones).toEqual([{ host_id: first, object_key: `server/${id}` }]);
+    expect(await db.selectFrom('port_binding').selectAll().execute()).toEqual([]);
+    // looking again changes nothing, however often
+    await look();
+    expect((await cloud.row(id)).host_id).toBeNull();
+    expect(await allocated(id)).toEqual([first]);
+    expect(await task(id)).toMatchObject({
+      kind: 'server.build',
+      step: 'place',
+      state: 'active',
+      waiting_for: expect.stringContaining('to confirm that nothing of the server is left there'),
+    });
+    await cloud.gone(first, id);
+    const moved = await cloud.row(id);
+    expect(moved).toMatchObject({ status: 'BUILD', task_state: 'spawning', run_epoch: 2, build_attempts: 2 });
+    expect(moved.host_id).toBe(hosts.find((host) => host !== first));
     const bindings = await db.selectFrom('port_binding').select('host_id').execute();
     expect(bindings).toEqual([{ host_id: moved.host_id }]);
-    expect((await allocated(id)).sort()).toEqual([...hosts].sort());
-    await cloud.gone(first, id);
     expect(await allocated(id)).toEqual([moved.host_id]);
-    expect((await cloud.row(id)).deleted_at).toBeNull();
     // late words of the first host mean nothing
     await cloud.report(first, { key: `server/${id}`, revision: 'x', ...ERROR } as ObjectReport);
     await cloud.applied(id);
     expect((await show(id)).status).toBe('ACTIVE');
+    expect(await task(id)).toMatchObject({ state: 'done', error: null, next_run_at: null });
+  });
+
+  it('a silent host keeps the server, which is in ERROR until the host is back and has built it', async () => {
+    const id = await create();
+    const first = (await cloud.row(id)).host_id!;
+    cloud.hosts.down.add(first);
+    await overdue();
+    const failed = await show(id);
+    expect(failed).toMatchObject({ status: 'ERROR', 'OS-EXT-STS:task_state': null });
+    expect(failed.fault.message).toMatch(/^Host host[12] did not answer/);
+    expect(failed.fault.details).toMatch(/not built elsewhere.*maru host remove host[12]/);
+    expect(await cloud.row(id)).toMatchObject({ host_id: first, run_epoch: 1 });
+    await look();
+    expect((await cloud.row(id)).host_id).toBe(first);
+    expect(await task(id)).toMatchObject({
+      state: 'active',
+      waiting_for: expect.stringContaining('to answer'),
+    });
+    cloud.hosts.down.delete(first);
+    await look();
+    expect((await task(id)).deadline).not.toBeNull();
+    await cloud.applied(id);
+    expect(await show(id)).toMatchObject({ status: 'ACTIVE' });
+    expect((await show(id)).fault).toBeUndefined();
+    expect(await task(id)).toMatchObject({ state: 'done' });
+  });
+
+  it('a silent host that says when it is back that it cannot build it gives it to another', async () => {
+    const id = await create();
+    const first = (await cloud.row(id)).host_id!;
+    cloud.hosts.down.add(first);
+    await overdue();
+    cloud.hosts.down.delete(first);
+    await cloud.applied(id, 'nostate', ERROR);
+    expect(await cloud.row(id)).toMatchObject({ status: 'BUILD', host_id: null });
+    await cloud.gone(first, id);
+    expect((await cloud.row(id)).host_id).toBe(hosts.find((host) => host !== first));
+  });
+
+  it('a host that is up but late has to destroy what it began before another one gets it', async () => {
+    const id = await create();
+    const first = (await cloud.row(id)).host_id!;
+    await overdue();
+    expect(await cloud.row(id)).toMatchObject({ status: 'BUILD', host_id: null });
+    // it goes silent, and the time for its receipt passes
+    cloud.hosts.down.add(first);
+    await overdue();
+    const failed = await show(id);
+    expect(failed.status).toBe('ERROR');
+    expect(failed.fault.message).toContain('has not confirmed that it destroyed');
+    expect(failed.fault.details).toContain('maru host remove');
+    await look();
+    expect((await cloud.row(id)).host_id).toBeNull();
+    cloud.hosts.down.delete(first);
+    await cloud.gone(first, id);
+    expect(await cloud.row(id)).toMatchObject({ status: 'BUILD', fault: null, run_epoch: 2 });
+    await cloud.applied(id);
+    expect((await show(id)).status).toBe('ACTIVE');
+  });
+
+  it.each([
+    ['while it is silent', false],
+    ['while its receipt is waited for', true],
+  ])('a host that is removed %s has nothing to confirm any more', async (_when, retracted) => {
+    const id = await create();
+    const first = (await cloud.row(id)).host_id!;
+    if (retracted) await cloud.applied(id, 'nostate', ERROR);
+    cloud.hosts.down.add(first);
+    await overdue();
+    expect((await show(id)).status).toBe('ERROR');
+    await cloud.cloud.app.store.tx((tx) => deleteHost(tx, first));
+    await look();
+    const moved = await cloud.row(id);
+    expect(moved).toMatchObject({ status: 'BUILD', run_epoch: 2 });
+    expect(moved.host_id).toBe(hosts.find((host) => host !== first));
+    expect(await allocated(id)).toEqual([moved.host_id]);
+  });
+
+  it('deleting a server whose receipt is waited for waits for that receipt only', async () => {
+    const id = await create();
+    const first = (await cloud.row(id)).host_id!;
+    await cloud.applied(id, 'nostate', ERROR);
+    expect((await remove(id)).status).toBe(204);
+    expect((await show(id))['OS-EXT-STS:task_state']).toBe('deleting');
+    expect(await allocated(id)).toEqual([first]);
+    await cloud.gone(first, id);
+    expect(await show(id)).toBeUndefined();
+    expect(await allocated(id)).toEqual([]);
+    const tasks = await cloud.cloud.app.tasks.rows.list(cloud.cloud.app.store.read, true, 10);
+    expect(tasks.map(({ kind, state }) => `${kind} ${state}`).sort()).toEqual([
+      'server.build cancelled',
+      'server.delete done',
+    ]);
   });
 
   it('without another host the server is in ERROR with the agent’s words, until the host manages after all', async () => {
@@ -98,7 +198,6 @@ describe.each(DIALECTS)('when hosts fail on %s', (dialect) => {
     // its agent goes on trying for a while
     expect(await show(id)).toMatchObject({ status: 'BUILD', 'OS-EXT-STS:task_state': 'spawning' });
     await overdue();
-    await sweepServers(cloud.cloud.app);
     const failed = await show(id);
     expect(failed.status).toBe('ERROR');
     expect(failed.fault).toMatchObject({
@@ -149,10 +248,9 @@ describe.each(DIALECTS)('when hosts fail on %s', (dialect) => {
   it('nothing stays in BUILD for ever', async () => {
     cloud.hosts.down.add(hosts[1]!);
     const id = await create();
-    await sweepServers(cloud.cloud.app);
+    await look();
     expect((await show(id)).status).toBe('BUILD');
     await overdue();
-    await sweepServers(cloud.cloud.app);
     const failed = await show(id);
     expect(failed.status).toBe('ERROR');
     expect(failed.fault.message).toBe(`Build of instance ${id} did not succeed within 300 seconds.`);
@@ -167,7 +265,6 @@ describe.each(DIALECTS)('when hosts fail on %s', (dialect) => {
       body: { 'os-stop': null },
     });
     await overdue();
-    await sweepServers(cloud.cloud.app);
     expect(await show(id)).toMatchObject({ status: 'ACTIVE', 'OS-EXT-STS:task_state': null });
     await cloud.applied(id, 'shutdown');
     expect((await show(id)).status).toBe('SHUTOFF');
@@ -188,10 +285,10 @@ describe.each(DIALECTS)('when hosts fail on %s', (dialect) => {
     expect((await show(second))['OS-EXT-STS:task_state']).toBe('deleting');
     // asking again is harmless
     expect((await remove(second)).status).toBe(204);
-    await sweepServers(cloud.cloud.app);
+    await look();
     expect(await show(second)).toBeDefined();
     cloud.hosts.down.add(two);
-    await sweepServers(cloud.cloud.app);
+    await look();
     expect(await show(second)).toBeUndefined();
   });
 
@@ -231,14 +328,7 @@ describe.each(DIALECTS)('when hosts fail on %s', (dialect) => {
     expect((await start()).status).toBe(202);
     // it goes off again unheard, and the deadline of the start passes
     await cloud.applied(id, 'shutdown');
-    await cloud.cloud.app.store.tx((tx) =>
-      tx
-        .updateTable('server')
-        .set({ task_deadline: '2000-01-01T00:00:00.000Z' })
-        .where('id', '=', id)
-        .execute(),
-    );
-    await sweepServers(cloud.cloud.app);
+    await overdue();
     expect(await cloud.row(id)).toMatchObject({ status: 'SHUTOFF', task_state: null, power: 'stopped' });
     expect((await start()).status).toBe(202);
     expect(await cloud.row(id)).toMatchObject({ power: 'running' });

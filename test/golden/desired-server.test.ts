@@ -63,7 +63,6 @@ const ROW: ServerRow = {
   delete_requested_at: null,
   task_state: null,
   task_request_id: null,
-  task_deadline: null,
   build_attempts: 1,
   failed_hosts: '[]',
   placement: null,

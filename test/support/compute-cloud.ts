@@ -8,8 +8,10 @@ import { serverObjects } from '../../src/desired/server.js';
 import { specObject } from '../../src/protocol/keys.js';
 import type { ObjectReport, ObservedServer } from '../../src/protocol/messages.js';
 import { findServers, type ServerRow } from '../../src/store/compute/server.js';
+import { deleteTombstones } from '../../src/store/hosts.js';
 import { insertImage } from '../../src/store/image.js';
 import { insertRow } from '../../src/store/network/rows.js';
+import { storeReports } from '../../src/store/reports.js';
 import { nowText } from '../../src/store/store.js';
 import { TestApp, type TestAppOptions } from './app.js';
 import { RowHosts } from './fake-hosts.js';
@@ -141,12 +143,47 @@ export class ComputeCloud {
 
   async report(hostId: string, report: ObjectReport): Promise<void> {
     const { app } = this.cloud;
-    await app.store.tx((tx) => onServerReports(app, tx, hostId, [report]));
+    await app.store.tx(async (tx) => {
+      await storeReports(tx, hostId, [report]);
+      await onServerReports(app, tx, hostId, [report]);
+    });
   }
 
   /** The host has destroyed the server. */
   async gone(hostId: string, id: string): Promise<void> {
-    await this.cloud.app.store.tx((tx) => onServerGone(tx, hostId, id));
+    const { app } = this.cloud;
+    const key = `server/${id}` as const;
+    await app.store.tx(async (tx) => {
+      await storeReports(tx, hostId, [{ key, revision: null, state: 'gone' }]);
+      await deleteTombstones(tx, hostId, [key]);
+      await onServerGone(app, tx, hostId, id);
+    });
+  }
+
+  /** The deadlines of all tasks pass, and what is due is done. */
+  async overdue(): Promise<void> {
+    const past = '2000-01-01T00:00:00.000Z';
+    await this.cloud.app.store.tx((tx) =>
+      tx
+        .updateTable('task')
+        .set({ deadline: past, next_run_at: past })
+        .where('finished_at', 'is', null)
+        .where('deadline', 'is not', null)
+        .execute(),
+    );
+    await this.cloud.app.tasks.drain();
+  }
+
+  /** What tasks wait for a time for is looked at now. */
+  async look(): Promise<void> {
+    await this.cloud.app.store.tx((tx) =>
+      tx
+        .updateTable('task')
+        .set({ next_run_at: '2000-01-01T00:00:00.000Z' })
+        .where('finished_at', 'is', null)
+        .execute(),
+    );
+    await this.cloud.app.tasks.drain();
   }
 
   async close(): Promise<void> {

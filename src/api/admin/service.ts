@@ -6,6 +6,7 @@ import { incarnationOperations } from './incarnation.js';
 import { orphanOperations } from './orphans.js';
 import { placementOperations } from './placement.js';
 import { statusOperations } from './status.js';
+import { taskOperations } from './tasks.js';
 
 /** What operators need beyond OpenStack's APIs, mounted under `/maru`; used by the `maru` command. */
 export function adminService(): Service {
@@ -19,6 +20,7 @@ export function adminService(): Service {
       ...orphanOperations,
       ...statusOperations,
       ...placementOperations,
+      ...taskOperations,
     ],
     format: formatAdminProblem,
     methodNotAllowed: true,

@@ -48,7 +48,6 @@ export async function assignHost(
       fault: JSON.stringify(fault ?? noValidHost(placement)),
       placement: record,
       task_state: null,
-      task_deadline: null,
     });
   }
   for (const port of (await portsOfServers(tx, [server.id])).get(server.id) ?? []) {
@@ -61,7 +60,8 @@ export async function assignHost(
     build_attempts: server.build_attempts + 1,
     placement: record,
     task_state: 'spawning',
-    task_deadline: new Date(Date.now() + app.config.build_timeout * 1000).toISOString(),
+    failed: 0,
+    fault: null,
   });
 }
 

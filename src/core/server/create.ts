@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { addGroupMember } from '../../store/compute/group.js';
-import { insertServer, replaceTags, type ServerRow } from '../../store/compute/server.js';
+import { findServer, insertServer, replaceTags, type ServerRow } from '../../store/compute/server.js';
 import { nowText, type Tx } from '../../store/store.js';
 import type { App } from '../app.js';
 import type { Context } from '../context.js';
@@ -10,7 +10,6 @@ import { getKeypair } from '../keypair/keypair.js';
 import { createServerPorts, type RequestedNic } from '../port/for-server.js';
 import type { PlacementHints } from '../scheduler/record.js';
 import { checkGroup, checkZone } from '../scheduler/wishes.js';
-import { assignHost } from './build.js';
 import { flavorFacts, type ServerFlavor, type ServerImage, type ServerKey } from './facts.js';
 import { chooseHardware } from './hardware.js';
 import { beginAction } from './history.js';
@@ -18,6 +17,7 @@ import { hostnameFrom } from './hostname.js';
 import { imageForServer } from './image.js';
 import { claimServerQuota } from './quota.js';
 import { computeStatus } from './status.js';
+import type { BuildPayload } from './tasks/build.js';
 
 /** A request for one or several like servers, checked for form but not yet for sense. */
 export interface NewServer {
@@ -162,7 +162,6 @@ function serverRow(ctx: Context, input: NewServer, parts: Parts, numbering: Numb
     locked_reason: null,
     delete_requested_at: null,
     task_request_id: ctx.requestId,
-    task_deadline: null,
     build_attempts: 0,
     failed_hosts: '[]',
     placement: null,
@@ -194,7 +193,14 @@ async function createOne(
     availabilityZone: input.availabilityZone ?? 'nova',
   });
   await beginAction(tx, ctx, server, 'create');
-  return await assignHost(tx, app, server, input.hints);
+  await app.tasks.start(tx, {
+    kind: 'server.build',
+    object: { kind: 'server', id: server.id },
+    payload: { hints: input.hints, fault: null, stranded: false } satisfies BuildPayload,
+    projectId: ctx.projectId,
+    requestId: ctx.requestId,
+  });
+  return (await findServer(tx, server.id))!;
 }
 
 /** Things named in a request body that do not exist are the request's fault: 400, not 404. */

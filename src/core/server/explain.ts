@@ -8,6 +8,7 @@ import type { Reason } from '../scheduler/candidate.js';
 import { explainPlacement } from '../scheduler/place.js';
 import { readRecord } from '../scheduler/record.js';
 import { type HostAnswer, hostAnswer, whyFirst } from '../scheduler/what-if.js';
+import { type TaskView, taskOf } from '../task/task.js';
 import { hintsOf, placementRequest } from './build.js';
 import type { ServerFault } from './facts.js';
 import { serverNotFound } from './find.js';
@@ -24,8 +25,8 @@ export interface ServerExplanation {
   readonly fault: string | null;
   /** What its host last reported. */
   readonly observed: string | null;
-  /** What is under way, until when it may take, and what happens then; null when nothing is. */
-  readonly task: string | null;
+  /** What is under way with it, or ended last: who does it, until when, and what it waits for. */
+  readonly task: TaskView | null;
   /** What hosts still have to do or report for it. */
   readonly owed: readonly string[];
   /** Its last placement: when, where to, and hosts with the reasons for and against each. */
@@ -65,7 +66,7 @@ export async function explainServer(app: App, idOrName: string): Promise<ServerE
     wants: wants(server),
     fault: fault && [fault.message, fault.details].filter(Boolean).join('\n'),
     observed: await observed(app, server),
-    task: taskOf(server),
+    task: await taskOf(app, 'server', server.id),
     owed: await owedFor(app, server.id, names),
     placement: record && {
       at: record.at,
@@ -110,11 +111,6 @@ function wants(server: ServerRow): string {
   if (server.delete_requested_at !== null) return `to be deleted since ${server.delete_requested_at}`;
   const { power, vcpus, memory_mb } = server;
   return `${power}, ${vcpus} vCPU, ${memory_mb} MB, zone ${server.availability_zone ?? 'any'}`;
-}
-
-function taskOf({ task_state, task_deadline }: ServerRow): string | null {
-  if (task_state === null) return null;
-  return task_deadline === null ? task_state : `${task_state}, until ${task_deadline} at the latest`;
 }
 
 async function observed(app: App, server: ServerRow): Promise<string | null> {

@@ -93,11 +93,14 @@ export async function resetState(
 ): Promise<void> {
   await app.store.tx(async (tx) => {
     const server = await ownServer(tx, ctx, id);
+    // what builds or deletes a server goes on: without it nobody would
+    const kept = server.launched_at === null || server.delete_requested_at !== null;
+    if (!kept)
+      await app.tasks.supersede(tx, { kind: 'server', id }, 'an administrator reset the server’s state');
     await saveServer(tx, server, {
       failed: state === 'error' ? 1 : 0,
       ...(state === 'active' ? { fault: null } : {}),
-      task_state: server.delete_requested_at === null ? null : server.task_state,
-      task_deadline: null,
+      task_state: kept ? server.task_state : null,
     });
   });
 }

@@ -20,6 +20,6 @@ export function followHosts(app: App, hosts: HostEvents): void {
   hosts.onReport((tx, hostId, reports) => onServerReports(app, tx, hostId, reports));
   hosts.onGone(async (tx, hostId, key) => {
     const { kind, id } = parseKey(key);
-    if (kind === 'server') await onServerGone(tx, hostId, id);
+    if (kind === 'server') await onServerGone(app, tx, hostId, id);
   });
 }

@@ -97,28 +97,6 @@ export async function serversOfHosts(db: Reader, hostIds: readonly string[]): Pr
     .execute();
 }
 
-/** Servers whose task should have ended by now. */
-export async function overdueServers(db: Reader, now: string): Promise<{ id: string }[]> {
-  return await db
-    .selectFrom('server')
-    .select('id')
-    .where('task_deadline', '<', now)
-    .where('deleted_at', 'is', null)
-    .orderBy('task_deadline')
-    .limit(200)
-    .execute();
-}
-
-/** Servers on their way out, by host. */
-export async function leavingServers(db: Reader): Promise<{ id: string; host_id: string | null }[]> {
-  return await db
-    .selectFrom('server')
-    .select(['id', 'host_id'])
-    .where('delete_requested_at', 'is not', null)
-    .where('deleted_at', 'is', null)
-    .execute();
-}
-
 export async function tagsOfServers(db: Reader, ids: readonly string[]): Promise<Map<string, string[]>> {
   const tags = new Map<string, string[]>();
   if (ids.length === 0) return tags;

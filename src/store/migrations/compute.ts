@@ -86,7 +86,6 @@ async function createServerTable(db: Kysely<unknown>, dialect: 'sqlite' | 'postg
     .addColumn('delete_requested_at', 'text')
     .addColumn('task_state', 'text')
     .addColumn('task_request_id', 'text')
-    .addColumn('task_deadline', 'text')
     .addColumn('build_attempts', 'integer', (c) => c.notNull())
     .addColumn('failed_hosts', 'text', (c) => c.notNull())
     .addColumn('placement', 'text')
@@ -103,7 +102,6 @@ async function createServerTable(db: Kysely<unknown>, dialect: 'sqlite' | 'postg
     .execute();
   await db.schema.createIndex('server_project').on('server').columns(['project_id', 'deleted_at']).execute();
   await db.schema.createIndex('server_host').on('server').columns(['host_id', 'deleted_at']).execute();
-  await db.schema.createIndex('server_deadline').on('server').column('task_deadline').execute();
 }
 
 async function createServerDetailTables(db: Kysely<unknown>): Promise<void> {

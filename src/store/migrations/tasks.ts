@@ -33,5 +33,6 @@ export async function createTaskTables(db: Kysely<unknown>): Promise<void> {
   );
   await sql`create index task_due on task (next_run_at) where finished_at is null`.execute(db);
   await db.schema.createIndex('task_object').on('task').columns(['object_kind', 'object_id']).execute();
+  await db.schema.createIndex('tombstone_object').on('tombstone').column('object_key').execute();
   await db.schema.createIndex('task_finished').on('task').column('finished_at').execute();
 }

@@ -87,8 +87,6 @@ export interface ServerTable {
   task_state: string | null;
   /** Action that the task belongs to. */
   task_request_id: string | null;
-  /** When the sweeper ends the task. */
-  task_deadline: string | null;
   build_attempts: number;
   /** JSON list of host ids on which the build failed. */
   failed_hosts: string;
