@@ -36,6 +36,11 @@ export interface Config {
   readonly provider_mtu: number;
   /** Seconds without a heartbeat after which a host counts as down. */
   readonly host_down_after: number;
+  /**
+   * Seconds that a host must have been down, beyond `host_down_after`, before its routers go to other hosts. They go only when
+   * hosts of their networks find that nobody answers for their addresses.
+   */
+  readonly router_failover_delay: number;
   /** Seconds after which a build that has not succeeded becomes an ERROR. */
   readonly build_timeout: number;
   /**
@@ -77,6 +82,7 @@ export function loadConfig(file: string): Config {
       underlay_mtu: 1500,
       provider_mtu: 1500,
       host_down_after: 30,
+      router_failover_delay: 0,
       build_timeout: 300,
       drift: {},
       cpu_allocation_ratio: 4,

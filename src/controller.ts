@@ -11,7 +11,7 @@ import { ImageFiles } from './core/image/files.js';
 import { resetInterruptedUploads } from './core/image/upload.js';
 import { onNetworkReports } from './core/network/reports.js';
 import { RulePolicy } from './core/policy/engine.js';
-import { placeWaitingRouters } from './core/router/place.js';
+import { placeWaitingRouters, sweepRouters } from './core/router/sweep.js';
 import { followHosts } from './core/server/wire.js';
 import { registerTasks } from './core/tasks.js';
 import { sweepDeletedVolumes } from './core/volume/change.js';
@@ -74,6 +74,7 @@ export async function startController(config: Config, log: Logger): Promise<{ cl
   await tasks.run();
   const periodic = startPeriodic(log, [
     { name: 'addresses to give out again', seconds: 30, run: () => sweepAddressHolds(app) },
+    { name: 'routers without a working host', seconds: 2, run: () => sweepRouters(app) },
     { name: 'old tasks', seconds: 3600, run: () => tasks.prune() },
     { name: 'deleted volumes', seconds: 5, run: () => sweepDeletedVolumes(app) },
     { name: 'token keys and revocations', seconds: 3600, run: () => identity.tokens.housekeeping() },

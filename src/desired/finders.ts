@@ -45,10 +45,10 @@ export const ofGroup: Finder = hostsUsingGroup;
 /** Hosts that let the group's members in. */
 export const ofGroupMembers: Finder = hostsFilteringByGroup;
 
-/** The router's own host. */
+/** The router's own host, and those that it comes to or leaves. */
 export const ofRouter: Finder = async (db, id) => {
-  const { hostId } = await routerPlace(db, id);
-  return hostId ? [hostId] : [];
+  const { hostId, otherHostIds } = await routerPlace(db, id);
+  return hostId ? [hostId, ...otherHostIds] : otherHostIds;
 };
 
 /** Hosts of the networks that the router joins. */

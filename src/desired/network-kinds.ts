@@ -11,8 +11,13 @@ import {
   routerPorts,
   routersOfHosts,
   underlayAddresses,
+  withdrawalsOfHosts,
 } from '../store/network/spec-rows.js';
 import { dhcpObject } from './dhcp.js';
+import { groupMembersKind, securityGroupKind } from './group-kinds.js';
+import { byHost, distinct, groupBy } from './groups.js';
+import { type AnyHostKind, batched, type HostKind } from './kind.js';
+import { networkObject } from './network.js';
 import {
   aroundHost,
   dependencies,
@@ -24,12 +29,8 @@ import {
   routersOfNetwork,
   routersOfSubnet,
 } from './finders.js';
-import { groupMembersKind, securityGroupKind } from './group-kinds.js';
-import { byHost, distinct, groupBy } from './groups.js';
-import { type AnyHostKind, batched, type HostKind } from './kind.js';
-import { networkObject } from './network.js';
 import { portObject } from './port.js';
-import { routerObject } from './router.js';
+import { routerObject, withdrawnRouter } from './router.js';
 
 /** Networks with a guest or a router on the host. */
 export const networkKind: HostKind<'network'> = batched({
@@ -75,7 +76,10 @@ export const dhcpKind: HostKind<'dhcp'> = batched({
     const networkIds = distinct(served, (row) => row.network_id);
     const servers = new Map((await dhcpPorts(db, networkIds)).map((port) => [port.network_id, port]));
     const networks = new Map((await findRows(db, 'network', [...servers.keys()])).map((n) => [n.id, n]));
-    const subnets = groupBy(await subnetsOfNetworks(db, [...servers.keys()]), (subnet) => subnet.network_id);
+    const subnets = groupBy(
+      await subnetsOfNetworks(db, [...servers.keys()]),
+      (subnet) => subnet.network_id,
+    );
     const portIds = [...guests, ...servers.values()].map((port) => port.id);
     const addresses = groupBy(await addressesWithSubnets(db, portIds), (address) => address.port_id ?? '');
     const guestsOf = groupBy(guests, (port) => `${port.host_id} ${port.network_id}`);
@@ -122,7 +126,7 @@ export const portKind: HostKind<'port'> = batched({
   },
 });
 
-/** Routers placed on the host. */
+/** Routers placed on the host, and those that it has to give up. */
 export const routerKind: HostKind<'router'> = batched({
   kind: 'router',
   ...dependencies({
@@ -139,7 +143,11 @@ export const routerKind: HostKind<'router'> = batched({
     const portIds = all.map((port) => port.id);
     const addresses = groupBy(await addressesWithSubnets(db, portIds), (a) => a.port_id ?? '');
     const floating = groupBy(await routedFloatingIps(db, routerIds), (f) => f.router_id ?? '');
-    return byHost(routers, (own) =>
+    const withdrawn = await withdrawalsOfHosts(db, hostIds);
+    const leaving = byHost(withdrawn, (own) =>
+      own.map(({ router_id, epoch }) => [router_id, withdrawnRouter(router_id, epoch)] as const),
+    );
+    const placed = byHost(routers, (own) =>
       own.map((router) => {
         const its = ports.get(router.id) ?? [];
         const object = routerObject({
@@ -151,6 +159,10 @@ export const routerKind: HostKind<'router'> = batched({
         return [router.id, object] as const;
       }),
     );
+    for (const [hostId, objects] of leaving) {
+      placed.set(hostId, new Map([...objects, ...(placed.get(hostId) ?? [])]));
+    }
+    return placed;
   },
 });
 

@@ -11,14 +11,18 @@ import { createServerPorts, type RequestedNic } from '../../src/core/port/for-se
 import { createPort } from '../../src/core/port/port.js';
 import { addInterface } from '../../src/core/router/interfaces.js';
 import { createRouter } from '../../src/core/router/router.js';
+import { routerMove } from '../../src/core/router/tasks/move.js';
 import { createSubnet } from '../../src/core/subnet/subnet.js';
 import { networkKinds } from '../../src/desired/network-kinds.js';
 import { specObject } from '../../src/protocol/keys.js';
+import { createLogger } from '../../src/protocol/log.js';
 import type { ObjectReport } from '../../src/protocol/messages.js';
 import type { ObjectKey } from '../../src/protocol/objects.js';
 import { insertHost, setPhysicalNetworks } from '../../src/store/hosts.js';
 import { storeReports } from '../../src/store/reports.js';
 import { nowText, type Store, type Tx } from '../../src/store/store.js';
+import type { TaskKind } from '../../src/tasks/kind.js';
+import { Tasks } from '../../src/tasks/tasks.js';
 import { testConfig } from './app.js';
 
 /** The rules of the network service on a bare store: for tests that need rows and hosts, not HTTP. */
@@ -32,10 +36,13 @@ export class NetworkCore {
   constructor(store: Store, parts: Partial<App> = {}) {
     this.#directory = mkdtempSync(join(tmpdir(), 'maru-network-'));
     this.store = store;
-    const hosts = { isUp: () => true, isDown: () => false, deliveryFault: () => null };
-    const app = { config: testConfig(this.#directory), store, hosts, ...parts };
+    const hosts = { isUp: () => true, isDown: () => false, silence: () => null, deliveryFault: () => null };
+    const log = createLogger('error', {}, () => {});
+    const tasks = new Tasks({ store, log, leaseSeconds: 0.5, pollSeconds: 0.1, retrySeconds: 0.01 });
+    const app = { config: testConfig(this.#directory), store, log, hosts, tasks, ...parts };
     // the rules of the network service use no other parts of the app
     this.app = app as unknown as App;
+    tasks.register(routerMove(this.app) as TaskKind);
     this.ctx = {
       requestId: `req-${randomUUID()}`,
       token: ANONYMOUS,

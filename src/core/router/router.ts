@@ -41,6 +41,7 @@ export async function createRouter(tx: Tx, app: App, ctx: Context, given: Router
     admin_state_up: given.admin_state_up ? 1 : 0,
     host_id: null,
     host_epoch: 0,
+    next_host_id: null,
     gateway_port_id: null,
     gateway_network_id: null,
     enable_snat: 1,

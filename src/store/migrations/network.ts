@@ -85,6 +85,7 @@ async function createPorts(db: Kysely<unknown>): Promise<void> {
     .addColumn('port_id', 'text', (c) => c.notNull().references('port.id').onDelete('cascade'))
     .addColumn('host_id', 'text', (c) => c.notNull())
     .addColumn('status', 'text', (c) => c.notNull())
+    .addColumn('created_at', 'text', (c) => c.notNull())
     .addPrimaryKeyConstraint('port_binding_pk', ['port_id', 'host_id'])
     .execute();
   await db.schema.createIndex('port_binding_host').on('port_binding').column('host_id').execute();
@@ -187,6 +188,7 @@ async function createRouters(db: Kysely<unknown>): Promise<void> {
     .addColumn('admin_state_up', 'integer', (c) => c.notNull())
     .addColumn('host_id', 'text')
     .addColumn('host_epoch', 'integer', (c) => c.notNull())
+    .addColumn('next_host_id', 'text')
     .addColumn('gateway_port_id', 'text', (c) => c.references('port.id'))
     .addColumn('gateway_network_id', 'text')
     .addColumn('enable_snat', 'integer', (c) => c.notNull())
@@ -194,6 +196,16 @@ async function createRouters(db: Kysely<unknown>): Promise<void> {
     .execute();
   await db.schema.createIndex('router_project').on('router').column('project_id').execute();
   await db.schema.createIndex('router_host').on('router').column('host_id').execute();
+  await db.schema
+    .createTable('router_withdrawal')
+    .addColumn('router_id', 'text', (c) => c.notNull().references('router.id').onDelete('cascade'))
+    .addColumn('host_id', 'text', (c) => c.notNull())
+    .addColumn('epoch', 'integer', (c) => c.notNull())
+    .addColumn('revision', 'text', (c) => c.notNull())
+    .addColumn('created_at', 'text', (c) => c.notNull())
+    .addPrimaryKeyConstraint('router_withdrawal_pk', ['router_id', 'host_id'])
+    .execute();
+  await db.schema.createIndex('router_withdrawal_host').on('router_withdrawal').column('host_id').execute();
   await db.schema
     .createTable('floating_ip')
     .addColumn('id', 'text', (c) => c.primaryKey())

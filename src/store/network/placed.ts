@@ -24,15 +24,27 @@ export async function presences(
     .select(['p.network_id', 'r.host_id'])
     .where('p.device_owner', 'in', ['network:router_interface', 'network:router_gateway'])
     .where('r.host_id', 'is not', null);
+  // a router's next host has its networks before the router: so it is up at once when its turn comes
+  let moving = db
+    .selectFrom('port as p')
+    .innerJoin('router as r', 'r.id', 'p.device_id')
+    .select(['p.network_id', 'r.next_host_id as host_id'])
+    .where('p.device_owner', 'in', ['network:router_interface', 'network:router_gateway'])
+    .where('r.next_host_id', 'is not', null);
   if (only.hostIds) {
     guests = guests.where(oneOf(db, 'b.host_id', only.hostIds));
     routers = routers.where(oneOf(db, 'r.host_id', only.hostIds));
+    moving = moving.where(oneOf(db, 'r.next_host_id', only.hostIds));
   }
   if (only.networkIds) {
     guests = guests.where(oneOf(db, 'p.network_id', only.networkIds));
     routers = routers.where(oneOf(db, 'p.network_id', only.networkIds));
+    moving = moving.where(oneOf(db, 'p.network_id', only.networkIds));
   }
-  const rows = await guests.union(routers as typeof guests).execute();
+  const rows = await guests
+    .union(routers as typeof guests)
+    .union(moving as typeof guests)
+    .execute();
   return rows as Presence[];
 }
 
@@ -91,16 +103,21 @@ export async function routerHostsOfNetwork(db: Reader, networkId: string): Promi
   return rows.map((row) => row.host_id!);
 }
 
-/** A router's host, and its networks. */
+/** A router's host, other hosts that it is to come to or that have to give it up, and its networks. */
 export async function routerPlace(
   db: Reader,
   routerId: string,
-): Promise<{ hostId: string | null; networkIds: string[] }> {
+): Promise<{ hostId: string | null; otherHostIds: string[]; networkIds: string[] }> {
   const router = await db
     .selectFrom('router')
-    .select('host_id')
+    .select(['host_id', 'next_host_id'])
     .where('id', '=', routerId)
     .executeTakeFirst();
+  const withdrawals = await db
+    .selectFrom('router_withdrawal')
+    .select('host_id')
+    .where('router_id', '=', routerId)
+    .execute();
   const ports = await db
     .selectFrom('port')
     .select('network_id')
@@ -108,7 +125,12 @@ export async function routerPlace(
     .where('device_id', '=', routerId)
     .where('device_owner', 'in', ['network:router_interface', 'network:router_gateway'])
     .execute();
-  return { hostId: router?.host_id ?? null, networkIds: ports.map((row) => row.network_id) };
+  const next = router?.next_host_id ? [router.next_host_id] : [];
+  return {
+    hostId: router?.host_id ?? null,
+    otherHostIds: [...next, ...withdrawals.map((row) => row.host_id)],
+    networkIds: ports.map((row) => row.network_id),
+  };
 }
 
 export async function networkOfSubnet(db: Reader, id: string): Promise<string | null> {

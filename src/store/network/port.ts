@@ -1,5 +1,5 @@
 import { oneOf } from '../one-of.js';
-import type { Reader, Tx } from '../store.js';
+import { nowText, type Reader, type Tx } from '../store.js';
 import type { NetworkTables } from '../tables/network.js';
 
 type Port = NetworkTables['port'];
@@ -69,7 +69,7 @@ export async function setBinding(tx: Tx, portId: string, hostId: string | null):
   if (hostId === null) return;
   await tx
     .insertInto('port_binding')
-    .values({ port_id: portId, host_id: hostId, status: 'active' })
+    .values({ port_id: portId, host_id: hostId, status: 'active', created_at: nowText() })
     .execute();
 }
 

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import type { Reader, Tx } from '../store.js';
 import type { NetworkTables } from '../tables/network.js';
 
@@ -47,66 +46,6 @@ export async function floatingIpsOfPorts(db: Reader, portIds: readonly string[])
     .selectAll()
     .where('fixed_port_id', 'in', [...portIds])
     .execute();
-}
-
-/** Routers that no host runs yet. */
-export async function unplacedRouters(db: Reader): Promise<string[]> {
-  const rows = await db
-    .selectFrom('router')
-    .select('id')
-    .where('host_id', 'is', null)
-    .orderBy('created_at')
-    .execute();
-  return rows.map((row) => row.id);
-}
-
-/** Enabled hosts that offer a provider network (any host when null), those with fewest routers first. */
-export async function hostsForRouter(db: Reader, physicalNetwork: string | null): Promise<string[]> {
-  let query = db
-    .selectFrom('host as h')
-    .leftJoin('router as r', 'r.host_id', 'h.id')
-    .select(['h.id', sql<number>`count(r.id)`.as('routers')])
-    .where('h.enabled', '=', 1)
-    .groupBy('h.id')
-    .orderBy('routers')
-    .orderBy('h.id');
-  if (physicalNetwork !== null) {
-    query = query.where((eb) =>
-      eb.exists(
-        eb
-          .selectFrom('host_physical_network as pn')
-          .select('pn.host_id')
-          .whereRef('pn.host_id', '=', 'h.id')
-          .where('pn.physical_network', '=', physicalNetwork),
-      ),
-    );
-  }
-  return (await query.execute()).map((row) => row.id);
-}
-
-export async function hostOffers(db: Reader, hostId: string, physicalNetwork: string): Promise<boolean> {
-  const row = await db
-    .selectFrom('host_physical_network')
-    .select('host_id')
-    .where('host_id', '=', hostId)
-    .where('physical_network', '=', physicalNetwork)
-    .executeTakeFirst();
-  return row !== undefined;
-}
-
-/** Gives a router to a host, if nobody took it meanwhile. */
-export async function claimRouter(
-  tx: Tx,
-  routerId: string,
-  from: string | null,
-  hostId: string,
-): Promise<boolean> {
-  let query = tx
-    .updateTable('router')
-    .set({ host_id: hostId, host_epoch: sql<number>`host_epoch + 1` })
-    .where('id', '=', routerId);
-  query = from === null ? query.where('host_id', 'is', null) : query.where('host_id', '=', from);
-  return (await query.executeTakeFirst()).numUpdatedRows > 0n;
 }
 
 export async function floatingIpsOfNetwork(db: Reader, networkId: string): Promise<FloatingIp[]> {

@@ -1,3 +1,4 @@
+import { type SqlBool, sql } from 'kysely';
 import { oneOf } from '../one-of.js';
 import type { Reader } from '../store.js';
 import type { NetworkTables } from '../tables/network.js';
@@ -58,6 +59,8 @@ export async function endpoints(db: Reader, networkIds: readonly string[]) {
     .innerJoin('host as h', 'h.id', 'r.host_id')
     .select(['p.network_id', 'p.mac_address', 'h.id as host_id', 'h.underlay_ip'])
     .where('p.device_owner', 'in', ['network:router_interface', 'network:router_gateway'])
+    // while a router moves, frames to it are flooded: its next host gets them as soon as it is there
+    .where(STAYS)
     .where(oneOf(db, 'p.network_id', networkIds));
   return await guests.union(routers).execute();
 }
@@ -76,16 +79,31 @@ export async function underlayAddresses(
   return new Map(rows.map((row) => [row.id, row.underlay_ip]));
 }
 
-/** Routers placed on hosts. */
+/** Routers placed on hosts, but for those that they have to give up. */
 export async function routersOfHosts(db: Reader, hostIds: readonly string[]) {
   return await db
-    .selectFrom('router')
-    .selectAll()
-    .where(oneOf(db, 'host_id', hostIds))
-    .orderBy('id')
+    .selectFrom('router as r')
+    .selectAll('r')
+    .where(oneOf(db, 'r.host_id', hostIds))
+    .where(STAYS)
+    .orderBy('r.id')
     .$narrowType<{ host_id: string }>()
     .execute();
 }
+
+/** Routers that hosts have to give up. */
+export async function withdrawalsOfHosts(db: Reader, hostIds: readonly string[]) {
+  return await db
+    .selectFrom('router_withdrawal')
+    .select(['router_id', 'host_id', 'epoch'])
+    .where(oneOf(db, 'host_id', hostIds))
+    .orderBy('router_id')
+    .execute();
+}
+
+/** That the router `r` stays on the host that it is on. */
+const STAYS = sql<SqlBool>`not exists (
+  select 1 from router_withdrawal as w where w.router_id = r.id and w.host_id = r.host_id)`;
 
 /** Ports that connect routers, each with its network's MTU. */
 export async function routerPorts(db: Reader, routerIds: readonly string[]) {

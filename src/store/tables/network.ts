@@ -78,6 +78,7 @@ export interface PortBindingTable {
   port_id: string;
   host_id: string;
   status: 'active' | 'inactive';
+  created_at: string;
 }
 
 /**
@@ -150,12 +151,25 @@ export interface RouterTable extends StandardColumns {
   host_id: string | null;
   /** Rises with every move, so that an old owner's words are not believed. */
   host_epoch: number;
+  /** Host that it is to move to, which has its networks already; null: none, or whichever can be had. */
+  next_host_id: string | null;
   /** The port in the external network. */
   gateway_port_id: string | null;
   gateway_network_id: string | null;
   enable_snat: number;
   /** JSON list of {destination, nexthop}. */
   routes: string;
+}
+
+/** A host that has to give a router up, or had to while nothing was heard of it: in its spec until it reports that it has. */
+export interface RouterWithdrawalTable {
+  router_id: string;
+  host_id: string;
+  /** What it gives up: the host refuses this epoch from then on. */
+  epoch: number;
+  /** Revision of the object that makes it do so; the report that it is applied is the receipt. */
+  revision: string;
+  created_at: string;
 }
 
 /** An address of an external network that a router translates to a port's fixed address. */
@@ -196,6 +210,7 @@ export interface NetworkTables {
   security_group_rule: SecurityGroupRuleTable;
   port_security_group: PortSecurityGroupTable;
   router: RouterTable;
+  router_withdrawal: RouterWithdrawalTable;
   floating_ip: FloatingIpTable;
   network_tag: NetworkTagTable;
 }

@@ -181,6 +181,7 @@ it('a router has a gateway, interfaces and floating IPs', async () => {
     admin_state_up: 1,
     host_id: 'h1',
     host_epoch: 1,
+    next_host_id: null,
     gateway_port_id: 'gateway',
     gateway_network_id: 'public',
     enable_snat: 1,
