@@ -81,7 +81,8 @@ export class Agent {
   readonly #timers = new Set<NodeJS.Timeout>();
   #beat: NodeJS.Timeout | null = null;
   #beating: Promise<void> | null = null;
-  #controllerLost = false;
+  /** Why the controller did not take the last heartbeat; null: it did. */
+  #lostBecause: string | null = null;
   #closed = false;
 
   constructor(options: AgentOptions) {
@@ -288,14 +289,17 @@ export class Agent {
       if (confirmed && digest === specs.held.digest) await this.#boot.confirmed();
       this.#introduced = !resync;
       if (renew) this.#renewal.demand();
-      if (this.#controllerLost) this.#log.info('the controller answers again');
-      this.#controllerLost = false;
+      if (this.#lostBecause !== null) this.#log.info('the controller answers again');
+      this.#lostBecause = null;
       if (this.#boot.awaiting && !resync) return Math.min(HEARTBEAT_RETRY_MS, interval);
       return resync ? 0 : interval;
     } catch (error) {
       if (error instanceof RemovedFromCloud) return await this.#removed(error);
-      if (!this.#controllerLost) this.#log.warn('no answer from the controller, trying again', { error });
-      this.#controllerLost = true;
+      // a refusal says what to do, and may come after the controller was away for other reasons
+      const { message } = error as Error;
+      if (this.#lostBecause !== message)
+        this.#log.warn('no answer from the controller, trying again', { error });
+      this.#lostBecause = message;
       return Math.min(HEARTBEAT_RETRY_MS, interval);
     }
   }

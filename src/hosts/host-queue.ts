@@ -243,9 +243,9 @@ export class HostQueue {
     const refusal = body as SpecRefusal | null;
     // an older state of the database is either this controller's reading or a restored backup; a new reading is enough for both
     const again =
-      refusal?.reason === 'older'
+      refusal?.reason === 'older' || refusal?.reason === 'stale'
         ? await this.#deps.incarnations.refused(host, state.incarnation, refusal)
-        : found.base !== null || refusal?.reason === 'stale';
+        : found.base !== null;
     if (status === 409 && refusal && again) {
       // after a stale one the next number has to be reserved, which another owner of the host would prevent
       this.#sequence = Math.max(this.#sequence, refusal.sequence);

@@ -54,7 +54,7 @@ export class Incarnations {
   }
 
   /**
-   * A host has refused a spec because it holds one from a later state of the database: was this one restored? Gives false when
+   * A host has refused a spec because it holds a later one: was this database restored? Gives false when
    * another reading of the database will be refused just the same.
    */
   async refused(host: HostRow, incarnation: string, refusal: SpecRefusal): Promise<boolean> {
@@ -64,6 +64,8 @@ export class Incarnations {
     }
     if (await this.#isAhead(as_of))
       await this.#restored(incarnation, host.name, `it holds a specification as of change ${as_of}`);
+    else if (await this.#isUnreserved(host, refusal.sequence))
+      await this.#restored(incarnation, host.name, neverReserved(refusal.sequence));
     return true;
   }
 
@@ -78,11 +80,14 @@ export class Incarnations {
   async #evidence(host: HostRow, beat: Heartbeat): Promise<string | null> {
     if (beat.as_of !== undefined && (await this.#isAhead(beat.as_of)))
       return `it holds a specification as of change ${beat.as_of}`;
-    // the row was read when the request came, and numbers are reserved before they are used
-    if (beat.sequence <= host.sequence) return null;
+    return (await this.#isUnreserved(host, beat.sequence)) ? neverReserved(beat.sequence) : null;
+  }
+
+  /** Numbers are reserved before they are used. */
+  async #isUnreserved(host: HostRow, sequence: number): Promise<boolean> {
+    if (sequence <= host.sequence) return false;
     const now = await findHost(this.#store.read, host.id);
-    if (!now || beat.sequence <= now.sequence) return null;
-    return `it holds specification ${beat.sequence}, which was never reserved`;
+    return now !== undefined && sequence > now.sequence;
   }
 
   async #isAhead(asOf: number): Promise<boolean> {
@@ -127,4 +132,8 @@ export class Incarnations {
 
 function restoredBy(hostName: string, evidence: string): string {
   return `the database is older than what host ${hostName} has: ${evidence}`;
+}
+
+function neverReserved(sequence: number): string {
+  return `it holds specification ${sequence}, a number that was never reserved`;
 }
