@@ -7,6 +7,7 @@ import { addHostCommands } from './host.js';
 import { addIncarnationCommands } from './incarnation.js';
 import { addLabCommands } from './lab.js';
 import { addPlanCommand } from './plan.js';
+import { addRouterCommands } from './router.js';
 import { addServerCommands } from './server.js';
 import { addStatusCommand } from './status.js';
 import { addTaskCommands } from './task.js';
@@ -38,6 +39,7 @@ Examples:
   addAgentCommand(program);
   addStatusCommand(program);
   addHostCommands(program);
+  addRouterCommands(program);
   addServerCommands(program);
   addTaskCommands(program);
   addPlanCommand(program);

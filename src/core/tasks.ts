@@ -1,9 +1,11 @@
+import type { TaskKind } from '../tasks/kind.js';
 import type { App } from './app.js';
+import { routerMove } from './router/tasks/move.js';
 import { buildKind } from './server/tasks/build.js';
 import { deleteKind } from './server/tasks/delete.js';
 import { powerKinds } from './server/tasks/power.js';
 
 /** Tells the runner every kind of durable work that there is. */
 export function registerTasks(app: App): void {
-  app.tasks.register(buildKind(app), ...powerKinds(app), deleteKind(app));
+  app.tasks.register(buildKind(app), ...powerKinds(app), deleteKind(app), routerMove(app) as TaskKind);
 }

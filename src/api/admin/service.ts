@@ -5,6 +5,7 @@ import { hostOperations } from './hosts.js';
 import { incarnationOperations } from './incarnation.js';
 import { orphanOperations } from './orphans.js';
 import { placementOperations } from './placement.js';
+import { routerOperations } from './routers.js';
 import { statusOperations } from './status.js';
 import { taskOperations } from './tasks.js';
 
@@ -18,6 +19,7 @@ export function adminService(): Service {
       ...authorityOperations,
       ...incarnationOperations,
       ...orphanOperations,
+      ...routerOperations,
       ...statusOperations,
       ...placementOperations,
       ...taskOperations,

@@ -105,14 +105,20 @@ export async function giveTo(tx: Tx, router: RouterPlacement, hostId: string): P
   return true;
 }
 
-/** The host that is to have a router: the wanted one if it can, else the least loaded that can; null when none can now. */
+/**
+ * The host that is to have a router: the wanted one if it can, else the least loaded that can, of all but `except`; null when none
+ * can now.
+ */
 export async function chooseHost(
   tx: Tx,
   app: App,
   router: RouterPlacement,
   wanted: string | null,
+  except: string | null = null,
 ): Promise<string | null> {
-  const able = (await hostsForRouter(tx, router.physical_network)).filter((id) => app.hosts.isUp(id));
+  const able = (await hostsForRouter(tx, router.physical_network)).filter(
+    (id) => id !== except && app.hosts.isUp(id),
+  );
   return able.find((id) => id === wanted) ?? able[0] ?? null;
 }
 
