@@ -36,6 +36,12 @@ export function applyList<Q extends AnySelect>(query: Q, options: ListOptions): 
   })) as { column: string; direction: 'asc' | 'desc' }[];
   const marker = options.marker;
   if (marker) {
+    // the alternatives below imply it, but only such a bound lets an index find the place to begin at
+    const [first] = keys;
+    const bound = sql.raw(first!.direction === 'asc' ? '>=' : '<=');
+    q = q.where(
+      sql<SqlBool>`${comparable(first!.column)} ${bound} ${plain(first!.column, marker[first!.column])}`,
+    );
     q = q.where((eb) =>
       eb.or(
         keys.map((key, i) =>
@@ -56,16 +62,24 @@ export function applyList<Q extends AnySelect>(query: Q, options: ListOptions): 
   return q as Q;
 }
 
-/** Nulls sort and compare as the empty text, in columns of numbers as −1, so that no row is lost between pages. */
+/**
+ * Nulls sort and compare as the empty text, in columns of numbers as −1, so that no row is lost between pages. Columns that are
+ * never null stay as they are, so that an index can give their order.
+ */
 function comparable(column: string) {
   if (NULLABLE_NUMERIC.has(column)) return sql`coalesce(${sql.ref(column)}, -1)`;
-  return NUMERIC.has(column) ? sql.ref(column) : sql`coalesce(${sql.ref(column)}, '')`;
+  return NUMERIC.has(column) || NEVER_NULL.has(column)
+    ? sql.ref(column)
+    : sql`coalesce(${sql.ref(column)}, '')`;
 }
 
 function plain(column: string, value: unknown): unknown {
   if (value !== null && value !== undefined) return value;
   return NULLABLE_NUMERIC.has(column) ? -1 : '';
 }
+
+/** Columns of text that no table lets be null. */
+const NEVER_NULL: ReadonlySet<string> = new Set(['id', 'created_at']);
 
 /** Numeric columns that lists may be sorted by and that may hold null. */
 const NULLABLE_NUMERIC: ReadonlySet<string> = new Set([

@@ -14,14 +14,13 @@ export async function hostLoads(
     return load;
   };
   const used = await db
-    .selectFrom('allocation')
-    .select((eb) => ['host_id', 'resource_class', eb.fn.sum<number>('used').as('used')])
+    .selectFrom('inventory')
+    .select(['host_id', 'resource_class', 'used'])
     .where('resource_class', 'in', ['VCPU', 'MEMORY_MB'])
-    .groupBy(['host_id', 'resource_class'])
     .execute();
   for (const row of used) {
-    if (row.resource_class === 'VCPU') of(row.host_id).vcpus = Number(row.used);
-    else of(row.host_id).memory_mb = Number(row.used);
+    if (row.resource_class === 'VCPU') of(row.host_id).vcpus = row.used;
+    else of(row.host_id).memory_mb = row.used;
   }
   const guests = await db
     .selectFrom('server')

@@ -1,7 +1,7 @@
 import { serverObjects } from '../../desired/server.js';
 import { specObject } from '../../protocol/keys.js';
 import type { ObjectError } from '../../protocol/messages.js';
-import { hostNames } from '../../store/compute/hosts.js';
+import { hostName } from '../../store/compute/hosts.js';
 import type { ServerRow } from '../../store/compute/server.js';
 import { findReports, type StoredReport } from '../../store/reports.js';
 import { nowText, type Tx } from '../../store/store.js';
@@ -19,7 +19,7 @@ export interface HostWord {
 /** Reads what the server's host last said. */
 export async function wordOfHost(tx: Tx, server: ServerRow): Promise<HostWord> {
   if (server.host_id === null) return { host: null, report: null, current: false };
-  const host = (await hostNames(tx)).get(server.host_id) ?? server.host_id;
+  const host = (await hostName(tx, server.host_id)) ?? server.host_id;
   const [report] = await findReports(tx, server.host_id, [`server/${server.id}`]);
   if (!report) return { host, report: null, current: false };
   const object = (await serverObjects(tx, [server])).get(server.id)!;

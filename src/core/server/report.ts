@@ -1,6 +1,6 @@
 import { parseKey } from '../../protocol/keys.js';
 import type { ObjectReport } from '../../protocol/messages.js';
-import { hostNames } from '../../store/compute/hosts.js';
+import { hostName } from '../../store/compute/hosts.js';
 import { findServers, type ServerChange, type ServerRow, takeServer } from '../../store/compute/server.js';
 import { nowText, recordChange, type Tx } from '../../store/store.js';
 import type { App } from '../app.js';
@@ -49,7 +49,7 @@ async function applyReport(app: App, tx: Tx, server: ServerRow, report: ObjectRe
 
 /** A server that is up for the first time, or against expectation: whatever was the matter is over. */
 async function onUp(tx: Tx, server: ServerRow, seen: ServerChange): Promise<void> {
-  const host = server.host_id ? ((await hostNames(tx)).get(server.host_id) ?? null) : null;
+  const host = await hostName(tx, server.host_id);
   await endAction(tx, server, host);
   const up = await saveServer(tx, server, { ...seen, failed: 0, fault: null, task_state: null });
   await settle(tx, up, up.observed_power);

@@ -1,4 +1,4 @@
-import { type ExpressionBuilder, sql } from 'kysely';
+import { type ExpressionBuilder, type SqlBool, sql } from 'kysely';
 import type { Database } from '../database.js';
 import type { Reader } from '../store.js';
 
@@ -58,7 +58,8 @@ export async function hostsWithRoom(
           .select('i.host_id')
           .whereRef('i.host_id', '=', 'l.host_id')
           .where('i.resource_class', '=', name)
-          .where(sql<number>`i.capacity - i.used`, '>=', least)
+          // put so that no index of what is free tempts the planner away from the host's own row
+          .where(sql<SqlBool>`i.used + ${least} <= i.capacity`)
           .where('i.max_unit', '>=', least),
       ),
     );

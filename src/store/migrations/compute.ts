@@ -100,7 +100,24 @@ async function createServerTable(db: Kysely<unknown>, dialect: 'sqlite' | 'postg
     .addColumn('updated_at', 'text', (c) => c.notNull())
     .addColumn('revision', 'integer', (c) => c.notNull())
     .execute();
-  await db.schema.createIndex('server_project').on('server').columns(['project_id', 'deleted_at']).execute();
+  // holds all that a quota is counted from
+  await db.schema
+    .createIndex('server_project')
+    .on('server')
+    .columns(['project_id', 'deleted_at', 'delete_requested_at', 'vcpus', 'memory_mb'])
+    .execute();
+  // pages of living servers, newest first: of everybody, of one project, of one status
+  for (const [name, first] of [
+    ['server_newest', ''],
+    ['server_project_newest', 'project_id, '],
+    ['server_status_newest', 'status, '],
+  ]) {
+    await sql
+      .raw(
+        `create index ${name} on server (${first}created_at desc, internal_id desc, id) where deleted_at is null`,
+      )
+      .execute(db);
+  }
   await db.schema.createIndex('server_host').on('server').columns(['host_id', 'deleted_at']).execute();
 }
 

@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 
 /** Creates the tables about hosts and what they report. */
 export async function createHostTables(db: Kysely<unknown>): Promise<void> {
@@ -47,6 +47,7 @@ export async function createHostTables(db: Kysely<unknown>): Promise<void> {
     .addPrimaryKeyConstraint('object_report_pk', ['host_id', 'object_key'])
     .execute();
   await db.schema.createIndex('object_report_key').on('object_report').column('object_key').execute();
+  await sql`create index object_report_error on object_report (host_id) where state = 'error'`.execute(db);
   await db.schema
     .createTable('host_physical_network')
     .addColumn('host_id', 'text', (c) => c.notNull())
