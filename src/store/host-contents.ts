@@ -50,7 +50,10 @@ export async function contentsOfHost(db: Reader, hostId: string): Promise<HostCo
   };
 }
 
-/** Takes every router off a host that is going; gives their ids. They wait for another one until somebody places them. */
+/**
+ * Takes every router off a host that is going; gives their ids, and those of routers that it still had to give up. They wait for
+ * another one until somebody places them.
+ */
 export async function releaseRouters(tx: Tx, hostId: string): Promise<string[]> {
   const rows = await tx
     .updateTable('router')
@@ -58,7 +61,12 @@ export async function releaseRouters(tx: Tx, hostId: string): Promise<string[]> 
     .where('host_id', '=', hostId)
     .returning('id')
     .execute();
-  return rows.map((row) => row.id);
+  const leaving = await tx
+    .deleteFrom('router_withdrawal')
+    .where('host_id', '=', hostId)
+    .returning('router_id')
+    .execute();
+  return [...new Set([...rows.map((row) => row.id), ...leaving.map((row) => row.router_id)])];
 }
 
 /** Names of the hosts of these routers, by router; null: none would do. */

@@ -86,6 +86,7 @@ const HOST_TABLES = [
   'aggregate_host',
   'host_delivery',
   'host_contact',
+  'router_withdrawal',
 ] as const;
 
 /**
