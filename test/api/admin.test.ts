@@ -131,7 +131,7 @@ describe('all operations', () => {
     const elsewhere = /^\w+ \/(network\/|compute\/v2.1\/os-floating-ips$|image\/v2\/images(\/:image_id)?$)/;
     // what is meant is all in the path: a tag, a grant, a membership, an association, a switch
     const inPath =
-      /^(PUT|POST) .*\/(:tag|:role_id|inherited_to_projects|users\/:user_id|:implied_role_id|(de|re)activate|endpoints\/:endpoint_id|projects\/:project_id|services\/:service_id(\/regions\/:region_id)?|endpoint_groups\/[^ ]+)$/;
+      /^(PUT|POST) .*\/(:tag|:role_id|inherited_to_projects|users\/:user_id|:implied_role_id|(de|re)activate|tasks\/:task\/(retry|cancel)|endpoints\/:endpoint_id|projects\/:project_id|services\/:service_id(\/regions\/:region_id)?|endpoint_groups\/[^ ]+)$/;
     const unchecked = allServices(cloud.app).flatMap((service) =>
       service.operations
         .filter((o) => ['POST', 'PUT', 'PATCH'].includes(o.method) && !o.body && !o.stream)

@@ -103,7 +103,7 @@ describe.each(DIALECTS)('servers on %s', (dialect) => {
     expect(shown.fault).toMatchObject({
       code: 500,
       message: 'No valid host was found. There are not enough hosts available.',
-      details: 'host1: it is down: no heartbeat',
+      details: 'host1: it is down: not heard of since the controller started',
     });
     cloud.hosts.down.delete(hostId);
     for (const id of [first, second, error]) {
