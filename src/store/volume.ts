@@ -105,12 +105,19 @@ export async function volumesOfHosts(
     .execute();
 }
 
-/** Volumes whose deletion waits for their host. */
-export async function listDeletingVolumes(db: Reader): Promise<{ id: string; host_id: string | null }[]> {
+/** Volumes whose deletion waits for their host; `host` is its name, null when it is none of ours any more. */
+export async function listDeletingVolumes(db: Reader) {
   return await db
     .selectFrom('volume')
-    .select(['id', 'host_id'])
-    .where('delete_requested_at', 'is not', null)
+    .leftJoin('host', 'host.id', 'volume.host_id')
+    .select([
+      'volume.id',
+      'volume.host_id',
+      'volume.status',
+      'volume.delete_requested_at',
+      'host.name as host',
+    ])
+    .where('volume.delete_requested_at', 'is not', null)
     .execute();
 }
 

@@ -4,6 +4,7 @@ import { volumeService } from '../../src/api/volume/service.js';
 import { sweepDeletedVolumes } from '../../src/core/volume/change.js';
 import { onVolumeReports } from '../../src/core/volume/reports.js';
 import { volumeKind } from '../../src/desired/volume.js';
+import { allocationsOf } from '../../src/store/compute/placement.js';
 import { listTombstones } from '../../src/store/hosts.js';
 import { TestApp } from '../support/app.js';
 import { RowHosts } from '../support/fake-hosts.js';
@@ -75,17 +76,52 @@ describe.each(DIALECTS)('volume API on %s', (dialect) => {
     expect((await show(id)).status).toBe(404);
   });
 
-  it("ends the deletion when the host is down; the host's work stays noted", async () => {
+  const claimed = async (id: string) =>
+    (await allocationsOf(cloud.app.store.read, { consumer_id: id })).length;
+  const remove = async (id: string) =>
+    (await cloud.request('DELETE', url(alice, `/${id}`), { token: alice.token })).status;
+
+  it("ends the deletion when the host is down; the host's work, and the capacity it takes, stay noted", async () => {
     const { id } = (await create()).json.volume;
     await report(id, 'applied');
-    await cloud.request('DELETE', url(alice, `/${id}`), { token: alice.token });
+    expect(await remove(id)).toBe(202);
     hosts.down.add(hostId);
     await sweepDeletedVolumes(cloud.app);
-    hosts.down.delete(hostId);
     expect((await show(id)).status).toBe(404);
+    expect(await remove(id)).toBe(404);
     expect((await listTombstones(cloud.app.store.read, hostId)).map((t) => t.object_key)).toContain(
       `volume/${id}`,
     );
+    expect(await claimed(id)).toBe(1);
+    hosts.down.delete(hostId);
+    await report(id, 'gone');
+    expect(await claimed(id)).toBe(0);
+  });
+
+  it('is gone at once when the host is down already, and after two deletions at once', async () => {
+    const { id } = (await create()).json.volume;
+    await report(id, 'applied');
+    hosts.down.add(hostId);
+    expect([202, 404]).toEqual(expect.arrayContaining(await Promise.all([remove(id), remove(id)])));
+    hosts.down.delete(hostId);
+    expect((await show(id)).status).toBe(404);
+  });
+
+  it('shows that its host does not get the deletion done, which may still succeed', async () => {
+    const { id } = (await create()).json.volume;
+    await report(id, 'applied');
+    expect(await Promise.all([remove(id), remove(id)])).toContain(202);
+    await sweepDeletedVolumes(cloud.app);
+    expect((await show(id)).json.volume.status).toBe('deleting');
+    const long = { delete_requested_at: '2020-01-01T00:00:00.000Z' };
+    await cloud.app.store.tx((tx) => tx.updateTable('volume').set(long).where('id', '=', id).execute());
+    await sweepDeletedVolumes(cloud.app);
+    expect((await show(id)).json.volume.status).toBe('error_deleting');
+    expect(await remove(id)).toBe(202);
+    expect(await claimed(id)).toBe(1);
+    await report(id, 'gone');
+    expect((await show(id)).status).toBe(404);
+    expect(await claimed(id)).toBe(0);
   });
 
   it('shows the error of its host, and can be deleted then', async () => {

@@ -51,9 +51,13 @@ export async function changeVolume(
   });
 }
 
+/** How long a host that is up may take before the volume shows that it does not manage. */
+const DELETE_MS = 300_000;
+
 /**
- * Deletes a volume: its quota and capacity are free at once, its file goes when the host has destroyed it, and then the row. A
- * volume that was never on a host is gone immediately. `force` (administrators) also deletes one in an intermediate state.
+ * Deletes a volume: its quota is free at once, its capacity and row when the host has destroyed the file. A volume that was never
+ * on a host is gone immediately, and so is the row of one whose host is down. Asking again is harmless. `force` (administrators)
+ * also deletes one in an intermediate state.
  */
 export async function deleteVolume(app: App, ctx: Context, id: string, force = false): Promise<void> {
   const volume = await visibleVolume(app.store.read, ctx, id);
@@ -67,9 +71,14 @@ export async function deleteVolume(app: App, ctx: Context, id: string, force = f
       delete_requested_at: at,
       updated_at: at,
     });
-    if (!moved) requireLegal('delete', (await findVolume(tx, id))?.status ?? 'deleting');
-    await releaseResources(tx, id);
+    if (!moved) {
+      const now = await findVolume(tx, id);
+      // another request was faster
+      if (!now || now.delete_requested_at) return;
+      requireLegal('delete', now.status);
+    }
     if (volume.host_id === null) {
+      await releaseResources(tx, id);
       await deleteVolumeRow(tx, id);
       return;
     }
@@ -80,9 +89,26 @@ export async function deleteVolume(app: App, ctx: Context, id: string, force = f
   });
 }
 
-/** Ends deletions whose host went down meanwhile: its tombstone stays for when it comes back. */
+/**
+ * Ends deletions whose host went down meanwhile, or was removed: a tombstone stays for when it comes back. Those that their host does
+ * not get done show it; it goes on trying.
+ */
 export async function sweepDeletedVolumes(app: App): Promise<void> {
-  const waiting = await listDeletingVolumes(app.store.read);
-  const stranded = waiting.filter((v) => v.host_id === null || app.hosts.isDown(v.host_id));
-  for (const { id } of stranded) await app.store.tx((tx) => deleteVolumeRow(tx, id));
+  const late = new Date(Date.now() - DELETE_MS).toISOString();
+  for (const { id, host_id, host, status, delete_requested_at } of await listDeletingVolumes(
+    app.store.read,
+  )) {
+    if (host_id === null || host === null || app.hosts.isDown(host_id)) {
+      await app.store.tx((tx) => deleteVolumeRow(tx, id));
+    } else if (status === 'deleting' && delete_requested_at !== null && delete_requested_at < late) {
+      const message = `Host ${host} has not confirmed within ${DELETE_MS / 1000} s that it destroyed the volume.`;
+      await app.store.tx((tx) =>
+        moveVolumeStatus(tx, id, ['deleting'], {
+          status: 'error_deleting',
+          fault: JSON.stringify({ message }),
+          updated_at: nowText(),
+        }),
+      );
+    }
+  }
 }
