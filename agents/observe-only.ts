@@ -22,7 +22,7 @@ export function observedReport(
     state: 'held',
     error: {
       message: `this host only observes; it would change: ${differs}`,
-      hint: 'look at `maru plan` of this host; it acts again when an operator ends observing',
+      hint: 'look at `maru plan` of this host; `maru incarnation accept` lets hosts act again',
     },
   };
 }

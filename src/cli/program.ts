@@ -3,6 +3,7 @@ import { addAgentCommand } from './agent.js';
 import { addAuthorityCommands } from './ca.js';
 import { addCleanupCommand } from './cleanup.js';
 import { addControllerCommand } from './controller.js';
+import { addDriftCommand } from './drift.js';
 import { addHostCommands } from './host.js';
 import { addIncarnationCommands } from './incarnation.js';
 import { addLabCommands } from './lab.js';
@@ -43,6 +44,7 @@ Examples:
   addServerCommands(program);
   addTaskCommands(program);
   addPlanCommand(program);
+  addDriftCommand(program);
   addCleanupCommand(program);
   addIncarnationCommands(program);
   addAuthorityCommands(program);

@@ -1,4 +1,11 @@
-import type { OrphanRemoval, Plan, ProbeReply, ProbeRequest } from '../protocol/messages.js';
+import type {
+  DriftHeal,
+  DriftHealReply,
+  OrphanRemoval,
+  Plan,
+  ProbeReply,
+  ProbeRequest,
+} from '../protocol/messages.js';
 import type { ObjectKey } from '../protocol/objects.js';
 
 export interface JoinTokenRequest {
@@ -20,6 +27,8 @@ export interface HostGateway {
   probe(hostId: string, request: ProbeRequest): Promise<ProbeReply>;
   /** What apply would do on the host now. */
   plan(hostId: string): Promise<Plan>;
+  /** Has the host put right what was only reported as changed by other hands. */
+  healDrift(hostId: string, request: DriftHeal): Promise<DriftHealReply>;
   /** True when the host was heard of within `host_down_after`. */
   isUp(hostId: string): boolean;
   /** True when the host was silent for `host_down_after`; not the opposite of isUp right after a start. */

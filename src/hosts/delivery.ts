@@ -123,9 +123,7 @@ export class Delivery {
     if (queue && keys.every((key) => queue.names(key))) return new Set(keys);
     const { store, kinds } = this.#options;
     const { spec, failed } = await computeSpec(store, kinds, hostId);
-    return new Set(
-      keys.filter((key) => key in spec || queue?.names(key) || failed.has(parseKey(key).kind)),
-    );
+    return new Set(keys.filter((key) => key in spec || queue?.names(key) || failed.has(parseKey(key).kind)));
   }
 
   async close(): Promise<void> {

@@ -2,7 +2,9 @@ import type { Heartbeat, HeartbeatReply, HostFacts } from '../protocol/messages.
 import { type HostRow, setPhysicalNetworks, updateHost } from '../store/hosts.js';
 import { noteOrphans } from '../store/orphans.js';
 import { nowText, recordChange, type Store, type Tx } from '../store/store.js';
+import { type Confirmation, isConfirmed } from './confirmation.js';
 import type { Delivery } from './delivery.js';
+import { DriftReports } from './drift.js';
 import type { Liveness } from './liveness.js';
 import type { Reports } from './reports.js';
 import type { SharedView } from './shared-view.js';
@@ -20,10 +22,21 @@ export class Heartbeats {
   readonly #reports: Reports;
   readonly #liveness: Liveness;
   readonly #shared: SharedView;
+  readonly #drift: DriftReports;
+  readonly #confirmation: Confirmation;
   /** Hosts that this process has heard everything from, and when their row was last written. */
   readonly #known = new Map<string, { persistedAt: number; orphans: string }>();
 
-  constructor(store: Store, delivery: Delivery, reports: Reports, liveness: Liveness, shared: SharedView) {
+  constructor(
+    confirmation: Confirmation,
+    delivery: Delivery,
+    reports: Reports,
+    liveness: Liveness,
+    shared: SharedView,
+  ) {
+    const { store } = confirmation;
+    this.#confirmation = confirmation;
+    this.#drift = new DriftReports(store);
     this.#store = store;
     this.#delivery = delivery;
     this.#reports = reports;
@@ -36,13 +49,16 @@ export class Heartbeats {
     const resync = !this.#known.has(host.id) && beat.facts === undefined;
     await this.#persist(host, beat);
     await this.#reports.take(host.id, beat.reports);
+    if (beat.drift) await this.#drift.take(host.id, beat.drift);
     this.#shared.heard(host.id, beat);
     this.#delivery.of(host.id)?.heartbeat(beat.incarnation, beat.digest);
-    return { resync };
+    const confirmed = beat.awaiting_confirmation && (await isConfirmed(this.#confirmation, host, beat));
+    return { resync, ...(confirmed ? { confirmed } : {}) };
   }
 
   forget(hostId: string): void {
     this.#known.delete(hostId);
+    this.#drift.forget(hostId);
   }
 
   async #persist(host: HostRow, beat: Heartbeat): Promise<void> {

@@ -7,7 +7,15 @@ import type { HostGateway, JoinTokenRequest } from '../core/gateway.js';
 import type { AnyHostKind } from '../desired/kind.js';
 import { splitAddress } from '../net/listen-address.js';
 import type { Logger } from '../protocol/log.js';
-import type { ConsoleReply, OrphanRemoval, Plan, ProbeReply, ProbeRequest } from '../protocol/messages.js';
+import type {
+  ConsoleReply,
+  DriftHeal,
+  DriftHealReply,
+  OrphanRemoval,
+  Plan,
+  ProbeReply,
+  ProbeRequest,
+} from '../protocol/messages.js';
 import type { ObjectKey } from '../protocol/objects.js';
 import { PeerUnreachable } from '../protocol/peer-client.js';
 import { findHost, listHosts } from '../store/hosts.js';
@@ -106,7 +114,13 @@ export class Hosts implements HostGateway {
             address: options.config.listen,
           });
     this.#reports = new Reports(store, (hostId, keys) => this.#delivery.named(hostId, keys));
-    this.#heartbeats = new Heartbeats(store, this.#delivery, this.#reports, this.#liveness, this.#shared);
+    this.#heartbeats = new Heartbeats(
+      { store, kinds, drift },
+      this.#delivery,
+      this.#reports,
+      this.#liveness,
+      this.#shared,
+    );
     this.#server = buildAgentListener(credentials, {
       store,
       log,
@@ -226,6 +240,10 @@ export class Hosts implements HostGateway {
 
   async plan(hostId: string): Promise<Plan> {
     return await this.#ask<Plan>(hostId, '/v1/plan', PLAN_TIMEOUT_MS);
+  }
+
+  async healDrift(hostId: string, request: DriftHeal): Promise<DriftHealReply> {
+    return await this.#ask<DriftHealReply>(hostId, '/v1/drift/heal', PLAN_TIMEOUT_MS, request);
   }
 
   async isNamed(hostId: string, key: ObjectKey): Promise<boolean> {

@@ -1,6 +1,7 @@
 import type { AuthorityTables } from './tables/authority.js';
 import type { ComputeTables } from './tables/compute.js';
 import type { ControllerTables } from './tables/controller.js';
+import type { DriftTables } from './tables/drift.js';
 import type { HostTables } from './tables/host.js';
 import type { IdentityTables } from './tables/identity.js';
 import type { ImageTables } from './tables/image.js';
@@ -16,6 +17,7 @@ import type { VolumeTables } from './tables/volume.js';
 export interface Database
   extends SharedTables,
     HostTables,
+    DriftTables,
     AuthorityTables,
     IdentityTables,
     NetworkTables,

@@ -77,6 +77,7 @@ const HOST_TABLES = [
   'object_report',
   'tombstone',
   'orphan',
+  'drift',
   'host_physical_network',
   'port_binding',
   'inventory',

@@ -2,6 +2,7 @@ import { type Kysely, type Migration, Migrator } from 'kysely';
 import { createAuthorityTables } from './migrations/authority.js';
 import { createComputeTables } from './migrations/compute.js';
 import { createControllerTables } from './migrations/controllers.js';
+import { createDriftTables } from './migrations/drift.js';
 import { createHostTables } from './migrations/host.js';
 import { createIdentityTables } from './migrations/identity.js';
 import { createImageTables } from './migrations/image.js';
@@ -23,6 +24,7 @@ function migrations(dialect: 'sqlite' | 'postgres'): Record<string, Migration> {
     '008-tasks': { up: createTaskTables },
     '009-controllers': { up: createControllerTables },
     '010-authority': { up: createAuthorityTables },
+    '011-drift': { up: createDriftTables },
   };
 }
 

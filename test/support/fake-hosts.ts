@@ -24,6 +24,7 @@ export class RowHosts {
   readonly gateway: HostGateway = {
     consoleOutput: unreachable,
     plan: unreachable,
+    healDrift: unreachable,
     probe: unreachable,
     isUp: (id) => !this.down.has(id),
     isDown: (id) => this.down.has(id),

@@ -1,6 +1,7 @@
 import type { FormattedProblem, Problem } from '../shared/problem.js';
 import type { Service } from '../shared/service.js';
 import { authorityOperations } from './authority.js';
+import { driftOperations } from './drift.js';
 import { hostOperations } from './hosts.js';
 import { incarnationOperations } from './incarnation.js';
 import { orphanOperations } from './orphans.js';
@@ -20,6 +21,7 @@ export function adminService(): Service {
       ...incarnationOperations,
       ...orphanOperations,
       ...routerOperations,
+      ...driftOperations,
       ...statusOperations,
       ...placementOperations,
       ...taskOperations,

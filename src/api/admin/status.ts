@@ -1,6 +1,7 @@
 import type { App } from '../../core/app.js';
 import type { AuthorityStatus } from '../../core/gateway.js';
 import { explainServer } from '../../core/server/explain.js';
+import { standingDrift } from '../../store/drift.js';
 import { listHosts, tombstoneCounts } from '../../store/hosts.js';
 import { findIncarnation } from '../../store/incarnation.js';
 import { holdsByHost } from '../../store/network/hold.js';
@@ -87,6 +88,15 @@ async function cloudStatus(app: App): Promise<CloudStatus> {
         advice: `maru host show ${host.name}`,
       });
     }
+  }
+  const drift = await standingDrift(db);
+  for (const { id, name } of hosts) {
+    const count = drift.get(id);
+    if (!count) continue;
+    problems.push({
+      what: `On host ${name} ${count} object(s) were changed by other hands and are left so`,
+      advice: `maru drift ${name}`,
+    });
   }
   for (const server of await troubledServers(db, nowText(), MOST_SHOWN)) {
     const fault = server.fault

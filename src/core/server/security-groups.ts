@@ -1,9 +1,9 @@
 import { groupsOfPorts, portsOfServer, setPortGroups } from '../../store/network/port.js';
 import { recordChange } from '../../store/store.js';
 import type { App } from '../app.js';
-import { recordPortChange } from '../port/changes.js';
 import type { Context } from '../context.js';
 import { badRequest, MaruError, notFound } from '../errors.js';
+import { recordPortChange } from '../port/changes.js';
 import { resolveGroups } from '../security-group/resolve.js';
 import { ownServer } from './find.js';
 import { saveServer } from './save.js';

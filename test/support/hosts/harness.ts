@@ -200,6 +200,8 @@ export class TestAgent {
   readonly config: AgentConfig;
   readonly lines: string[] = [];
   identity!: Identity;
+  /** Another one stands for a boot of the host. */
+  bootId = 'boot-1';
   agent!: Agent;
   port = 0;
 
@@ -263,7 +265,7 @@ export class TestAgent {
         metadata: idlePart('metadata'),
         ...parts,
       },
-      bootId: 'boot-1',
+      bootId: this.bootId,
       facts: async () => testFacts(config.name),
       usage: async () => ({ memory_used_mb: 1, disk_used_gb: 1, running_guests: 0 }),
       probe: async () => ({ unknown_networks: [], answers: [] }),
