@@ -121,10 +121,12 @@ async function loseServer(app: App, tx: Tx, host: HostRow, id: string): Promise<
   for (const port of await portsOfServer(tx, id)) await unbindPort(tx, port.id);
   await releaseResources(tx, id, host.id);
   if (server.delete_requested_at !== null) return false;
-  const message = `Host ${host.name} was removed from the cloud as lost, and with it this server's guest and local disks.`;
+  // messages are for tenants too: the host is named in the details only
+  const message = `The server's host was removed from the cloud as lost, and with it its guest and local disks.`;
   await app.tasks.supersede(tx, { kind: 'server', id }, message);
-  await endAction(tx, server, host.name, message);
-  const fault: ServerFault = { code: 500, message, details: '', created: nowText() };
+  const details = `Host: ${host.name}`;
+  await endAction(tx, server, host.name, `${message}\n${details}`);
+  const fault: ServerFault = { code: 500, message, details, created: nowText() };
   await saveServer(tx, server, {
     host_id: null,
     // what the host may still have of it belongs to nobody

@@ -84,8 +84,10 @@ async function awaitReceipts(
   const wait = `${hosts} to confirm that nothing of the server is left there`;
   if (!task.overdue) return { wait, seconds: LOOK_S };
   const why = fault(
-    `Host ${hosts} has not confirmed that it destroyed what it had begun of the server.`,
+    // messages are for tenants too: hosts are named in the details only
+    'The host that the build failed on has not confirmed that it destroyed what it had begun of the server.',
     [
+      `Host: ${hosts}`,
       task.payload.fault && faultText(task.payload.fault),
       `The server may not be built elsewhere before. Bring ${hosts} back, or, if it is lost, maru host remove ${hosts}.`,
     ]
@@ -151,8 +153,9 @@ async function onOverdue(
   if (!app.hosts.isDown(server.host_id!)) return { wait: `word of ${host}`, seconds: 1, deadline: GRACE_S };
   const before = server.fault === null ? [] : [faultText(JSON.parse(server.fault) as ServerFault)];
   const why = fault(
-    `Host ${host} did not answer while it was to build the server.`,
+    'The host did not answer while it was to build the server.',
     [
+      `Host: ${host}`,
       `The guest may run there, so it is not built elsewhere. Bring ${host} back, or, if it is lost, maru host remove ${host}.`,
       ...before,
     ].join('\n'),

@@ -107,7 +107,8 @@ async function onError(tx: Tx, server: ServerRow, word: HostWord): Promise<Power
 
 async function onOverdue(app: App, tx: Tx, server: ServerRow, host: string | null): Promise<PowerOutcome> {
   const up = server.host_id !== null && app.hosts.isUp(server.host_id);
-  const why = `Host ${host} ${up ? 'is up but has not reported it done' : 'does not answer'}.`;
+  // the first line is for tenants too
+  const why = `The host ${up ? 'is up but has not reported it done' : 'does not answer'}.\nHost: ${host}`;
   await endAction(tx, server, host, why);
   const idle = await saveServer(tx, server, { task_state: null });
   // what is off and was not brought up stays off until it is asked for again: else the next start would change nothing
