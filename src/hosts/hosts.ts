@@ -27,7 +27,6 @@ import type { CertificateOptions } from './certificates.js';
 import { Delivery } from './delivery.js';
 import { type FactsListener, Heartbeats } from './heartbeats.js';
 import { Incarnations } from './incarnations.js';
-import { checkAuthorities, noteAuthorities } from './installation.js';
 import { createJoinToken } from './join.js';
 import { LeaseKeeper } from './leases.js';
 import { Liveness } from './liveness.js';
@@ -53,6 +52,8 @@ export interface HostsOptions {
 const CREDENTIALS_MS = 24 * 3600 * 1000;
 /** How often that is looked at, and whether another controller has changed the authority. */
 const CREDENTIALS_CHECK_MS = 3_000;
+/** How often a starting controller looks whether hosts have answered. */
+const CONTACT_CHECK_MS = 10;
 const PLAN_TIMEOUT_MS = 60_000;
 /** A host asks for less than two seconds. */
 const PROBE_TIMEOUT_MS = 10_000;
@@ -140,9 +141,7 @@ export class Hosts implements HostGateway {
 
   /** Opens (or makes) the certificate authorities in the state directory; nothing listens yet. */
   static async open(options: HostsOptions): Promise<Hosts> {
-    const { state_dir } = options.config;
-    const authorities = await Authorities.open(state_dir, options.certificates);
-    await checkAuthorities(options.store, state_dir, authorities.fingerprints);
+    const authorities = await Authorities.open(options.config.state_dir, options.certificates);
     const credentials = await controllerCredentials(authorities, options.config.agent_names);
     return new Hosts(options, authorities, credentials);
   }
@@ -162,6 +161,19 @@ export class Hosts implements HostGateway {
     if (this.#leases) await this.#leases.start();
     else for (const { id } of await listHosts(this.#options.store.read)) this.#delivery.own(id, null);
     return (this.#server.server.address() as AddressInfo).port;
+  }
+
+  /**
+   * Resolves when every host has answered or could not be reached, or after the time-out (ms): a controller that takes requests before
+   * would find no host for any server.
+   */
+  async firstContacts(timeoutMs: number): Promise<void> {
+    let waiting = (await listHosts(this.#options.store.read)).map(({ id }) => id);
+    for (const deadline = performance.now() + timeoutMs; performance.now() < deadline; ) {
+      waiting = waiting.filter((id) => !this.isUp(id) && this.deliveryFault(id) === null);
+      if (waiting.length === 0) return;
+      await new Promise((resolve) => setTimeout(resolve, CONTACT_CHECK_MS));
+    }
   }
 
   async close(): Promise<void> {
@@ -288,6 +300,5 @@ export class Hosts implements HostGateway {
     (this.#server.server as unknown as TlsServer).setSecureContext(credentials);
     this.#clients.use(credentials);
     this.#credentialsAt = Date.now();
-    await noteAuthorities(this.#options.store, this.#authorities.fingerprints);
   }
 }

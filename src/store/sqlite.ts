@@ -67,14 +67,19 @@ class ImmediateDriver implements Driver {
 
   async beginTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(CompiledQuery.raw(this.#readonly ? 'begin' : 'begin immediate'));
+    (connection as SqliteConnection).began = true;
   }
 
   async commitTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(CompiledQuery.raw('commit'));
+    (connection as SqliteConnection).began = false;
   }
 
   async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery(CompiledQuery.raw('rollback'));
+    const sqlite = connection as SqliteConnection;
+    sqlite.began = false;
+    // a full disk and some other errors have rolled it back already: then this must not hide why
+    if (sqlite.inTransaction) await connection.executeQuery(CompiledQuery.raw('rollback'));
   }
 
   async destroy(): Promise<void> {
@@ -87,11 +92,21 @@ class SqliteConnection implements DatabaseConnection {
   readonly #db: SqliteDatabase.Database;
   readonly #statements = new Map<string, SqliteDatabase.Statement>();
 
+  /** A transaction was begun and not ended by us. */
+  began = false;
+
   constructor(db: SqliteDatabase.Database) {
     this.#db = db;
   }
 
+  get inTransaction(): boolean {
+    return this.#db.inTransaction;
+  }
+
   async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
+    // whoever goes on after such an error would write outside any transaction
+    if (this.began && !this.#db.inTransaction)
+      throw new Error('SQLite has rolled the transaction back after an earlier error in it');
     const statement = this.#prepare(sql);
     if (statement.reader) return { rows: statement.all(parameters as unknown[]) as R[] };
     const { changes, lastInsertRowid } = statement.run(parameters as unknown[]);

@@ -1,7 +1,6 @@
 import type { FormattedProblem, Problem } from '../shared/problem.js';
 import type { Service } from '../shared/service.js';
 import { authorityOperations } from './authority.js';
-import { controllerOperations } from './controllers.js';
 import { driftOperations } from './drift.js';
 import { hostOperations } from './hosts.js';
 import { incarnationOperations } from './incarnation.js';
@@ -18,7 +17,6 @@ export function adminService(): Service {
     prefix: '/maru',
     operations: [
       ...hostOperations,
-      ...controllerOperations,
       ...authorityOperations,
       ...incarnationOperations,
       ...orphanOperations,

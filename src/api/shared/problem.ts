@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { type ErrorCode, MaruError } from '../../core/errors.js';
-import { DatabaseUnavailable } from '../../store/unavailable.js';
+import { isStorageFull } from '../../store/storage-full.js';
 
 /** A refusal on its way to the client, before a service puts it into its own words. */
 export interface Problem {
@@ -26,13 +26,13 @@ export function toProblem(error: unknown, requestId: string): Problem {
   if (error instanceof MaruError) {
     return { status: error.status, code: error.code, message: error.message, type: error.type, headers: {} };
   }
-  if (error instanceof DatabaseUnavailable) {
-    const message = `The service is temporarily unavailable: its database cannot be reached (request ${requestId}).`;
-    return { status: 503, code: 'unavailable', message, type: undefined, headers: {} };
-  }
   const status = (error as { statusCode?: unknown }).statusCode;
   if (typeof status === 'number' && status >= 400 && status < 500) {
     return { status, code: 'bad-request', message: (error as Error).message, type: undefined, headers: {} };
+  }
+  if (isStorageFull(error)) {
+    const message = `The controller has no room left to store anything; nothing was changed (request ${requestId}).`;
+    return { status: 503, code: 'unavailable', message, type: undefined, headers: {} };
   }
   const message = `An unexpected error prevented the server from fulfilling your request (request ${requestId}).`;
   return { status: 500, code: 'internal', message, type: undefined, headers: {} };

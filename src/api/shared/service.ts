@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { App } from '../../core/app.js';
 import type { Context } from '../../core/context.js';
 import { badRequest, MaruError } from '../../core/errors.js';
+import { isStorageFull } from '../../store/storage-full.js';
 import { coveredByRules } from './access-rules.js';
 import { readBody } from './body.js';
 import { ANONYMOUS, createContext } from './context.js';
@@ -61,7 +62,7 @@ export async function mountService(root: FastifyInstance, app: App, service: Ser
       fastify.addHook('onRequest', async (request, reply) => await begin(app, service, request, reply));
       fastify.setErrorHandler((error, request, reply) => {
         const problem = toProblem(error, request.maru?.requestId ?? '');
-        if (problem.status === 500) {
+        if (problem.status === 500 || isStorageFull(error)) {
           app.log.error('request failed', { request_id: request.maru?.requestId, url: request.url, error });
         }
         return sendProblem(service, request, reply, problem);

@@ -25,6 +25,13 @@ export class Fate {
   #moment: Moment = 'after';
   #onDeath: () => void = () => {};
   #dead = false;
+  #full: { readonly changes: RegExp; readonly refused: string[] } | null = null;
+
+  /** Changes that match find no room on the disk; null: there is room again. Gives those that were refused, as they come. */
+  fill(changes: RegExp | null): readonly string[] {
+    this.#full = changes && { changes, refused: [] };
+    return this.#full?.refused ?? [];
+  }
 
   /** Death comes at the nth change from now. */
   arm(dieAt: number, moment: Moment, onDeath: () => void): void {
@@ -71,6 +78,11 @@ export class Fate {
     const number = this.changes.push(`${name} ${args.slice(0, 2).flat().join(' ').slice(0, 120)}`);
     if (number === this.#dieAt && this.#moment === 'before') this.die();
     if (this.#dead) return await NEVER;
+    const what = this.changes[number - 1] ?? '';
+    if (this.#full?.changes.test(what) && !/^(run (?!qemu-img)|remove|rename|spawn)/.test(what)) {
+      this.#full.refused.push(what);
+      throw Object.assign(new Error(`ENOSPC: no space left on device: ${what}`), { code: 'ENOSPC' });
+    }
     try {
       return await call(args);
     } finally {

@@ -144,7 +144,8 @@ export class FaultCloud {
   /** Takes the dead controller's sockets away and starts the next one on the same database. */
   async replaceController(): Promise<void> {
     this.#fate?.die();
-    await this.#controller?.close();
+    // what it still wants to write is refused: it is dead
+    await this.#controller?.close().catch(() => {});
     this.#fate = null;
     await this.startController();
   }
@@ -173,6 +174,15 @@ export class FaultCloud {
     return running.fate;
   }
 
+  /** The host's disk refuses changes that match, in words as `writeFile PATH`; gives what it refuses. */
+  fillDisk(name: string, changes: RegExp): readonly string[] {
+    return this.agents.get(name)?.fate.fill(changes) ?? [];
+  }
+
+  freeDisk(name: string): void {
+    this.agents.get(name)?.fate.fill(null);
+  }
+
   /** kill -9 of the agent; its machine goes on. */
   async stopAgent(name: string): Promise<void> {
     const running = this.agents.get(name);
@@ -192,7 +202,7 @@ export class FaultCloud {
   async close(): Promise<void> {
     for (const name of this.hosts) await this.stopAgent(name);
     this.#fate?.die();
-    await this.#controller?.close();
+    await this.#controller?.close().catch(() => {});
     for (const cleanup of [...this.#cleanups].reverse()) await cleanup();
   }
 

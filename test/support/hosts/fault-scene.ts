@@ -27,12 +27,7 @@ export class FaultScene {
   static async open(cloud: FaultCloud): Promise<FaultScene> {
     const tenant = new Tenant(cloud);
     await tenant.open();
-    const image = await cloud.call<{ id: string }>('POST', '/image/v2/images', {
-      name: 'tiny',
-      disk_format: 'raw',
-      container_format: 'bare',
-    });
-    await cloud.call('PUT', `/image/v2/images/${image.id}/file`, new Uint8Array(100_000).fill(7));
+    const image = await upload(cloud);
     const { flavors } = await cloud.call<{ flavors: { id: string; name: string }[] }>(
       'GET',
       '/compute/v2.1/flavors',
@@ -54,7 +49,7 @@ export class FaultScene {
     await tenant.insist('PUT', `/network/v2.0/routers/${router}/add_router_interface`, { subnet_id: subnet });
     const group = await tenant.create('security_group', {});
     const flavor = flavors.find(({ name }) => name === 'm1.tiny')?.id ?? '';
-    return new FaultScene(tenant, { image: image.id, flavor, network, subnet, external, router, group });
+    return new FaultScene(tenant, { image, flavor, network, subnet, external, router, group });
   }
 
   /** Asks for a server on the network; resolves with its id as soon as that is known. */
@@ -68,6 +63,11 @@ export class FaultScene {
     });
   }
 
+  /** An image that no host has yet; gives its id. */
+  async uploadImage(): Promise<string> {
+    return await upload(this.tenant.cloud);
+  }
+
   async interface(action: 'add' | 'remove', subnetId: string): Promise<void> {
     // an attempt whose answer was lost may have been carried out: 400 and 404 say so
     await this.tenant.insist(
@@ -77,4 +77,14 @@ export class FaultScene {
       action === 'add' ? [400, 409] : [404, 409],
     );
   }
+}
+
+async function upload(cloud: FaultCloud): Promise<string> {
+  const { id } = await cloud.call<{ id: string }>('POST', '/image/v2/images', {
+    name: 'tiny',
+    disk_format: 'raw',
+    container_format: 'bare',
+  });
+  await cloud.call('PUT', `/image/v2/images/${id}/file`, new Uint8Array(100_000).fill(7));
+  return id;
 }

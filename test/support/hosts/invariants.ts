@@ -85,7 +85,7 @@ export async function violations(cloud: FaultCloud): Promise<string[]> {
     .execute(async (db) => {
       found.push(...(await capacity(db)), ...(await addresses(db)), ...(await bindings(db)));
     });
-  found.push(...(await machinesAgree(cloud)), ...(await orphans(cloud)));
+  found.push(...(await machinesAgree(cloud)));
   return found;
 }
 
@@ -258,18 +258,6 @@ async function machinesAgree(cloud: FaultCloud): Promise<string[]> {
       volumes.map((volume) => `${volume.id}.qcow2`),
       machine.files.list(`${state}/volumes`),
     );
-  }
-  return found;
-}
-
-async function orphans(cloud: FaultCloud): Promise<string[]> {
-  const found: string[] = [];
-  for (const name of cloud.hosts) {
-    const { host } = await cloud.call<{ host: { orphans: readonly object[] } }>(
-      'GET',
-      `/maru/v1/hosts/${name}`,
-    );
-    found.push(...host.orphans.map((orphan) => `${name} has an orphan: ${JSON.stringify(orphan)}`));
   }
   return found;
 }

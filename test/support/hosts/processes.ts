@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 
 interface Program {
+  /** What starts the program instead of node, with node's own command line behind it. */
+  readonly wrapper: readonly string[];
   readonly args: readonly string[];
   env: Readonly<Record<string, string>>;
   child: ChildProcess | null;
@@ -23,8 +25,15 @@ export class SimulatedCloud {
     this.endpoint = `http://127.0.0.1:${port}`;
   }
 
-  /** Needs the build in dist. */
-  static async start(directory: string, hosts: readonly string[]): Promise<SimulatedCloud> {
+  /**
+   * Needs the build in dist. With `stateMb` the controller's state directory is a file system of that size (MiB), which only its own
+   * mount namespace has (root only).
+   */
+  static async start(
+    directory: string,
+    hosts: readonly string[],
+    stateMb: number | null = null,
+  ): Promise<SimulatedCloud> {
     const [apiPort, agentPort] = [await freePort(), await freePort()];
     const cloud = new SimulatedCloud(directory, apiPort);
     cloud.#configure('controller', {
@@ -33,8 +42,11 @@ export class SimulatedCloud {
         listen: `127.0.0.1:${apiPort}`,
         agent_listen: `127.0.0.1:${agentPort}`,
         agent_names: ['127.0.0.1'],
+        // also read by the test, which does not see the controller's mounts
+        admin_password_file: join(directory, 'admin-password'),
       },
     });
+    if (stateMb !== null) cloud.#enclose('controller', join(directory, 'controller'), stateMb);
     cloud.run('controller');
     for (const name of hosts) {
       cloud.#configure(name, {
@@ -68,11 +80,22 @@ export class SimulatedCloud {
     if (!program) throw new Error(`no program ${name}`);
     if (env) program.env = env;
     const log = openSync(join(this.directory, `${name}.log`), 'a');
-    program.child = spawn(process.execPath, ['dist/src/main.js', ...program.args], {
+    const [command = '', ...args] = [
+      ...program.wrapper,
+      process.execPath,
+      'dist/src/main.js',
+      ...program.args,
+    ];
+    program.child = spawn(command, args, {
       stdio: ['ignore', log, log],
       env: { ...process.env, ...program.env },
     });
     closeSync(log);
+  }
+
+  /** A path as the program sees it, whatever it has mounted. */
+  inside(name: string, path: string): string {
+    return `/proc/${this.#programs.get(name)?.child?.pid}/root${path}`;
   }
 
   /** kill -9. */
@@ -105,7 +128,7 @@ export class SimulatedCloud {
   }
 
   async #authenticate(): Promise<string> {
-    const file = join(this.directory, 'controller', 'admin-password');
+    const file = join(this.directory, 'admin-password');
     // the controller writes it before it listens
     await this.#send('GET', '/identity/v3', undefined, {});
     const password = readFileSync(file, 'utf8').trim();
@@ -152,7 +175,21 @@ export class SimulatedCloud {
     const file = join(this.directory, `${name}.yaml`);
     writeFileSync(file, stringify(sections));
     const command = name === 'controller' ? ['controller'] : ['agent', '--simulate'];
-    this.#programs.set(name, { args: [...command, '--config', file], env: {}, child: null });
+    this.#programs.set(name, {
+      wrapper: [],
+      args: [...command, '--config', file],
+      env: {},
+      child: null,
+    });
+  }
+
+  /** A file system that goes with the program's mount namespace: exec keeps the process id that is killed. */
+  #enclose(name: string, directory: string, megabytes: number): void {
+    const program = this.#programs.get(name);
+    if (!program) return;
+    const script = 'mkdir -p "$0" && mount -t tmpfs -o size="$1"m tmpfs "$0" && shift && exec "$@"';
+    const wrapper = ['unshare', '--mount', 'sh', '-c', script, directory, String(megabytes)];
+    this.#programs.set(name, { ...program, wrapper });
   }
 }
 

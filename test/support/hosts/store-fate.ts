@@ -13,16 +13,22 @@ export class ControllerDead extends Error {
  * after it in the program undone. Nothing that a controller does lasts but by its transactions, so this is every moment that differs.
  */
 export class StoreFate {
-  readonly dieAt: number;
-  readonly moment: Moment;
+  /** Resolves at its death. */
+  readonly death: Promise<void>;
+  readonly #moment: Moment;
   readonly #onDeath: () => void;
-  transactions = 0;
+  #dieAt: number;
+  #died: () => void = () => {};
+  #transactions = 0;
   #dead = false;
 
   constructor(dieAt: number, moment: Moment, onDeath: () => void) {
-    this.dieAt = dieAt;
-    this.moment = moment;
+    this.#dieAt = dieAt;
+    this.#moment = moment;
     this.#onDeath = onDeath;
+    this.death = new Promise((resolve) => {
+      this.#died = resolve;
+    });
   }
 
   get dead(): boolean {
@@ -33,17 +39,22 @@ export class StoreFate {
     if (this.#dead) return;
     this.#dead = true;
     this.#onDeath();
+    this.#died();
+  }
+
+  disarm(): void {
+    this.#dieAt = Number.POSITIVE_INFINITY;
   }
 
   async run<T>(transaction: () => Promise<T>): Promise<T> {
     if (this.#dead) throw new ControllerDead();
-    const number = ++this.transactions;
-    if (number === this.dieAt && this.moment === 'before') this.die();
+    const number = ++this.#transactions;
+    if (number === this.#dieAt && this.#moment === 'before') this.die();
     if (this.#dead) throw new ControllerDead();
     try {
       return await transaction();
     } finally {
-      if (number === this.dieAt) this.die();
+      if (number === this.#dieAt) this.die();
       // the answer of a transaction that was committed at the moment of death reaches nobody
       // biome-ignore lint/correctness/noUnsafeFinally: a dead program has no result
       if (this.#dead) throw new ControllerDead();
