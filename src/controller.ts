@@ -8,7 +8,7 @@ import { createDefaultFlavors } from './core/flavor/defaults.js';
 import { bootstrapIdentity } from './core/identity/bootstrap.js';
 import { createIdentity } from './core/identity/identity.js';
 import { ImageFiles } from './core/image/files.js';
-import { resetInterruptedUploads } from './core/image/upload.js';
+import { resetInterruptedUploads, UPLOAD_IDLE_MS } from './core/image/upload.js';
 import { onNetworkReports } from './core/network/reports.js';
 import { RulePolicy } from './core/policy/engine.js';
 import { placeWaitingRouters, sweepRouters } from './core/router/sweep.js';
@@ -21,13 +21,18 @@ import { serverKind } from './desired/server.js';
 import { volumeKind } from './desired/volume.js';
 import { Hosts } from './hosts/hosts.js';
 import { listenApi } from './hosts/listen.js';
-import { startPeriodic } from './periodic.js';
+import { type PeriodicJob, startPeriodic } from './periodic.js';
 import { createLogger, type Logger } from './protocol/log.js';
+import { trimChanges } from './store/changes.js';
+import { listControllers } from './store/controllers.js';
+import { holdDatabase } from './store/sole.js';
 import { Store } from './store/store.js';
 import { Tasks } from './tasks/tasks.js';
 
 /** How long a starting controller lets hosts answer before it takes requests. */
 const FIRST_CONTACTS_MS = 1_000;
+/** A controller that was away for longer works every host's spec out anew. */
+const CHANGES_KEPT_MS = 10 * 60_000;
 
 /** Runs a controller until SIGTERM or SIGINT. Rejects when it cannot start, with what is wrong. */
 export async function runController(configFile: string): Promise<void> {
@@ -45,7 +50,35 @@ export async function runController(configFile: string): Promise<void> {
 /** Puts the parts together: the only place where they are chosen and joined. */
 export async function startController(config: Config, log: Logger): Promise<{ close(): Promise<void> }> {
   await mkdir(config.state_dir, { recursive: true, mode: 0o750 });
-  const store = await Store.open(config.database);
+  const held = holdDatabase(config.database);
+  try {
+    const store = await Store.open(config.database);
+    // controllers that start at the same moment must not make the same things twice
+    const { app, hosts, tasks, api } = await store.exclusively('start', () => prepare(config, log, store));
+    await hosts.start();
+    await tasks.run();
+    const periodic = startPeriodic(log, periodicJobs(app));
+    await hosts.firstContacts(FIRST_CONTACTS_MS);
+    log.info('ready', { listening: await listenApi(api, config) });
+    return {
+      close: async () => {
+        periodic.stop();
+        const ended: PromiseSettledResult<void>[] = [];
+        // one that cannot end well keeps none of the others open
+        for (const part of [api, hosts, tasks, store])
+          ended.push(...(await Promise.allSettled([part.close()])));
+        held.release();
+        for (const end of ended) if (end.status === 'rejected') throw end.reason;
+      },
+    };
+  } catch (error) {
+    held.release();
+    throw error;
+  }
+}
+
+/** Everything up to where others notice that this controller is there. */
+async function prepare(config: Config, log: Logger, store: Store) {
   const images = new ImageFiles(config.image_dir);
   const identity = createIdentity(config, store);
   const policy = new RulePolicy(config.policy_file);
@@ -72,27 +105,27 @@ export async function startController(config: Config, log: Logger): Promise<{ cl
     services.map((s) => s.name),
   );
   await createDefaultFlavors(app);
-  await resetInterruptedUploads(app);
-  await hosts.start();
-  await tasks.run();
-  const periodic = startPeriodic(log, [
+  const others = (await listControllers(store.read)).some((controller) => controller.alive);
+  await resetInterruptedUploads(app, others ? UPLOAD_IDLE_MS : 0);
+  return { app, hosts, tasks, api };
+}
+
+/** Safe to run at several controllers at once. */
+function periodicJobs(app: App): PeriodicJob[] {
+  const { store } = app;
+  return [
+    ...(store.dialect === 'postgres'
+      ? [{ name: 'old changes', seconds: 60, run: () => store.tx((tx) => trimChanges(tx, CHANGES_KEPT_MS)) }]
+      : []),
+    {
+      name: 'uploads that were cut off',
+      seconds: 120,
+      run: () => resetInterruptedUploads(app, UPLOAD_IDLE_MS),
+    },
     { name: 'addresses to give out again', seconds: 30, run: () => sweepAddressHolds(app) },
     { name: 'routers without a working host', seconds: 2, run: () => sweepRouters(app) },
-    { name: 'old tasks', seconds: 3600, run: () => tasks.prune() },
+    { name: 'old tasks', seconds: 3600, run: () => app.tasks.prune() },
     { name: 'deleted volumes', seconds: 5, run: () => sweepDeletedVolumes(app) },
-    { name: 'token keys and revocations', seconds: 3600, run: () => identity.tokens.housekeeping() },
-  ]);
-  await hosts.firstContacts(FIRST_CONTACTS_MS);
-  log.info('ready', { listening: await listenApi(api, config) });
-
-  return {
-    close: async () => {
-      periodic.stop();
-      // one that cannot end well keeps none of the others open
-      const ended = [];
-      for (const part of [api, hosts, tasks, store])
-        ended.push(...(await Promise.allSettled([part.close()])));
-      for (const end of ended) if (end.status === 'rejected') throw end.reason;
-    },
-  };
+    { name: 'token keys and revocations', seconds: 3600, run: () => app.identity.tokens.housekeeping() },
+  ];
 }

@@ -3,6 +3,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { MaruError, notFound } from '../core/errors.js';
 import type { CertificateRequest, Heartbeat, JoinRequest, ReportPush } from '../protocol/messages.js';
 import { type HostRow, updateHost } from '../store/hosts.js';
+import { DatabaseUnavailable } from '../store/unavailable.js';
 import { type AdmissionParts, admit, HostRemoved } from './admission.js';
 import type { ControllerCredentials } from './agent-clients.js';
 import { certificateSchema, heartbeatSchema, joinSchema, reportsSchema } from './agent-schemas.js';
@@ -41,7 +42,8 @@ export function buildAgentListener(
     forceCloseConnections: true,
   }) as unknown as FastifyInstance;
   server.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
-    const status = error instanceof MaruError ? error.status : (error.statusCode ?? 500);
+    const away = error instanceof DatabaseUnavailable;
+    const status = away ? 503 : error instanceof MaruError ? error.status : (error.statusCode ?? 500);
     if (status >= 500) parts.log.error('agent request failed', { error, route: request.url });
     else
       parts.log.warn('agent request refused', {

@@ -27,6 +27,7 @@ import type { CertificateOptions } from './certificates.js';
 import { Delivery } from './delivery.js';
 import { type FactsListener, Heartbeats } from './heartbeats.js';
 import { Incarnations } from './incarnations.js';
+import { checkAuthorities, noteAuthorities } from './installation.js';
 import { createJoinToken } from './join.js';
 import { LeaseKeeper } from './leases.js';
 import { Liveness } from './liveness.js';
@@ -141,7 +142,9 @@ export class Hosts implements HostGateway {
 
   /** Opens (or makes) the certificate authorities in the state directory; nothing listens yet. */
   static async open(options: HostsOptions): Promise<Hosts> {
-    const authorities = await Authorities.open(options.config.state_dir, options.certificates);
+    const { state_dir } = options.config;
+    const authorities = await Authorities.open(state_dir, options.certificates);
+    await checkAuthorities(options.store, state_dir, authorities.fingerprints);
     const credentials = await controllerCredentials(authorities, options.config.agent_names);
     return new Hosts(options, authorities, credentials);
   }
@@ -300,5 +303,6 @@ export class Hosts implements HostGateway {
     (this.#server.server as unknown as TlsServer).setSecureContext(credentials);
     this.#clients.use(credentials);
     this.#credentialsAt = Date.now();
+    await noteAuthorities(this.#options.store, this.#authorities.fingerprints);
   }
 }

@@ -1,6 +1,7 @@
 import type { FormattedProblem, Problem } from '../shared/problem.js';
 import type { Service } from '../shared/service.js';
 import { authorityOperations } from './authority.js';
+import { controllerOperations } from './controllers.js';
 import { driftOperations } from './drift.js';
 import { hostOperations } from './hosts.js';
 import { incarnationOperations } from './incarnation.js';
@@ -17,6 +18,7 @@ export function adminService(): Service {
     prefix: '/maru',
     operations: [
       ...hostOperations,
+      ...controllerOperations,
       ...authorityOperations,
       ...incarnationOperations,
       ...orphanOperations,

@@ -1,6 +1,7 @@
 import type { App } from '../../core/app.js';
 import type { AuthorityStatus } from '../../core/gateway.js';
 import { explainServer } from '../../core/server/explain.js';
+import { listControllers } from '../../store/controllers.js';
 import { standingDrift } from '../../store/drift.js';
 import { listHosts, tombstoneCounts } from '../../store/hosts.js';
 import { findIncarnation } from '../../store/incarnation.js';
@@ -52,6 +53,13 @@ async function cloudStatus(app: App): Promise<CloudStatus> {
   const loads = await hostLoads(db);
   const hosts = (await listHosts(db)).map((h) => hostSummary(h, loads.get(h.id), presenceOf(app, h.id)));
   const problems: { what: string; advice: string }[] = [];
+  for (const { name, address, alive, silence } of await listControllers(db)) {
+    if (alive) continue;
+    problems.push({
+      what: `Controller ${name} (${address}) has not been heard of for ${Math.round(silence / 1000)} s; others have its hosts`,
+      advice: `on ${name}: systemctl status maru-controller; can it reach the database? It is forgotten a day after it was last heard of`,
+    });
+  }
   const tombstones = await tombstoneCounts(db);
   const holds = await holdsByHost(db);
   const observing = hosts.filter((host) => host.observe_only).map((host) => host.name);

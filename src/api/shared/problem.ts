@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { type ErrorCode, MaruError } from '../../core/errors.js';
 import { isStorageFull } from '../../store/storage-full.js';
+import { DatabaseUnavailable } from '../../store/unavailable.js';
 
 /** A refusal on its way to the client, before a service puts it into its own words. */
 export interface Problem {
@@ -25,6 +26,10 @@ export type ProblemFormat = (problem: Problem, request: FastifyRequest) => Forma
 export function toProblem(error: unknown, requestId: string): Problem {
   if (error instanceof MaruError) {
     return { status: error.status, code: error.code, message: error.message, type: error.type, headers: {} };
+  }
+  if (error instanceof DatabaseUnavailable) {
+    const message = `The service is temporarily unavailable: its database cannot be reached (request ${requestId}).`;
+    return { status: 503, code: 'unavailable', message, type: undefined, headers: {} };
   }
   const status = (error as { statusCode?: unknown }).statusCode;
   if (typeof status === 'number' && status >= 400 && status < 500) {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, type ReadStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { Transform } from 'node:stream';
@@ -27,11 +27,32 @@ export class ImageFiles {
     this.#directory = directory;
   }
 
-  /** Makes the directory and removes what cut-off uploads left. */
-  async prepare(): Promise<void> {
+  /** Makes the directory and removes what cut-off uploads left: parts that nothing was written to for so long. */
+  async prepare(idleMs = 0): Promise<void> {
     await mkdir(this.#directory, { recursive: true, mode: 0o750 });
     for (const name of await readdir(this.#directory)) {
-      if (name.endsWith('.part')) await rm(join(this.#directory, name), { force: true });
+      if (!name.endsWith('.part')) continue;
+      const file = join(this.#directory, name);
+      if (await this.#isIdle(file, idleMs)) await rm(file, { force: true });
+    }
+  }
+
+  /** True while bytes of an image's upload have been written lately, by this process or another that shares the directory. */
+  async isUploading(id: string, idleMs: number): Promise<boolean> {
+    return !(await this.#isIdle(this.#path(`${id}.part`), idleMs));
+  }
+
+  /** True for files that are not there, too. Time is the file system's: several controllers' clocks may differ. */
+  async #isIdle(file: string, idleMs: number): Promise<boolean> {
+    try {
+      const { mtimeMs } = await stat(file);
+      if (idleMs === 0) return true;
+      const clock = join(this.#directory, '.clock');
+      await writeFile(clock, '');
+      return (await stat(clock)).mtimeMs - mtimeMs >= idleMs;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
+      throw error;
     }
   }
 

@@ -34,14 +34,23 @@ export async function uploadImage(app: App, ctx: Context, id: string, source: Re
   }
 }
 
-/** After a restart: uploads that the end of the process cut off are queued again. */
-export async function resetInterruptedUploads(app: App): Promise<void> {
-  await app.images.prepare();
+/** An upload that has not got on for so long belongs to a controller that has ended. */
+export const UPLOAD_IDLE_MS = 10 * 60_000;
+
+/**
+ * Uploads that the end of their controller cut off are queued again: those that have not got on for `idleMs`. 0, when this
+ * controller is the only one and has just started: all.
+ */
+export async function resetInterruptedUploads(app: App, idleMs = 0): Promise<void> {
+  await app.images.prepare(idleMs);
+  const begunBefore = new Date(Date.now() - idleMs).toISOString();
   for (const image of await listImagesInStatus(app.store.read, ['saving'])) {
-    await app.images.remove(image.id);
-    await app.store.tx((tx) =>
+    if ((image.updated_at ?? image.created_at) > begunBefore) continue;
+    if (idleMs > 0 && (await app.images.isUploading(image.id, idleMs))) continue;
+    const reset = await app.store.tx((tx) =>
       moveImageStatus(tx, image.id, ['saving'], 'queued', { updated_at: nowText() }),
     );
+    if (reset) await app.images.remove(image.id);
   }
 }
 

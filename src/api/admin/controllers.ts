@@ -1,0 +1,33 @@
+import { listControllers } from '../../store/controllers.js';
+import type { Operation } from '../shared/operation.js';
+
+/** A controller, as operators see it. */
+export interface ControllerSummary {
+  readonly id: string;
+  readonly name: string;
+  readonly address: string;
+  readonly state: 'up' | 'down';
+  /** Seconds since it was last heard of, by the database's clock. */
+  readonly silence: number;
+  /** Hosts whose specs it delivers. */
+  readonly hosts: number;
+}
+
+export const controllerOperations: readonly Operation[] = [
+  {
+    method: 'GET',
+    path: '/v1/controllers',
+    policy: { name: 'maru:controllers:list', rule: 'rule:context_is_admin' },
+    summary: 'List the controllers that share the hosts',
+    status: 200,
+    handler: async ({ app }) => ({
+      controllers: (await listControllers(app.store.read)).map(
+        ({ alive, silence, ...row }): ControllerSummary => ({
+          ...row,
+          state: alive ? 'up' : 'down',
+          silence: Math.round(silence / 1000),
+        }),
+      ),
+    }),
+  },
+];

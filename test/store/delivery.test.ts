@@ -1,0 +1,286 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import pg from 'pg';
+import { describe, expect, it } from 'vitest';
+import { inSnapshot } from '../../src/hosts/spec.js';
+import { deleteChanges, listChanges, readChanges, trimChanges } from '../../src/store/changes.js';
+import {
+  claimHosts,
+  deliveryShares,
+  deregisterController,
+  expireControllers,
+  holdsHost,
+  hostsOfController,
+  listControllers,
+  registerController,
+  releaseHosts,
+  renewController,
+} from '../../src/store/controllers.js';
+import {
+  confirmRemoval,
+  readContacts,
+  readFaults,
+  saveContacts,
+  saveFaults,
+  takeConfirmations,
+} from '../../src/store/host-contacts.js';
+import { insertHost, reserveSequences } from '../../src/store/hosts.js';
+import { holdDatabase } from '../../src/store/sole.js';
+import { nowText, recordChange, Store } from '../../src/store/store.js';
+import { forEachStore, newDatabase } from '../support/stores.js';
+
+async function addHosts(store: Store, ...ids: string[]): Promise<void> {
+  await store.tx(async (tx) => {
+    for (const id of ids) {
+      await insertHost(tx, {
+        id,
+        name: id,
+        agent_url: 'https://x:1',
+        underlay_ip: '192.0.2.1',
+        enabled: 1,
+        simulated: 0,
+        sequence: 0,
+        created_at: nowText(),
+      });
+    }
+  });
+}
+
+async function register(store: Store, id: string, leaseMs = 60_000): Promise<void> {
+  await store.tx((tx) => registerController(tx, { id, name: id, address: '127.0.0.1:1' }, leaseMs));
+}
+
+async function hostsOf(store: Store, id: string): Promise<string[]> {
+  return (await hostsOfController(store.read, id)).map((row) => row.host_id);
+}
+
+const later = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+forEachStore('leases on hosts', (openStore, dialect) => {
+  it('are never given to two controllers, however many claim at once', async () => {
+    const store = await openStore();
+    await addHosts(store, ...Array.from({ length: 30 }, (_, n) => `h${String(n).padStart(2, '0')}`));
+    const names = ['a', 'b', 'c'];
+    for (const name of names) await register(store, name);
+    expect(await deliveryShares(store.read)).toEqual({ hosts: 30, controllers: 3 });
+    await Promise.all(names.map((name) => store.tx((tx) => claimHosts(tx, name, 10))));
+    for (const name of names) await store.tx((tx) => claimHosts(tx, name, 10 - 10));
+    const all = (await Promise.all(names.map((name) => hostsOf(store, name)))).flat();
+    expect(new Set(all).size).toBe(all.length);
+    for (const name of names) expect((await hostsOf(store, name)).length).toBeLessThanOrEqual(10);
+    if (dialect === 'sqlite') expect(all).toHaveLength(30);
+  });
+
+  it('end with their controller’s, and the next owner has a higher epoch', async () => {
+    const store = await openStore();
+    await addHosts(store, 'h');
+    await register(store, 'old', 200);
+    await store.tx((tx) => claimHosts(tx, 'old', 1));
+    const [before] = await hostsOfController(store.read, 'old');
+    const lease = { controllerId: 'old', epoch: before!.epoch };
+    expect(await store.tx((tx) => holdsHost(tx, 'h', lease))).toBe(true);
+    expect(await store.tx((tx) => reserveSequences(tx, 'h', 0, 1000, lease))).toBe(0);
+    await register(store, 'new');
+    await store.tx((tx) => expireControllers(tx));
+    await store.tx((tx) => claimHosts(tx, 'new', 1));
+    expect(await hostsOf(store, 'new')).toEqual([]);
+    await later(300);
+    // it ran out: nothing can be reserved under it, whether somebody took the host or not
+    expect(await store.tx((tx) => reserveSequences(tx, 'h', 0, 1000, lease))).toBeNull();
+    await store.tx((tx) => expireControllers(tx));
+    await store.tx((tx) => claimHosts(tx, 'new', 1));
+    const [after] = await hostsOfController(store.read, 'new');
+    expect(after!.epoch).toBeGreaterThan(before!.epoch);
+    expect(await store.tx((tx) => renewController(tx, 'old', 60_000))).toBe(false);
+    expect(await store.tx((tx) => reserveSequences(tx, 'h', 0, 1000, lease))).toBeNull();
+    const next = { controllerId: 'new', epoch: after!.epoch };
+    expect(await store.tx((tx) => reserveSequences(tx, 'h', 0, 1000, next))).toBe(1000);
+    expect(await listControllers(store.read)).toMatchObject([
+      { name: 'new', alive: true, hosts: 1 },
+      { name: 'old', alive: false, hosts: 0 },
+    ]);
+  });
+
+  it('are renewed, given up and handed over', async () => {
+    const store = await openStore();
+    await addHosts(store, 'h1', 'h2');
+    await register(store, 'a', 400);
+    await store.tx((tx) => claimHosts(tx, 'a', 2));
+    expect(await store.tx((tx) => renewController(tx, 'a', 60_000))).toBe(true);
+    await later(500);
+    await store.tx((tx) => expireControllers(tx));
+    expect(await hostsOf(store, 'a')).toEqual(['h1', 'h2']);
+    await register(store, 'b');
+    await store.tx((tx) => releaseHosts(tx, 'a', ['h2']));
+    await store.tx((tx) => claimHosts(tx, 'b', 5));
+    expect(await hostsOf(store, 'b')).toEqual(['h2']);
+    await store.tx((tx) => deregisterController(tx, 'a'));
+    await store.tx((tx) => claimHosts(tx, 'b', 5));
+    expect(await hostsOf(store, 'b')).toEqual(['h1', 'h2']);
+  });
+
+  it('come with what controllers tell each other about hosts', async () => {
+    const store = await openStore();
+    await addHosts(store, 'h1', 'h2');
+    await register(store, 'a');
+    await register(store, 'b');
+    await store.tx((tx) => claimHosts(tx, 'a', 1));
+    const contact = { hostId: 'h1', age: 100, incarnation: 'i', digest: 'd1' };
+    await store.tx((tx) => saveContacts(tx, 'a', [contact]));
+    // an older one does not count
+    await store.tx((tx) => saveContacts(tx, 'b', [{ ...contact, age: 60_000, digest: 'd0' }]));
+    const { now, contacts } = await readContacts(store.read, 'b', null);
+    expect(contacts).toMatchObject([{ hostId: 'h1', incarnation: 'i', digest: 'd1' }]);
+    expect(contacts[0]!.age).toBeGreaterThanOrEqual(100);
+    expect(contacts[0]!.age).toBeLessThan(30_000);
+    expect((await readContacts(store.read, 'a', null)).contacts).toEqual([]);
+    expect((await readContacts(store.read, 'b', now + 60_000)).contacts).toEqual([]);
+
+    await store.tx((tx) => claimHosts(tx, 'a', 0));
+    await store.tx((tx) => saveFaults(tx, 'a', new Map([['h1', { fault: 'away', failing: 5_000 }]])));
+    const faults = await readFaults(store.read, 'b');
+    expect(faults.get('h1')).toMatchObject({ fault: 'away' });
+    expect(faults.get('h1')!.failing).toBeGreaterThanOrEqual(5_000);
+    // nobody delivers to the other
+    expect(faults.get('h2')).toBeNull();
+    expect((await readFaults(store.read, 'a')).has('h1')).toBe(false);
+
+    await store.tx((tx) => confirmRemoval(tx, 'h1'));
+    expect(await store.tx((tx) => takeConfirmations(tx, 'b'))).toEqual([]);
+    expect(await store.tx((tx) => takeConfirmations(tx, 'a'))).toEqual(['h1']);
+    expect(await store.tx((tx) => takeConfirmations(tx, 'a'))).toEqual([]);
+  });
+
+  it('changes are read once, also those of transactions that overlap', async () => {
+    const store = await openStore();
+    const read = async (position: string | null) =>
+      await inSnapshot(store, (db) => readChanges(db, store, position));
+    const first = await read(null);
+    expect(first).toMatchObject({ rows: [], gap: true });
+    await store.tx((tx) => recordChange(tx, 'port', 'a', 'req-1'));
+    const second = await read(first.position);
+    expect(second).toMatchObject({ rows: [{ kind: 'port', id: 'a', request_id: 'req-1' }], gap: false });
+    expect(await read(second.position)).toMatchObject({ rows: [], gap: false });
+    if (dialect === 'sqlite') {
+      await store.tx((tx) => deleteChanges(tx, second.position));
+      expect(await listChanges(store.read, 10)).toEqual([]);
+      return;
+    }
+    let position = second.position;
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let recorded = () => {};
+    const written = new Promise<void>((resolve) => {
+      recorded = resolve;
+    });
+    // takes its number first and commits last
+    const slow = store.tx(async (tx) => {
+      await recordChange(tx, 'port', 'slow');
+      recorded();
+      await held;
+    });
+    await written;
+    await store.tx((tx) => recordChange(tx, 'port', 'quick'));
+    const quick = await read(position);
+    expect(quick.rows.map((row) => row.id)).toEqual(['quick']);
+    position = quick.position;
+    release();
+    await slow;
+    const last = await read(position);
+    expect(last.rows.map((row) => row.id)).toEqual(['slow']);
+    expect((await read(last.position)).rows).toEqual([]);
+  });
+});
+
+describe('changes on postgres', () => {
+  it('are kept for a time, and who was away for longer learns that some are missing', async () => {
+    const store = await Store.open(await newDatabase('postgres', []));
+    const read = async (position: string | null) =>
+      await inSnapshot(store, (db) => readChanges(db, store, position));
+    try {
+      const { position } = await read(null);
+      await store.tx((tx) => recordChange(tx, 'port', 'a'));
+      await store.tx((tx) => trimChanges(tx, 60_000));
+      expect(await read(position)).toMatchObject({ rows: [{ id: 'a' }], gap: false });
+      const attentive = (await read(position)).position;
+      await later(50);
+      await store.tx((tx) => trimChanges(tx, 10));
+      expect(await listChanges(store.read, 10)).toEqual([]);
+      expect(await read(position)).toMatchObject({ rows: [], gap: true });
+      expect(await read(attentive)).toMatchObject({ rows: [], gap: false });
+    } finally {
+      await store.close();
+    }
+  });
+
+  it('are signalled to the other controllers, also after their connection broke', async () => {
+    const url = await newDatabase('postgres', []);
+    const [one, other] = [await Store.open(url), await Store.open(url)];
+    try {
+      let seen = 0;
+      other.events.on('change', () => seen++);
+      one.listen();
+      other.listen();
+      const tell = async () => {
+        const before = seen;
+        for (const deadline = Date.now() + 10_000; seen === before; ) {
+          if (Date.now() > deadline) throw new Error('no signal came');
+          await one.tx((tx) => recordChange(tx, 'port', 'a'));
+          await later(50);
+        }
+      };
+      await tell();
+      const killer = new pg.Client({ connectionString: url });
+      await killer.connect();
+      await killer.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and pid != pg_backend_pid()`,
+      );
+      await killer.end();
+      await later(200);
+      // whatever hung on a connection that broke fails once and then works again
+      await one.tx((tx) => recordChange(tx, 'port', 'b')).catch(() => {});
+      await tell();
+    } finally {
+      await one.close();
+      await other.close();
+    }
+  });
+});
+
+describe('an SQLite database', () => {
+  it('serves one controller, which is named to a second', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'maru-sole-'));
+    const url = `sqlite:${directory}/maru.db`;
+    try {
+      // brings dist up to date
+      await execa('scripts/maru', ['--version']);
+      const module = join(process.cwd(), 'dist/src/store/sole.js');
+      const code = `import { holdDatabase } from ${JSON.stringify(module)};
+        holdDatabase(${JSON.stringify(url)});
+        console.log('held');
+        setInterval(() => {}, 1000);`;
+      const holder = execa('node', ['--input-type=module', '--eval', code]);
+      await new Promise<void>((resolve, reject) => {
+        holder.stdout?.once('data', () => resolve());
+        holder.catch(reject);
+      });
+      expect(() => holdDatabase(url)).toThrow(
+        new RegExp(`another controller \\(process ${holder.pid}\\) uses the database ${directory}/maru.db`),
+      );
+      holder.kill('SIGKILL');
+      await holder.catch(() => {});
+      // the lock went with its process, though what it wrote is still there
+      const held = holdDatabase(url);
+      expect(() => holdDatabase(url)).toThrow(`process ${process.pid}`);
+      held.release();
+      holdDatabase(url).release();
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  }, 120_000);
+});
