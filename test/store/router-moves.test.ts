@@ -233,8 +233,23 @@ forEachStore('a router', (openStore) => {
     world.core.close();
   });
 
-  it('goes back to waiting for the receipt when its host is heard of again', async () => {
+  it('stays, untouched, on a silent host that others still hear', async () => {
     const world = await create();
+    world.down.add('h1');
+    world.answering = 'fa:16:3e:00:00:01';
+    await world.settle();
+    expect(await world.object('h1')).toMatchObject({ epoch: 1, admin_state_up: true });
+    expect(await world.statuses()).toEqual(['ACTIVE']);
+    world.down.delete('h1');
+    await world.settle();
+    expect(await world.owner()).toBe('h1@1');
+    expect(await world.task()).toBeFalsy();
+    world.core.close();
+  });
+
+  it('goes back to waiting for the receipt when its host is heard of again while it was to give it up', async () => {
+    const world = await create();
+    await world.move('h2');
     world.down.add('h1');
     world.answering = 'fa:16:3e:00:00:01';
     await world.settle();

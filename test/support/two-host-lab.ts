@@ -95,6 +95,12 @@ export class TwoHostLab {
     return (await machine.run('nsenter', enter, { okCodes: ANY })).stdout;
   }
 
+  /** The same; throws when the command fails. */
+  async must(host: string, command: string, ...args: string[]): Promise<string> {
+    const enter = ['-t', String(await this.init(host)), '-m', '-n', '-u', '-p', '--', command, ...args];
+    return (await machine.run('nsenter', enter)).stdout;
+  }
+
   /** Runs a command in the outside world; any exit code is an answer. */
   async outside(command: string, args: readonly string[], timeoutMs = 60_000) {
     return await machine.run(command, args, {

@@ -112,7 +112,7 @@ export async function moveRouter(
     }
     const other = target ?? (await otherHost(tx, app, router));
     if (other === null) throw conflict(`There is no other host that can have router ${routerId}.`);
-    await beginMove(tx, app, router, other, 'an operator wants it', ctx.requestId);
+    await beginMove(tx, app, router, other, 'an operator wants it', { requestId: ctx.requestId });
   });
 }
 

@@ -27,6 +27,8 @@ export interface MovePayload {
   /** Host to go to; null: the least loaded able one. */
   readonly target: string | null;
   readonly why: string;
+  /** It has to leave even if its host is well. */
+  readonly wanted: boolean;
   /** Owner that gives the router up, and the epoch that it gives up. */
   readonly from: string | null;
   readonly epoch: number;
@@ -55,7 +57,7 @@ export async function placeRouter(tx: Tx, app: App, routerId: string): Promise<v
       return;
     }
     case 'move':
-      await beginMove(tx, app, router, null, need.why);
+      await beginMove(tx, app, router, null, need.why, { wanted: need.wanted });
       return;
     case 'confirm':
       // nobody else has it: a newer epoch is the word that its host waits for
@@ -70,11 +72,12 @@ export async function beginMove(
   router: RouterPlacement,
   target: string | null,
   why: string,
-  requestId: string | null = null,
+  more: { readonly wanted?: boolean; readonly requestId?: string } = {},
 ): Promise<void> {
   const object = { kind: 'router', id: router.id };
   if (await app.tasks.rows.activeOf(tx, object.kind, object.id)) return;
-  const payload: MovePayload = { target, why, from: router.host_id, epoch: router.host_epoch };
+  const { wanted = true, requestId = null } = more;
+  const payload: MovePayload = { target, why, wanted, from: router.host_id, epoch: router.host_epoch };
   await app.tasks.start(tx, { kind: ROUTER_MOVE, object, payload, projectId: null, requestId });
 }
 

@@ -11,8 +11,8 @@ export type RouterNeed =
   | { readonly need: 'nothing' }
   /** It is nowhere: any able host may take it at once. */
   | { readonly need: 'place' }
-  /** It has to leave its host, which first has to give it up or to be found gone. */
-  | { readonly need: 'move'; readonly why: string }
+  /** It has to leave its host, which first has to give it up or to be found gone; not `wanted`: only if it is gone. */
+  | { readonly need: 'move'; readonly why: string; readonly wanted: boolean }
   /** Its host waits for the word that no other host runs it. */
   | { readonly need: 'confirm' };
 
@@ -30,10 +30,14 @@ export function routerNeed(
   if (router.host_id === null) return { need: 'place' };
   // a removed host gives nothing up any more: that it was removed is the receipt
   if (!router.host_known) return { need: 'place' };
-  if (router.withdrawing) return { need: 'move', why: 'its host was told to give it up' };
+  if (router.withdrawing) return { need: 'move', why: 'its host was told to give it up', wanted: true };
   if (!router.host_able)
-    return { need: 'move', why: `its host has no provider network '${router.physical_network}'` };
-  if (sight.gone) return { need: 'move', why: 'its host is down' };
+    return {
+      need: 'move',
+      why: `its host has no provider network '${router.physical_network}'`,
+      wanted: true,
+    };
+  if (sight.gone) return { need: 'move', why: 'its host is down', wanted: false };
   if (router.contested && !withdrawnElsewhere) return { need: 'confirm' };
   return NOTHING;
 }

@@ -8,10 +8,12 @@ import { MaruError } from '../../../src/core/errors.js';
 import { createFloatingIp, updateFloatingIp } from '../../../src/core/floating-ip/floating-ip.js';
 import { removeFloatingIp } from '../../../src/core/floating-ip/remove.js';
 import { updateNetwork } from '../../../src/core/network/network.js';
+import { onNetworkReports } from '../../../src/core/network/reports.js';
 import { deleteServerPorts } from '../../../src/core/port/for-server.js';
 import { deletePort, updatePort } from '../../../src/core/port/port.js';
 import { setGateway } from '../../../src/core/router/gateway.js';
 import { addInterface, removeInterface } from '../../../src/core/router/interfaces.js';
+import { beginMove } from '../../../src/core/router/place.js';
 import { deleteRouter, updateRouter } from '../../../src/core/router/router.js';
 import {
   createGroup,
@@ -27,13 +29,16 @@ import { serverKind } from '../../../src/desired/server.js';
 import { type DirtyKinds, dirtyHosts } from '../../../src/hosts/dirty.js';
 import { computeSpec, mentionedIds } from '../../../src/hosts/spec.js';
 import { parseKey } from '../../../src/protocol/keys.js';
+import type { ObjectReport } from '../../../src/protocol/messages.js';
 import type { ObjectKey, Spec } from '../../../src/protocol/objects.js';
 import { listChanges } from '../../../src/store/changes.js';
 import { insertServer, writeServer } from '../../../src/store/compute/server.js';
 import { updateHost } from '../../../src/store/hosts.js';
 import { listRows } from '../../../src/store/network/list.js';
 import { portsOfServer } from '../../../src/store/network/port.js';
+import { routerPlacements, withdrawalsOfRouters } from '../../../src/store/network/router-place.js';
 import type { ResourceRow, ResourceTable } from '../../../src/store/network/rows.js';
+import { storeReports } from '../../../src/store/reports.js';
 import { nowText, recordChange, Store, type Tx } from '../../../src/store/store.js';
 import { NetworkCore } from '../../support/network-core.js';
 
@@ -130,6 +135,19 @@ const OPERATIONS = {
   },
   changeRouter: async (core, tx, { a, b }) =>
     updateRouter(tx, core.app, core.ctx, pick(await rows(tx, 'router'), a), { admin_state_up: b % 2 === 0 }),
+  moveRouter: async (core, tx, { a, b }) =>
+    beginMove(tx, core.app, pick(await routerPlacements(tx), a), HOSTS[b % HOSTS.length]!, 'a test'),
+  giveRouterUp: async (core, tx, { a }) => {
+    const routers = await routerPlacements(tx);
+    const withdrawals = await withdrawalsOfRouters(
+      tx,
+      routers.map((router) => router.id),
+    );
+    const { router_id, host_id, revision } = pick(withdrawals, a);
+    const report: ObjectReport = { key: `router/${router_id}`, revision, state: 'applied' };
+    await storeReports(tx, host_id, [report]);
+    await onNetworkReports(core.app, tx, host_id, [report]);
+  },
   floatingIp: async (core, tx, { a }) => {
     const external = (await rows(tx, 'network')).find((network) => network.external)!;
     await createFloatingIp(tx, core.app, core.ctx, {
@@ -202,6 +220,8 @@ const BEGINNING: readonly Step[] = (
     'server',
     'server',
     'floatingIp',
+    'moveRouter',
+    'giveRouterUp',
   ] as const
 ).map((operation, i) => ({ operation, a: i, b: i + 1, c: i }));
 

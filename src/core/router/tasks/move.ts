@@ -37,6 +37,8 @@ export function routerMove(app: App): TaskKind<MovePayload> {
         // placed anew meanwhile: it is not where it was to be taken from
         if (isElsewhere(router, payload)) return { end: 'done' };
         if (router.host_id === null || !router.host_known) return { to: 'place' };
+        // a host that is only silent may be well, and must not lose its routers for that when it is heard of again
+        if (!router.withdrawing && isGone(app, router.host_id)) return { to: 'witness' };
         await withdraw(tx, router, payload.target ?? (await chooseHost(tx, app, router, null)));
         return { to: 'receipt' };
       },
@@ -80,13 +82,18 @@ export function routerMove(app: App): TaskKind<MovePayload> {
         if (!router) return gone(object.id);
         if (isElsewhere(router, payload)) return { end: 'done' };
         // it came back while others were asked
-        if (!isGone(app, payload.from) && router.host_known) return { to: 'receipt' };
+        if (!isGone(app, payload.from) && router.host_known) {
+          if (router.withdrawing) return { to: 'receipt' };
+          return payload.wanted ? { to: 'withdraw' } : { end: 'done' };
+        }
         if (!verdict.gone) return { wait: verdict.why, seconds: ASK_AGAIN_S };
         app.log.warn('a router leaves a host that is gone', {
           router: object.id,
           host: payload.from,
           why: verdict.why,
         });
+        // for when it is back
+        await withdraw(tx, router, payload.target);
         return { to: 'place', payload: { lost: true } };
       },
     },
