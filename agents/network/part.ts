@@ -11,6 +11,7 @@ import type { DesiredFirewall } from './firewall/desired.js';
 import { foreignForwardDrops } from './firewall/foreign.js';
 import { ZoneNumbers } from './firewall/zones.js';
 import { Hold, holdOf } from './hold.js';
+import { usedTaps } from './links/observe.js';
 import { Failures, objectsOf, SHARED } from './model.js';
 import { ObservedHost } from './observed.js';
 import { networkOrphans, removeNetworkOrphan } from './orphans.js';
@@ -116,7 +117,8 @@ class RealNetworkPart implements NetworkPart {
       await this.#load(observed);
       const admitted = this.#epochs.admit(spec, failures, false);
       const desired = await this.#compute(admitted.spec, failures, observed);
-      return planSteps(this.#context, desired, observed, failures);
+      const used = await usedTaps(this.#context);
+      return planSteps(this.#context, desired, observed, failures, used);
     });
   }
 

@@ -15,12 +15,16 @@ import { namespaceOwner } from './namespace/model.js';
 import type { ObservedHost } from './observed.js';
 import { leftOverNamespaces, leftOverServices, serviceOwner } from './reconcile.js';
 
-/** The diffs that an apply would carry out now, as steps to read. Empty on a host that matches its spec. */
+/**
+ * The diffs that an apply would carry out now, as steps to read. Empty on a host that matches its spec. `usedTaps`: devices that
+ * a guest holds.
+ */
 export function planSteps(
   context: NetworkContext,
   desired: DesiredHost,
   observed: ObservedHost,
   failures: Failures,
+  usedTaps: ReadonlySet<string> = new Set(),
 ): PlanStep[] {
   const steps: PlanStep[] = failures.keys().map((object) => ({
     object,
@@ -60,7 +64,9 @@ export function planSteps(
   for (const name of leftOverServices(desired, observed)) {
     steps.push({ object: serviceOwner(name), action: 'stop', detail: `dnsmasq of ${name}` });
   }
-  for (const { lines } of links.remove) {
+  for (const { name, lines } of links.remove) {
+    // a guest that nobody names holds it: it stays until that guest is gone
+    if (usedTaps.has(name)) continue;
     steps.push(...lines.map(({ object, line }) => ({ object, action: 'ip', detail: line })));
   }
   for (const name of leftOverNamespaces(desired, observed)) {

@@ -66,7 +66,7 @@ describe('what a host has and its spec does not name', () => {
     await host.run('ip', ['tuntap', 'add', 'dev', 'vnet0', 'mode', 'tap', 'vnet_hdr']);
     await host.run('ip', ['netns', 'add', 'blue']);
     await host.writeFile(`${STATE}/volumes/notes.txt`, 'mine', 0o600);
-    await host.makeDirectory(`${STATE}/servers/backup-of-monday`, 0o700);
+    await host.makeDirectory(`${STATE}/servers/backup-of-monday`);
     await host.writeFile(
       '/root/foreign.xml',
       '<domain type="qemu"><name>pet</name><uuid>99990001-0000-4000-8000-000000000001</uuid></domain>',
@@ -138,6 +138,10 @@ describe('what a host has and its spec does not name', () => {
     await expect(remove(rest, 'server-disks', SERVER_ID, true)).rejects.toThrow(/remove the domain first/);
     await expect(remove(rest, 'volume-file', VOLUME_ID, true)).rejects.toThrow(/remove the domain first/);
     await expect(remove(rest, 'tap', tap)).rejects.toThrow(/running guest holds/);
+    // what a guest holds stays, so nothing is planned about it
+    expect((await network.plan(rest)).filter(({ detail }) => detail.includes(`link del dev ${tap}`))).toEqual(
+      [],
+    );
     await remove(rest, 'domain', domain, true);
     await remove(rest, 'server-disks', SERVER_ID, true);
     await expect(remove(rest, 'volume-file', VOLUME_ID)).rejects.toThrow(OrphanRefused);
