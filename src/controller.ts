@@ -8,7 +8,6 @@ import { createDefaultFlavors } from './core/flavor/defaults.js';
 import { bootstrapIdentity } from './core/identity/bootstrap.js';
 import { createIdentity } from './core/identity/identity.js';
 import { ImageFiles } from './core/image/files.js';
-import { resetInterruptedUploads, UPLOAD_IDLE_MS } from './core/image/upload.js';
 import { onNetworkReports } from './core/network/reports.js';
 import { RulePolicy } from './core/policy/engine.js';
 import { placeWaitingRouters, sweepRouters } from './core/router/sweep.js';
@@ -24,7 +23,6 @@ import { listenApi } from './hosts/listen.js';
 import { type PeriodicJob, startPeriodic } from './periodic.js';
 import { createLogger, type Logger } from './protocol/log.js';
 import { trimChanges } from './store/changes.js';
-import { listControllers } from './store/controllers.js';
 import { holdDatabase } from './store/sole.js';
 import { Store } from './store/store.js';
 import { Tasks } from './tasks/tasks.js';
@@ -105,8 +103,7 @@ async function prepare(config: Config, log: Logger, store: Store) {
     services.map((s) => s.name),
   );
   await createDefaultFlavors(app);
-  const others = (await listControllers(store.read)).some((controller) => controller.alive);
-  await resetInterruptedUploads(app, others ? UPLOAD_IDLE_MS : 0);
+  await images.prepare();
   return { app, hosts, tasks, api };
 }
 
@@ -117,11 +114,6 @@ function periodicJobs(app: App): PeriodicJob[] {
     ...(store.dialect === 'postgres'
       ? [{ name: 'old changes', seconds: 60, run: () => store.tx((tx) => trimChanges(tx, CHANGES_KEPT_MS)) }]
       : []),
-    {
-      name: 'uploads that were cut off',
-      seconds: 120,
-      run: () => resetInterruptedUploads(app, UPLOAD_IDLE_MS),
-    },
     { name: 'addresses to give out again', seconds: 30, run: () => sweepAddressHolds(app) },
     { name: 'routers without a working host', seconds: 2, run: () => sweepRouters(app) },
     { name: 'old tasks', seconds: 3600, run: () => app.tasks.prune() },

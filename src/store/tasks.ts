@@ -19,6 +19,8 @@ export interface NewTask {
   readonly payload: object;
   /** Seconds from now; null: none. */
   readonly deadline: number | null;
+  /** Who runs it from the beginning; null: whoever takes it. */
+  readonly lease: { readonly owner: string; readonly seconds: number } | null;
 }
 
 /** What is written after a step. Times are seconds from now, by the database's clock. */
@@ -71,8 +73,8 @@ export class TaskRows {
         waiting_for: null,
         cancel_requested: 0,
         wakes: 0,
-        lease_owner: null,
-        lease_until: null,
+        lease_owner: task.lease?.owner ?? null,
+        lease_until: task.lease ? this.#after(task.lease.seconds) : null,
         fence: 1,
         error: null,
         created_at: now,

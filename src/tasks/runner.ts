@@ -63,7 +63,7 @@ export class Runner {
   /** Runs what is due until nothing is. */
   async drain(): Promise<void> {
     for (let rows = await this.#claim(); rows.length > 0; rows = await this.#claim()) {
-      await Promise.all(rows.map((row) => this.#work(row)));
+      await Promise.all(rows.map((row) => this.work(row)));
     }
   }
 
@@ -89,7 +89,7 @@ export class Runner {
       if (due === null || due > 0) return Math.min(pollSeconds, due ?? pollSeconds);
       const claimed = this.#running.size < MOST_AT_ONCE ? await this.#claim() : [];
       for (const row of claimed) {
-        const work = this.#work(row).finally(() => {
+        const work = this.work(row).finally(() => {
           this.#running.delete(work);
           this.poke();
         });
@@ -110,7 +110,7 @@ export class Runner {
   }
 
   /** Runs steps of a claimed task until it ends or has to wait. */
-  async #work(first: TakenTask): Promise<void> {
+  async work(first: TakenTask): Promise<void> {
     const { rows, kinds, store, log, pauseAfter, logFailure } = this.#options;
     let row = first;
     for (;;) {

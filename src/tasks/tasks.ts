@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Logger } from '../protocol/log.js';
 import { afterCommit, isRetriedState, type Reader, type Store, type Tx } from '../store/store.js';
-import { inSavepoint, type TakenTask, type TaskRow, TaskRows } from '../store/tasks.js';
+import { inSavepoint, type NewTask, type TakenTask, type TaskRow, TaskRows } from '../store/tasks.js';
 import { Killed, type KillPoint, pointsOf } from './kill-points.js';
 import type { TaskKind } from './kind.js';
 import { Runner } from './runner.js';
@@ -46,6 +46,7 @@ export class Tasks {
   readonly #store: Store;
   readonly #log: Logger;
   readonly #retrySeconds: number;
+  readonly #leaseSeconds: number;
   readonly #kinds = new Map<string, TaskKind>();
   readonly #runner: Runner;
 
@@ -54,13 +55,14 @@ export class Tasks {
     this.#log = options.log;
     this.rows = new TaskRows(options.store);
     this.owner = options.owner ?? `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
+    this.#leaseSeconds = options.leaseSeconds ?? 15;
     this.#retrySeconds = options.retrySeconds ?? 0.5;
     this.#runner = new Runner({
       store: options.store,
       log: options.log,
       rows: this.rows,
       owner: this.owner,
-      leaseSeconds: options.leaseSeconds ?? 15,
+      leaseSeconds: this.#leaseSeconds,
       pollSeconds: options.pollSeconds ?? 1,
       kinds: this.#kinds,
       pauseAfter: (attempts) => this.#pauseAfter(attempts),
@@ -90,21 +92,23 @@ export class Tasks {
    * caller's. Gives the task's id.
    */
   async start(tx: Tx, request: TaskRequest): Promise<string> {
-    const kind = this.#kinds.get(request.kind);
-    if (!kind) throw new Error(`there is no task kind ${request.kind}`);
-    if (request.supersedes !== undefined) await this.supersede(tx, request.object, request.supersedes);
-    const row = await this.rows.insert(tx, {
-      id: randomUUID(),
-      kind: kind.name,
-      object: request.object,
-      projectId: request.projectId,
-      requestId: request.requestId,
-      step: kind.first,
-      payload: request.payload ?? {},
-      deadline: kind.deadline,
-    });
+    const { kind, row } = await this.#insert(tx, request, null);
     await this.#advance(tx, kind, row, (run) => this.#step(tx, run));
     return row.id;
+  }
+
+  /**
+   * Begins a task that this process itself goes on with, since it holds what the others cannot have, such as a client's connection.
+   * Give the result to `finish` once the transaction has committed.
+   */
+  async begin(tx: Tx, request: TaskRequest): Promise<TakenTask> {
+    const lease = { owner: this.owner, seconds: this.#leaseSeconds };
+    return (await this.#insert(tx, request, lease)).row;
+  }
+
+  /** Runs a task that `begin` gave until it ends or waits. What fails is left to the runner. */
+  async finish(row: TakenTask): Promise<void> {
+    await this.#runner.work(row);
   }
 
   /**
@@ -206,6 +210,24 @@ export class Tasks {
       attempts: row.attempts,
       error,
     });
+  }
+
+  async #insert(tx: Tx, request: TaskRequest, lease: NewTask['lease']) {
+    const kind = this.#kinds.get(request.kind);
+    if (!kind) throw new Error(`there is no task kind ${request.kind}`);
+    if (request.supersedes !== undefined) await this.supersede(tx, request.object, request.supersedes);
+    const row = await this.rows.insert(tx, {
+      id: randomUUID(),
+      kind: kind.name,
+      object: request.object,
+      projectId: request.projectId,
+      requestId: request.requestId,
+      step: kind.first,
+      payload: request.payload ?? {},
+      deadline: kind.deadline,
+      lease,
+    });
+    return { kind, row };
   }
 
   #isPure(kind: TaskKind, row: TaskRow): boolean {

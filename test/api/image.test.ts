@@ -1,11 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { imageService } from '../../src/api/image/service.js';
-import { resetInterruptedUploads } from '../../src/core/image/upload.js';
 import { moveImageStatus } from '../../src/store/image.js';
 import { TestApp } from '../support/app.js';
 import { DIALECTS } from '../support/stores.js';
@@ -250,8 +249,24 @@ describe.each(DIALECTS)('image API on %s', (dialect) => {
 
   it('queues an image again whose upload the end of the process cut off', async () => {
     const image = await create(alice);
-    await cloud.app.store.tx((tx) => moveImageStatus(tx, image.id, ['queued'], 'saving'));
-    await resetInterruptedUploads(cloud.app);
+    const object = { kind: 'image', id: image.id };
+    await cloud.app.store.tx(async (tx) => {
+      await moveImageStatus(tx, image.id, ['queued'], 'saving');
+      await cloud.app.tasks.begin(tx, { kind: 'image.upload', object, projectId: null, requestId: null });
+    });
+    writeFileSync(join(cloud.app.config.image_dir, `${image.id}.part`), 'half of it');
+    const shown = async () =>
+      (await cloud.request('GET', `/image/v2/images/${image.id}`, { token: alice })).json;
+    // while the process that receives it may be alive nobody touches it
+    await cloud.app.tasks.drain();
+    expect(await shown()).toMatchObject({ status: 'saving' });
+    await expect
+      .poll(async () => {
+        await cloud.app.tasks.drain();
+        return (await shown()).status;
+      })
+      .toBe('queued');
+    expect(readdirSync(cloud.app.config.image_dir).filter((f) => f.startsWith(image.id))).toEqual([]);
     expect((await upload(alice, image.id, randomBytes(100))).status).toBe(204);
   });
 

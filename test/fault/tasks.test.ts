@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { imageService } from '../../src/api/image/service.js';
 import type { App } from '../../src/core/app.js';
 import { computeStatus } from '../../src/core/server/status.js';
 import { cancelTask } from '../../src/core/task/task.js';
@@ -49,7 +50,11 @@ describe.each(DIALECTS)('a controller that ends at any point of a task, on %s', 
   let number = 0;
 
   beforeAll(async () => {
-    cloud = await ComputeCloud.open({ dialect, parts: { log: silent } });
+    cloud = await ComputeCloud.open({
+      dialect,
+      services: [(app) => imageService(app.config)],
+      parts: { log: silent },
+    });
     user = await cloud.cloud.projectUser('demo');
     hosts = [await cloud.hosts.add(cloud.cloud, 'host1'), await cloud.hosts.add(cloud.cloud, 'host2')];
     model = new ModelHosts(cloud, hosts);
@@ -146,6 +151,37 @@ describe.each(DIALECTS)('a controller that ends at any point of a task, on %s', 
     await becomes(id, { vm_state: 'deleted' });
   };
 
+  const uploaded = async (name: string, bytes: Buffer, wanted: string): Promise<string> => {
+    const headers = { 'content-type': 'application/octet-stream' };
+    const { token } = user;
+    const list = async () =>
+      (await cloud.cloud.request('GET', `/image/v2/images?name=${name}`, { token })).json.images;
+    let sent = 0;
+    await converge(`${name} ${wanted}`, async () => {
+      const [image] = await list();
+      const body = { name, disk_format: 'raw', container_format: 'bare' };
+      if (!image) await surviving(() => cloud.cloud.request('POST', '/image/v2/images', { token, body }));
+      else if (image.status === wanted && (wanted === 'active' || sent > 0)) return true;
+      else if (image.status === 'queued') {
+        await surviving(async () => {
+          sent++;
+          await cloud.cloud.request('PUT', `/image/v2/images/${image.id}/file`, {
+            token,
+            body: bytes,
+            headers,
+          });
+        });
+      }
+      return false;
+    });
+    return (await list())[0].id;
+  };
+  const removeImage = async (id: string) =>
+    await surviving(async () => {
+      const reply = await cloud.cloud.request('DELETE', `/image/v2/images/${id}`, { token: user.token });
+      expect([204, 404, 500]).toContain(reply.status);
+    });
+
   /** Every workflow that there is, with its failures and cancellations. */
   const life = async (suffix: string) => {
     const id = await create(`flaky-${suffix}`);
@@ -163,6 +199,12 @@ describe.each(DIALECTS)('a controller that ends at any point of a task, on %s', 
     await cancelNow(other);
     await becomes(other, { status: 'ERROR', host_id: null });
     await remove(other);
+    await removeImage(await uploaded(`good-${suffix}`, Buffer.alloc(10_000, 7), 'active'));
+    // another format than it says: refused, and taken away
+    const wrong = Buffer.alloc(1024);
+    wrong.write('QFI\xfb', 'latin1');
+    wrong.writeUInt32BE(3, 4);
+    await removeImage(await uploaded(`bad-${suffix}`, wrong, 'queued'));
   };
 
   const settled = async (suffix: string) => {
@@ -172,6 +214,7 @@ describe.each(DIALECTS)('a controller that ends at any point of a task, on %s', 
     await surviving(() => model.round());
     expect(model.twice).toEqual([]);
     for (const [host, guests] of model.guests) expect([host, ...guests]).toEqual([host]);
+    expect(readdirSync(app.config.image_dir)).toEqual([]);
     expect(await db.selectFrom('tombstone').selectAll().execute()).toEqual([]);
     expect(await db.selectFrom('allocation').selectAll().execute()).toEqual([]);
     const rows = await db.selectFrom('server').selectAll().where('name', 'like', `%-${suffix}`).execute();

@@ -6,16 +6,22 @@ import { forbidden, notFound } from '../errors.js';
 import { ownImage } from './visibility.js';
 
 /**
- * Deletes an image. Hosts that have servers based on it keep their verified copies, so the controller's can go at once.
+ * Deletes an image. Hosts that have servers based on it keep their verified copies, so the controller's can go at once; should this
+ * process end before, another one removes it.
  */
 export async function deleteImage(app: App, ctx: Context, id: string): Promise<void> {
   const found = await findImage(app.store.read, id);
   if (!found) throw notFound(`Failed to find image ${id} to delete`);
   const image = await ownImage(app.store.read, ctx, id);
   if (image.protected) throw forbidden(`Image ${id} is protected and cannot be deleted.`);
-  await app.store.tx(async (tx) => {
+  const object = { kind: 'image', id };
+  const task = await app.store.tx(async (tx) => {
     await markImageDeleted(tx, id, nowText());
     await recordChange(tx, 'image', id, ctx.requestId);
+    // an upload under way finds the image gone, and takes away what it wrote
+    if (await app.tasks.isActive(tx, object)) return null;
+    const { requestId } = ctx;
+    return await app.tasks.begin(tx, { kind: 'image.delete', object, projectId: image.owner, requestId });
   });
-  await app.images.remove(id);
+  if (task) await app.tasks.finish(task);
 }

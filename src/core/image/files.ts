@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, type ReadStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { Transform } from 'node:stream';
@@ -16,6 +16,9 @@ export interface StoredFile {
   readonly inspection: Inspection;
 }
 
+/** What nothing was written to for so long is nobody's. */
+const STALE_PART_MS = 24 * 3600 * 1000;
+
 /**
  * The directory of image files: one file per image, named by its id. Bytes stream through; a file appears under its
  * name only when it is complete and synced.
@@ -27,32 +30,14 @@ export class ImageFiles {
     this.#directory = directory;
   }
 
-  /** Makes the directory and removes what cut-off uploads left: parts that nothing was written to for so long. */
-  async prepare(idleMs = 0): Promise<void> {
+  /** Makes the directory and removes what uploads left that were cut off long ago. */
+  async prepare(): Promise<void> {
     await mkdir(this.#directory, { recursive: true, mode: 0o750 });
     for (const name of await readdir(this.#directory)) {
       if (!name.endsWith('.part')) continue;
-      const file = join(this.#directory, name);
-      if (await this.#isIdle(file, idleMs)) await rm(file, { force: true });
-    }
-  }
-
-  /** True while bytes of an image's upload have been written lately, by this process or another that shares the directory. */
-  async isUploading(id: string, idleMs: number): Promise<boolean> {
-    return !(await this.#isIdle(this.#path(`${id}.part`), idleMs));
-  }
-
-  /** True for files that are not there, too. Time is the file system's: several controllers' clocks may differ. */
-  async #isIdle(file: string, idleMs: number): Promise<boolean> {
-    try {
-      const { mtimeMs } = await stat(file);
-      if (idleMs === 0) return true;
-      const clock = join(this.#directory, '.clock');
-      await writeFile(clock, '');
-      return (await stat(clock)).mtimeMs - mtimeMs >= idleMs;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
-      throw error;
+      const found = await stat(this.#path(name)).catch(() => null);
+      // another controller may be receiving a younger one
+      if (found && Date.now() - found.mtimeMs > STALE_PART_MS) await rm(this.#path(name), { force: true });
     }
   }
 
@@ -90,7 +75,9 @@ export class ImageFiles {
     };
   }
 
+  /** Removes an image's bytes, whole or half. */
   async remove(id: string): Promise<void> {
+    await rm(this.#path(`${id}.part`), { force: true });
     await rm(this.#path(id), { force: true });
   }
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
@@ -17,6 +17,8 @@ interface Program {
 export class SimulatedCloud {
   readonly directory: string;
   readonly endpoint: string;
+  /** Times that restartIfDead had to start something. */
+  restarts = 0;
   readonly #programs = new Map<string, Program>();
   #token: string | null = null;
 
@@ -106,6 +108,30 @@ export class SimulatedCloud {
     await once(child, 'exit');
   }
 
+  /** Starts a program again that has ended by itself, without the environment that it was started with. */
+  restartIfDead(name: string): void {
+    const child = this.#programs.get(name)?.child;
+    if (!child || (child.exitCode === null && child.signalCode === null)) return;
+    this.restarts++;
+    this.run(name, {});
+  }
+
+  /** Calls an API once as administrator; null when there is no answer. */
+  async tryOnce(method: string, path: string, body?: unknown): Promise<Response | null> {
+    this.#token ??= await this.#authenticate();
+    try {
+      return await this.#fetch(method, path, body, { 'x-auth-token': this.#token });
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return null;
+    }
+  }
+
+  /** Names of the files in the controller's image store. */
+  imageFiles(): string[] {
+    return readdirSync(join(this.directory, 'controller', 'images'));
+  }
+
   async close(): Promise<void> {
     for (const name of this.#programs.keys()) await this.kill(name);
   }
@@ -154,21 +180,30 @@ export class SimulatedCloud {
     headers: Readonly<Record<string, string>>,
   ): Promise<Response> {
     const deadline = Date.now() + 60_000;
-    const binary = body instanceof Uint8Array;
-    const type = binary ? 'application/octet-stream' : 'application/json';
     for (;;) {
       try {
-        return await fetch(`${this.endpoint}${path}`, {
-          method,
-          headers: body === undefined ? headers : { ...headers, 'content-type': type },
-          ...(body === undefined ? {} : { body: binary ? Buffer.from(body) : JSON.stringify(body) }),
-        });
+        return await this.#fetch(method, path, body, headers);
       } catch (error) {
         if (Date.now() > deadline)
           throw new Error(`${method} ${path}: ${this.log('controller').slice(-2000)}`, { cause: error });
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
     }
+  }
+
+  async #fetch(
+    method: string,
+    path: string,
+    body: unknown,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<Response> {
+    const binary = body instanceof Uint8Array;
+    const type = binary ? 'application/octet-stream' : 'application/json';
+    return await fetch(`${this.endpoint}${path}`, {
+      method,
+      headers: body === undefined ? headers : { ...headers, 'content-type': type },
+      ...(body === undefined ? {} : { body: binary ? Buffer.from(body) : JSON.stringify(body) }),
+    });
   }
 
   #configure(name: string, sections: object): void {

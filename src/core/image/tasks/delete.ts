@@ -1,0 +1,18 @@
+import type { TaskKind } from '../../../tasks/kind.js';
+import type { App } from '../../app.js';
+
+/** Removes the bytes of an image that was deleted in the transaction that began this. */
+export function imageDeleteKind(app: App): TaskKind {
+  return {
+    name: 'image.delete',
+    first: 'unlink',
+    deadline: null,
+    uncancellable: 'the image is deleted already',
+    steps: {
+      unlink: {
+        effect: async (task) => await app.images.remove(task.object.id),
+        run: async () => ({ end: 'done' }),
+      },
+    },
+  };
+}
