@@ -84,15 +84,22 @@ async function use(parts: AdmissionParts, host: HostRow, presented: Presented): 
   return { ...host, ...values };
 }
 
+/** What connections have shown: a connection's certificate never changes, so it is read once. */
+const shown = new WeakMap<TLSSocket, Presented>();
+
 function present(socket: TLSSocket): Presented {
+  const known = shown.get(socket);
+  if (known) return known;
   const { raw } = socket.getPeerCertificate() as { raw?: Buffer };
   if (!raw) throw unauthorized('A client certificate of this installation is required.');
   const certificate = new X509Certificate(raw);
-  return {
+  const presented: Presented = {
     certificate,
     name: /^CN=(.+)$/m.exec(certificate.subject)?.[1] ?? '',
     fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
   };
+  shown.set(socket, presented);
+  return presented;
 }
 
 function requireInTime({ certificate, name }: Presented): void {

@@ -10,6 +10,8 @@ const CHANGES = 100;
 const GROUP_HOSTS = 100;
 const GROUP_ROUNDS = 10;
 const GIVE_UP_MS = 30_000;
+/** So that one round's reports are not in the way of the next. */
+const BETWEEN_ROUNDS_MS = 500;
 
 /** How long after the API's answer a stopped or started server's host has been told. */
 export async function measureOneChange(bench: FleetBench, servers: readonly KnownServer[]): Promise<void> {
@@ -58,7 +60,7 @@ export async function measureGroupChange(bench: FleetBench): Promise<void> {
     const at = await lastTaken(bench, key, sent, holders.size);
     if (at === null) lost++;
     else delays.push(Math.max(0, at - answered));
-    await pause(1000);
+    await pause(BETWEEN_ROUNDS_MS);
   }
   results.push(
     figure('hosts with the group', holders.size, ''),

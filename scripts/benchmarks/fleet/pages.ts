@@ -58,7 +58,8 @@ export async function measurePages(bench: FleetBench): Promise<void> {
   const { layout, results } = bench;
   say('pages of lists');
   const { cloud } = layout.tenants[0]!;
-  for (let i = 0; i < FLOATING_IPS && performance.now() < bench.deadline; i++) {
+  const addresses = Math.min(FLOATING_IPS, bench.servers);
+  for (let i = 0; i < addresses && performance.now() < bench.deadline; i++) {
     await create(cloud, 'floatingIp', { floating_network_id: layout.external.id });
   }
   for (const pages of LISTS)

@@ -4,9 +4,7 @@ import type { Result } from '../results.js';
 export function percentile(samples: readonly number[], p: number): number {
   if (samples.length === 0) return Number.NaN;
   const sorted = [...samples].sort((a, b) => a - b);
-  return sorted[
-    Math.min(sorted.length - 1, Math.ceil(p * sorted.length) - 1 < 0 ? 0 : Math.ceil(p * sorted.length) - 1)
-  ]!;
+  return sorted[Math.max(0, Math.ceil(p * sorted.length) - 1)]!;
 }
 
 export interface Goal {
@@ -14,8 +12,12 @@ export interface Goal {
   readonly most: number;
 }
 
-/** p50 and p99 of samples as two results; the goal, if any, is for p99. Nothing measured misses a goal. */
+/** p50 and p99 of samples as two results; the goal, if any, is for p99. What was not measured misses its goal. */
 export function spread(name: string, unit: string, samples: readonly number[], goal?: Goal): Result[] {
+  const wanted = goal ? `≤ ${goal.most} ${unit}` : '-';
+  if (samples.length === 0) {
+    return [{ name: `${name}: not measured`, value: Number.NaN, unit, goal: wanted, met: !goal, runs: [] }];
+  }
   const summary = [0.5, 0.9, 0.99, 1].map((p) => percentile(samples, p));
   const count = `${name} (${samples.length})`;
   const p99 = percentile(samples, 0.99);
@@ -25,7 +27,7 @@ export function spread(name: string, unit: string, samples: readonly number[], g
       name: `${count} p99`,
       value: p99,
       unit,
-      goal: goal ? `≤ ${goal.most} ${unit}` : '-',
+      goal: wanted,
       met: goal ? p99 <= goal.most : true,
       runs: summary,
     },
