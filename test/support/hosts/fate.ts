@@ -65,6 +65,8 @@ export class Fate {
         const call = (args: unknown[]) => Reflect.apply(value, target, args) as unknown;
         if (name === 'now') return (...args: unknown[]) => call(args);
         if (name === 'openPipe') return (...args: unknown[]) => (this.#dead ? DEAD_PIPE : call(args));
+        if (name === 'watchDirectory')
+          return (...args: unknown[]) => (this.#dead ? { close: () => {} } : call(args));
         if (name === 'kill') return (...args: unknown[]) => !this.#dead && call(args);
         return (...args: unknown[]) => {
           if (this.#dead) return NEVER;
