@@ -1,4 +1,5 @@
 import { type Selectable, sql } from 'kysely';
+import { skipRouterEpochs } from './network/router-place.js';
 import { nowText, type Reader, recordChange, type Store, type Tx } from './store.js';
 import type { IncarnationTable } from './tables/authority.js';
 
@@ -54,6 +55,7 @@ export async function replaceIncarnation(tx: Tx, before: string, reason: string)
   await tx.insertInto('incarnation').values({ id, reason, created_at: nowText() }).execute();
   const hosts = await tx.updateTable('host').set({ observe_only: 1 }).returning('id').execute();
   for (const host of hosts) await recordChange(tx, 'host', host.id);
+  await skipRouterEpochs(tx);
   return id;
 }
 

@@ -9,6 +9,7 @@ import { specObject } from '../../src/protocol/keys.js';
 import type { ProbeReply, ProbeRequest } from '../../src/protocol/messages.js';
 import type { RouterObject } from '../../src/protocol/objects.js';
 import { deleteHost, setPhysicalNetworks, updateHost } from '../../src/store/hosts.js';
+import { readIncarnation, replaceIncarnation } from '../../src/store/incarnation.js';
 import { portsOfDevice } from '../../src/store/network/port.js';
 import { routerPlacements } from '../../src/store/network/router-place.js';
 import type { Store } from '../../src/store/store.js';
@@ -324,6 +325,20 @@ forEachStore('a router', (openStore) => {
     await world.core.applied('h1', world.key);
     await world.settle();
     expect(await world.owner()).toBe('h2@3');
+    world.core.close();
+  });
+
+  it('is under an epoch that no host has seen once a backup was restored, also in the middle of a move', async () => {
+    const world = await create();
+    await world.move('h2');
+    await world.store.tx(async (tx) => replaceIncarnation(tx, await readIncarnation(tx), 'a test'));
+    expect(await world.owner()).toBe('h1@1001');
+    // the move that was under way ends, the next look begins it anew
+    for (let look = 0; look < 2; look++) await world.settle();
+    expect(await world.object('h1')).toMatchObject({ withdrawn: true, epoch: 1001 });
+    await world.core.applied('h1', world.key);
+    await world.settle();
+    expect(await world.owner()).toBe('h2@1002');
     world.core.close();
   });
 

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { nowText, type Reader, type Tx } from '../store.js';
+import { nowText, type Reader, recordChange, type Tx } from '../store.js';
 import type { RouterTable, RouterWithdrawalTable } from '../tables/network.js';
 
 /** Enabled hosts that offer a provider network (any host when null), those with fewest routers first. */
@@ -148,6 +148,22 @@ export async function claimRouter(
     .where('host_epoch', '=', router.host_epoch)
     .executeTakeFirst();
   return numUpdatedRows > 0n;
+}
+
+/** More moves than happen between a backup and its restoration. */
+const SKIPPED_EPOCHS = 1000;
+
+/**
+ * Raises the epochs of all routers: hosts remember those that they have seen, and a restored database knows only those from before the
+ * backup.
+ */
+export async function skipRouterEpochs(tx: Tx): Promise<void> {
+  const rows = await tx
+    .updateTable('router')
+    .set({ host_epoch: sql<number>`host_epoch + ${SKIPPED_EPOCHS}` })
+    .returning('id')
+    .execute();
+  for (const { id } of rows) await recordChange(tx, 'router', id);
 }
 
 /** Names the host that a router is to move to. */
