@@ -23,6 +23,8 @@ export interface AgentConfig {
   readonly full_sync_interval: number;
   /** Largest share of its guests (0–1) that one spec may remove. */
   readonly max_removal_share: number;
+  /** Days after which a base image that no disk is based on is removed from this host; 0: never. */
+  readonly image_cache_days: number;
   /** After a boot of the host: seconds to wait for the controller's word before guests start from the spec on disk. */
   readonly boot_wait: number;
 }
@@ -42,6 +44,7 @@ export function loadAgentConfig(file: string): AgentConfig {
     heartbeat_interval: 5,
     full_sync_interval: 60,
     max_removal_share: 0.5,
+    image_cache_days: 7,
     boot_wait: 15,
   }));
 }

@@ -3,9 +3,14 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { imageService } from '../../src/api/image/service.js';
+import type { Context } from '../../src/core/context.js';
+import { uploadsUnderWay } from '../../src/core/image/under-way.js';
+import { uploadImage } from '../../src/core/image/upload.js';
 import { moveImageStatus } from '../../src/store/image.js';
+import { writeLimits } from '../../src/store/quota.js';
 import { TestApp } from '../support/app.js';
 import { DIALECTS } from '../support/stores.js';
 
@@ -245,6 +250,28 @@ describe.each(DIALECTS)('image API on %s', (dialect) => {
     const after = (await cloud.request('GET', '/image/v2/images?limit=1000', { token: admin })).json.images
       .length;
     expect(after).toBe(before);
+  });
+
+  it('counts uploads under way against the quota of their project, and no longer than they last', async () => {
+    const { app } = cloud;
+    const carol = await cloud.projectUser('carol');
+    const ctx = { isAdmin: true, projectId: carol.projectId } as Context;
+    await app.store.tx((tx) => writeLimits(tx, carol.projectId, 'image', { image_size_total: 1 }));
+    const bytes = Buffer.alloc(700 * 1024, 7);
+    const first = (await create(carol.token)).id;
+    const second = (await create(carol.token)).id;
+    const slow = new PassThrough();
+    const going = uploadImage(app, ctx, first, slow);
+    slow.write(bytes);
+    await expect.poll(() => uploadsUnderWay(carol.projectId)).toBe(bytes.length);
+    const refused = await upload(carol.token, second, bytes);
+    expect([refused.status, refused.text]).toEqual([413, expect.stringContaining('uploads under way')]);
+    // a small one still fits beside it
+    expect((await upload(carol.token, second, bytes.subarray(0, 1000))).status).toBe(204);
+    slow.destroy();
+    await expect(going).rejects.toThrow();
+    expect(uploadsUnderWay(carol.projectId)).toBe(0);
+    expect((await upload(carol.token, first, bytes)).status).toBe(204);
   });
 
   it('queues an image again whose upload the end of the process cut off', async () => {

@@ -27,6 +27,7 @@ const config: AgentConfig = {
   heartbeat_interval: 5,
   full_sync_interval: 60,
   max_removal_share: 0.5,
+  image_cache_days: 0,
   boot_wait: 15,
 };
 const VOLUME_ID = '77770001-0000-4000-8000-000000000001';

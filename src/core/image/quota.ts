@@ -14,15 +14,15 @@ export const IMAGE_QUOTA_DEFAULTS = {
 
 /** Bytes that a project may still upload; at most what one image may have. Throws 413 when there are none. */
 export async function bytesLeft(app: App, db: Reader, projectId: string): Promise<number> {
+  return Math.min(await quotaLeft(db, projectId), app.config.max_image_size_gb * GIB);
+}
+
+/** Bytes that a project's quota leaves for all its uploads, those under way included. Throws 413 when it leaves none. */
+export async function quotaLeft(db: Reader, projectId: string): Promise<number> {
   const limits = await effectiveLimits(db, projectId, 'image', IMAGE_QUOTA_DEFAULTS);
-  const most = app.config.max_image_size_gb * GIB;
-  if (limits.image_size_total < 0) return most;
+  if (limits.image_size_total < 0) return Number.POSITIVE_INFINITY;
   const { bytes } = await countImages(db, projectId);
   const left = limits.image_size_total * 1024 ** 2 - bytes;
-  if (left <= 0)
-    throw new MaruError(
-      'too-large',
-      `Image storage quota exceeded: limit is ${limits.image_size_total} MiB.`,
-    );
-  return Math.min(left, most);
+  if (left > 0) return left;
+  throw new MaruError('too-large', `Image storage quota exceeded: limit is ${limits.image_size_total} MiB.`);
 }

@@ -1,11 +1,12 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { findImage, moveImageStatus } from '../../store/image.js';
 import { nowText } from '../../store/store.js';
 import type { App } from '../app.js';
 import type { Context } from '../context.js';
 import { badRequest, conflict, MaruError } from '../errors.js';
-import { bytesLeft } from './quota.js';
+import { bytesLeft, quotaLeft } from './quota.js';
 import { type Upload, uploadsOf } from './tasks/upload.js';
+import { countedUpload } from './under-way.js';
 import { imageNotFound, ownImage } from './visibility.js';
 
 /**
@@ -18,6 +19,7 @@ export async function uploadImage(app: App, ctx: Context, id: string, source: Re
     throw badRequest('Properties disk_format, container_format must be set prior to saving data.');
   }
   const allowed = await bytesLeft(app, app.store.read, image.owner);
+  const quota = await quotaLeft(app.store.read, image.owner);
   const task = await app.store.tx(async (tx) => {
     if (!(await moveImageStatus(tx, id, ['queued'], 'saving', { updated_at: nowText() }))) return null;
     return await app.tasks.begin(tx, {
@@ -28,7 +30,8 @@ export async function uploadImage(app: App, ctx: Context, id: string, source: Re
     });
   });
   if (!task) throw conflict(`Image status transition from ${image.status} to saving is not allowed`);
-  const upload: Upload = { image, source, allowed, error: null };
+  const counted = Readable.from(countedUpload(image.owner, source, quota));
+  const upload: Upload = { image, source: counted, allowed, error: null };
   uploadsOf(app).set(task.id, upload);
   try {
     await app.tasks.finish(task);

@@ -14,5 +14,6 @@ export const agentConfig: AgentConfig = {
   heartbeat_interval: 5,
   full_sync_interval: 60,
   max_removal_share: 0.5,
+  image_cache_days: 0,
   boot_wait: 15,
 };

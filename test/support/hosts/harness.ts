@@ -227,6 +227,7 @@ export class TestAgent {
       heartbeat_interval: 0.2,
       full_sync_interval: 3600,
       max_removal_share: 0.5,
+      image_cache_days: 0,
       boot_wait: 15,
       ...changes,
     });
