@@ -54,6 +54,11 @@ export async function listenForController(
   );
   // kept open between changes: a handshake would delay the next one
   server.keepAliveTimeout = KEEP_ALIVE_MS;
+  const connections = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
   server.on('tlsClientError', (error, socket) => {
     log.warn('connection refused', { reason: error.message, from: (socket as Socket).remoteAddress });
   });
@@ -64,7 +69,7 @@ export async function listenForController(
   return {
     port: (server.address() as AddressInfo).port,
     use: (next) => server.setSecureContext(tlsOptions(next)),
-    close: () => closeServer(server),
+    close: () => closeServer(server, connections),
   };
 }
 
@@ -169,9 +174,10 @@ function tlsOptions(identity: Identity): { key: string; cert: string; ca: string
   return { key: identity.key, cert: identity.certificate, ca: identity.ca };
 }
 
-function closeServer(server: Server): Promise<void> {
+/** Ends every connection, also one whose handshake is under way: the server's own list does not have it yet. */
+function closeServer(server: Server, connections: ReadonlySet<Socket>): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
-    server.closeAllConnections();
+    for (const socket of connections) socket.destroy();
   });
 }
