@@ -50,7 +50,12 @@ for (const dialect of DIALECTS) {
       expect(rows.filter((row) => row.status === 'BUILD')).toHaveLength(4);
       const errors = rows.filter((row) => row.status === 'ERROR');
       expect(errors).toHaveLength(8);
-      expect(JSON.parse(errors[0]!.fault!).details).toBe('small: 0 MB of memory are free, 512 are needed');
+      for (const { fault } of errors) {
+        // on PostgreSQL the host may still have looked free when it was chosen
+        expect(JSON.parse(fault!).details).toMatch(
+          /^small: (needs 512 MB of memory, 0 of 2048 free|another request took its last capacity)/,
+        );
+      }
     } finally {
       await cloud.close();
     }
