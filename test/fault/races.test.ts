@@ -14,7 +14,7 @@ interface Made {
 }
 
 /** Things that are asked for at the same moment: one answer each, and a cloud that is sound afterwards. */
-describe.each(DIALECTS)('at once, on %s', (dialect) => {
+describe.each(DIALECTS)('at once, on %s', { timeout: 120_000 }, (dialect) => {
   let cloud: FaultCloud;
   let scene: FaultScene;
   let sampler: Sampler;

@@ -100,6 +100,7 @@ export class FaultCloud {
         // tunnels lead to addresses of documentation: nothing is ever sent there
         underlay_ip: `192.0.2.${n + 1}`,
         heartbeat_interval: 0.2,
+        boot_wait: 2,
         log_level: 'warn',
       };
       writeFileSync(join(directory, `${name}.yaml`), stringify({ agent }));
@@ -287,8 +288,9 @@ function rebooted(machine: FakeMachine): FakeMachine {
   const next = new FakeMachine(machine.options);
   for (const path of machine.files.paths()) {
     const file = machine.files.get(path);
-    if (!file || /^\/(proc|run|sys|tmp)\//.test(path)) continue;
-    Object.assign(next.files.write(path, file.content, file.mode), { size: file.size, disk: file.disk });
+    if (!file || /^\/(proc|run|sys)\//.test(path)) continue;
+    const { size, disk, mtimeMs, ino } = file;
+    Object.assign(next.files.write(path, file.content, file.mode), { size, disk, mtimeMs, ino });
   }
   for (const [uuid, domain] of machine.domains) {
     next.domains.set(uuid, { ...domain, running: null, state: 'shut off', reason: 'unknown' });
