@@ -37,19 +37,15 @@ describe('two hosts', () => {
   const other = (host: string) => (host === 'host1' ? 'host2' : 'host1');
   const namespaces = (host: string) => lab.on(host, 'ip', 'netns', 'list');
 
-  /** How long an address did not answer, in seconds, while something was done. */
+  /** The longest time that an address did not answer, in seconds, while something was done. */
   const interruption = async (address: string, action: () => Promise<unknown>, seconds: number) => {
-    const step = 0.05;
-    const pinging = lab.outside(
-      'ping',
-      ['-n', '-i', String(step), '-w', String(seconds), address],
-      seconds * 1000 + 20_000,
-    );
+    const args = ['-n', '-D', '-i', '0.05', '-w', String(seconds), address];
+    const pinging = lab.outside('ping', args, seconds * 1000 + 20_000);
     await new Promise((resolve) => setTimeout(resolve, 1000));
     await action();
-    const seen = [...(await pinging).stdout.matchAll(/icmp_seq=(\d+)/g)].map((match) => Number(match[1]));
-    const gaps = seen.slice(1).map((seq, index) => seq - seen[index]!);
-    return Math.max(...gaps) * step;
+    const { stdout } = await pinging;
+    const answers = [...stdout.matchAll(/^\[([\d.]+)\] \d+ bytes from /gm)].map((match) => Number(match[1]));
+    return Math.max(...answers.slice(1).map((time, index) => time - answers[index]!));
   };
 
   beforeAll(async () => {
