@@ -28,6 +28,7 @@ import { Delivery } from './delivery.js';
 import { type FactsListener, Heartbeats } from './heartbeats.js';
 import { Incarnations } from './incarnations.js';
 import { checkAuthorities, noteAuthorities } from './installation.js';
+import { Isolation } from './isolation.js';
 import { createJoinToken } from './join.js';
 import { LeaseKeeper } from './leases.js';
 import { Liveness } from './liveness.js';
@@ -113,6 +114,7 @@ export class Hosts implements HostGateway {
             log,
             delivery: this.#delivery,
             shared: this.#shared,
+            isolation: new Isolation(store, this.#clients, this.#delivery, this.#shared),
             name: options.config.name,
             address: options.config.listen,
           });

@@ -10,9 +10,11 @@ import {
   registerController,
   releaseHosts,
   renewController,
+  setIsolated,
 } from '../store/controllers.js';
 import type { Store } from '../store/store.js';
 import type { Delivery } from './delivery.js';
+import type { Isolation } from './isolation.js';
 import type { SharedView } from './shared-view.js';
 
 /** The right to deliver to a host, for as long as it lasts. */
@@ -28,6 +30,7 @@ export interface LeaseOptions {
   readonly log: Logger;
   readonly delivery: Delivery;
   readonly shared: SharedView;
+  readonly isolation: Isolation;
   readonly name: string;
   readonly address: string;
 }
@@ -60,6 +63,8 @@ export class LeaseKeeper {
   #running: Promise<void> | null = null;
   #again = false;
   #failing = false;
+  #isolated = false;
+  #watching = false;
   #closed = false;
   readonly #onHosts = () => this.poke();
 
@@ -147,12 +152,35 @@ export class LeaseKeeper {
     await this.#follow(mine);
     this.#give(mine.map((row) => row.host_id).slice(quota));
     await shared.exchange(this.#id);
+    this.#watch();
+  }
+
+  /** One that reaches no host leaves them to the others; it must not hold its own lease up by looking. */
+  #watch(): void {
+    if (this.#watching) return;
+    this.#watching = true;
+    this.#options.isolation
+      .look()
+      .then((isolated) => {
+        if (isolated === this.#isolated) return;
+        this.#isolated = isolated;
+        if (isolated)
+          this.#log.error('no host can be reached from here: others deliver to them until one can');
+        else this.#log.info('hosts can be reached again');
+        this.poke();
+      })
+      .catch((error) => this.#log.warn('hosts could not be probed', { error }))
+      .finally(() => {
+        this.#watching = false;
+      });
   }
 
   async #claim(tx: Parameters<typeof claimHosts>[0]) {
     await expireControllers(tx);
+    await setIsolated(tx, this.#id, this.#isolated);
     const { hosts, controllers } = await deliveryShares(tx);
-    const quota = Math.ceil(hosts / Math.max(1, controllers));
+    // with nobody left who reaches them, everybody may as well try
+    const quota = this.#isolated && controllers > 0 ? 0 : Math.ceil(hosts / Math.max(1, controllers));
     const before = await hostsOfController(tx, this.#id);
     await claimHosts(tx, this.#id, quota - before.length);
     return { mine: await hostsOfController(tx, this.#id), quota };

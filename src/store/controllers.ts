@@ -14,6 +14,8 @@ export interface ControllerRow {
   readonly name: string;
   readonly address: string;
   readonly alive: boolean;
+  /** It reaches the database, but no host. */
+  readonly isolated: boolean;
   /** Milliseconds since it was last heard of. */
   readonly silence: number;
   /** Hosts that it delivers to. */
@@ -32,6 +34,17 @@ export async function registerController(
   await tx
     .insertInto('controller')
     .values({ ...controller, started_at: now, heard_at: now, lease_until: sql`${now} + ${sql.lit(leaseMs)}` })
+    .execute();
+}
+
+/** Says whether a controller can reach no host; the others then share what it had. */
+export async function setIsolated(tx: Tx, id: string, isolated: boolean): Promise<void> {
+  const value = isolated ? 1 : 0;
+  await tx
+    .updateTable('controller')
+    .set({ isolated: value })
+    .where('id', '=', id)
+    .where('isolated', '!=', value)
     .execute();
 }
 
@@ -176,6 +189,7 @@ export async function listControllers(db: Reader): Promise<ControllerRow[]> {
       'id',
       'name',
       'address',
+      'isolated',
       eb.case().when(leased(db)).then(1).else(0).end().as('alive'),
       sql<number>`${databaseNow(db)} - heard_at`.as('silence'),
       eb
@@ -190,12 +204,13 @@ export async function listControllers(db: Reader): Promise<ControllerRow[]> {
   return rows.map((row) => ({
     ...row,
     alive: row.alive === 1,
+    isolated: row.isolated === 1,
     silence: Math.max(0, Number(row.silence)),
     hosts: Number(row.hosts ?? 0),
   }));
 }
 
-/** How many hosts there are to share, and how many controllers to share them. */
+/** How many hosts there are to share, and how many controllers that can reach them. */
 export async function deliveryShares(db: Reader): Promise<{ hosts: number; controllers: number }> {
   const row = await db
     .selectNoFrom((eb) => [
@@ -204,6 +219,7 @@ export async function deliveryShares(db: Reader): Promise<{ hosts: number; contr
         .selectFrom('controller')
         .select(eb.fn.countAll<number>().as('n'))
         .where(leased(db))
+        .where('isolated', '=', 0)
         .as('controllers'),
     ])
     .executeTakeFirstOrThrow();

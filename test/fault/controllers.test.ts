@@ -222,4 +222,23 @@ describe('several controllers', () => {
     await settled(0);
     expect(others.every((name) => cluster.isRunning(name))).toBe(true);
   }, 240_000);
+
+  it('leave no host to one that cannot reach it', async () => {
+    const victim = await mostLoaded();
+    const others = CONTROLLERS.filter((name) => name !== victim);
+    cluster.cutFromAgents(victim, true);
+    // enough for every host to get something that the victim cannot bring there
+    const ids = await create(8);
+    await become(ids, 'ACTIVE');
+    await cluster.until('isolated', async () => {
+      const state = (await controllers()).find(({ name }) => name === victim);
+      return state?.state === 'isolated' && state.hosts === 0;
+    });
+    await cluster.until('hosts taken over', () => shared(others));
+    cluster.cutFromAgents(victim, false);
+    await cluster.until('back', () => shared(CONTROLLERS));
+    await remove(ids);
+    await become(ids, '404');
+    await settled(0);
+  }, 240_000);
 });

@@ -6,7 +6,8 @@ export interface ControllerSummary {
   readonly id: string;
   readonly name: string;
   readonly address: string;
-  readonly state: 'up' | 'down';
+  /** isolated: it reaches the database, but no host. */
+  readonly state: 'up' | 'isolated' | 'down';
   /** Seconds since it was last heard of, by the database's clock. */
   readonly silence: number;
   /** Hosts whose specs it delivers. */
@@ -22,9 +23,9 @@ export const controllerOperations: readonly Operation[] = [
     status: 200,
     handler: async ({ app }) => ({
       controllers: (await listControllers(app.store.read)).map(
-        ({ alive, silence, ...row }): ControllerSummary => ({
+        ({ alive, isolated, silence, ...row }): ControllerSummary => ({
           ...row,
-          state: alive ? 'up' : 'down',
+          state: !alive ? 'down' : isolated ? 'isolated' : 'up',
           silence: Math.round(silence / 1000),
         }),
       ),

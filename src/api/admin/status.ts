@@ -53,7 +53,13 @@ async function cloudStatus(app: App): Promise<CloudStatus> {
   const loads = await hostLoads(db);
   const hosts = (await listHosts(db)).map((h) => hostSummary(h, loads.get(h.id), presenceOf(app, h.id)));
   const problems: { what: string; advice: string }[] = [];
-  for (const { name, address, alive, silence } of await listControllers(db)) {
+  for (const { name, address, alive, isolated, silence } of await listControllers(db)) {
+    if (alive && isolated) {
+      problems.push({
+        what: `Controller ${name} (${address}) reaches no host; others have its hosts`,
+        advice: `is the network between ${name} and the hosts up?`,
+      });
+    }
     if (alive) continue;
     problems.push({
       what: `Controller ${name} (${address}) has not been heard of for ${Math.round(silence / 1000)} s; others have its hosts`,

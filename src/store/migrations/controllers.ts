@@ -10,6 +10,7 @@ export async function createControllerTables(db: Kysely<unknown>): Promise<void>
     .addColumn('started_at', 'bigint', (c) => c.notNull())
     .addColumn('heard_at', 'bigint', (c) => c.notNull())
     .addColumn('lease_until', 'bigint', (c) => c.notNull())
+    .addColumn('isolated', 'integer', (c) => c.notNull().defaultTo(0))
     .execute();
   await db.schema
     .createTable('host_delivery')

@@ -10,6 +10,8 @@ export interface ControllerTable {
   heard_at: number;
   /** Until then the hosts it has are its own; 0: it was given up. */
   lease_until: number;
+  /** 1: it reaches the database, but no host. */
+  isolated: Generated<number>;
 }
 
 /** Which controller delivers to a host. */
