@@ -2,7 +2,7 @@ import { parseKey } from '../src/protocol/keys.js';
 import type { Logger } from '../src/protocol/log.js';
 import type { DriftHealReply, ObjectReport, PlanStep } from '../src/protocol/messages.js';
 import type { ObjectKey, ServerObject, Spec } from '../src/protocol/objects.js';
-import { LookRate } from './drift/rate.js';
+import { LookRate, type LookRateOptions } from './drift/rate.js';
 import type { DriftRegister } from './drift/register.js';
 import { BatchLane, ObjectLane } from './lanes.js';
 import { observedReport } from './observe-only.js';
@@ -36,6 +36,8 @@ export interface ReconcilerOptions {
   /** False: the guest waits; `changed` is to be called for all that waited when they may run. */
   readonly mayRun?: (key: ObjectKey) => boolean;
   readonly settled?: () => Settled;
+  /** How often the network may be looked at because of what others do. */
+  readonly lookRate?: LookRateOptions;
   /** Delay before the first repetition of what failed; doubles up to 60 s. */
   readonly retryMs?: number;
 }
@@ -66,12 +68,13 @@ export class Reconciler {
   readonly #distrusted = new Set<Part>();
   /** Objects that this process has brought about or compared at least once. */
   readonly #seen = new Set<ObjectKey>();
-  readonly #rate = new LookRate(() => this.lookAtNetwork());
+  readonly #rate: LookRate;
   #networkSeen = false;
   #closed = false;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
+    this.#rate = new LookRate(() => this.lookAtNetwork(), options.lookRate);
     const { network, metadata } = options.parts;
     this.#network = new BatchLane((keys) => this.#applyBatch(network, keys));
     this.#metadata = new BatchLane((keys) => this.#applyBatch(metadata, keys));

@@ -171,11 +171,24 @@ export class SpecStore {
       settings,
       leaving: leavingKeys(held, next),
     };
-    await this.#files.writeFile(this.#path, JSON.stringify(record), 0o600);
+    await this.#write(JSON.stringify(record));
     // what was acknowledged while the file was written need not be reported again
     const acknowledged = new Set(held.leaving.filter((key) => !this.#held.leaving.includes(key)));
     this.#held = { ...record, leaving: record.leaving.filter((key) => !acknowledged.has(key)) };
     return { taken: true, keys: differentKeys(held.spec, next) };
+  }
+
+  /** What cannot be kept is not taken: the controller tries again, and the host goes on with what it holds. */
+  async #write(text: string): Promise<void> {
+    try {
+      await this.#files.writeFile(this.#path, text, 0o600);
+    } catch (error) {
+      const directory = this.#path.slice(0, this.#path.lastIndexOf('/'));
+      throw new Error(
+        `the spec was not taken, ${this.#path} cannot be written: ${(error as Error).message}; free space on the file system of ${directory}, or make it writable`,
+        { cause: error },
+      );
+    }
   }
 
   #tooManyRemovals(before: Spec, after: Spec): string | null {

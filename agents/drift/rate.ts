@@ -31,7 +31,7 @@ export class LookRate {
     this.#debounceMs = options.debounceMs ?? 200;
     this.#burst = options.burst ?? 20;
     this.#refillMs = options.refillMs ?? 5_000;
-    this.#costMs = options.costMs ?? 250;
+    this.#costMs = options.costMs ?? 1_000;
     this.#tokens = this.#burst;
   }
 

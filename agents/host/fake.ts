@@ -118,7 +118,7 @@ export class FakeHost implements Host {
     await this.#changed(`remove tree ${path}`);
   }
 
-  async makeDirectory(path: string): Promise<void> {
+  async makeDirectory(path: string, _mode?: number): Promise<void> {
     await this.#alive();
     if (this.machine.files.isDirectory(path)) return;
     this.machine.files.makeDirectory(path);

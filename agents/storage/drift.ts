@@ -61,8 +61,10 @@ export class FileWatch {
 
   start(changed: (keys: readonly ObjectKey[]) => void): void {
     this.#poller = new Poller(POLL_MS, async () => {
+      let looked = 0;
       for (const [key, files] of [...this.#files]) {
         for (const [path, mode] of files) {
+          looked++;
           if ((await this.#modeOf(path)) === mode) continue;
           // said once: the apply that follows notes what is there then
           if (this.#files.get(key) === files) this.#files.delete(key);
@@ -70,6 +72,7 @@ export class FileWatch {
           break;
         }
       }
+      return looked;
     });
   }
 

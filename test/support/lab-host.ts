@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -88,6 +89,34 @@ export class LabHost extends RealHost {
 
   override openPipe(command: string, args: readonly string[]): Pipe {
     return super.openPipe('nsenter', this.inside(command, args));
+  }
+
+  override readFileIfExists(path: string): Promise<string | null> {
+    return super.readFileIfExists(this.own(path));
+  }
+
+  override stat(path: string) {
+    return super.stat(this.own(path));
+  }
+
+  override watchDirectory(path: string, onChange: (name: string) => void): { close(): void } {
+    return super.watchDirectory(this.own(path), onChange);
+  }
+
+  /** Process numbers are the host's own. */
+  override kill(pid: number, signal: NodeJS.Signals | 0): boolean {
+    try {
+      const name = signal === 0 ? '0' : signal.slice(3);
+      execFileSync('nsenter', this.inside('kill', [`-${name}`, `${pid}`]), { stdio: 'ignore' });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** What a host has for itself of the file system: the rest is the machine's. */
+  private own(path: string): string {
+    return /^\/(proc|run)\//.test(path) ? `/proc/${this.#init}/root${path}` : path;
   }
 
   /** What `pgrep -f` finds among the host's processes. */

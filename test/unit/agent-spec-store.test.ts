@@ -134,3 +134,34 @@ describe('checkSpecPush', () => {
     for (const [value, message] of wrong) expect(checkSpecPush(value)).toMatch(message);
   });
 });
+
+describe('a disk that is full', () => {
+  it('refuses pushes with a clear error, keeps what is held, and takes them again afterwards', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'maru-spec-'));
+    try {
+      const files = new RealHost();
+      const write = files.writeFile.bind(files);
+      const store = new SpecStore(files, directory, 0.5);
+      await store.take(push({ changed: { 'port/a': object(1) } }));
+      const { held } = store;
+      files.writeFile = async (path) => {
+        throw Object.assign(new Error(`ENOSPC: no space left on device, write '${path}'`), {
+          code: 'ENOSPC',
+        });
+      };
+      const next = push({ sequence: 2, changed: { 'port/b': object(2) } });
+      await expect(store.take(next)).rejects.toThrow(
+        /spec\.json cannot be written.*ENOSPC.*free space on the file system of/s,
+      );
+      expect(store.held).toEqual(held);
+      const successor = new SpecStore(new RealHost(), directory, 0.5);
+      expect(await successor.load()).toBeNull();
+      expect(successor.held.digest).toBe(held.digest);
+      files.writeFile = write;
+      expect(await store.take(next)).toMatchObject({ taken: true });
+      expect(Object.keys(store.held.spec)).toEqual(['port/b']);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+});

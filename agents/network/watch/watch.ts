@@ -173,10 +173,11 @@ export class NetworkWatch {
     for (const [key, open] of wanted) if (!this.#changing.has(key)) this.#changing.set(key, open());
   }
 
-  async #poll(): Promise<void> {
-    if (this.#quiet) return;
+  async #poll(): Promise<number> {
+    if (this.#quiet) return 0;
+    const { sets } = this.#observed;
     if (this.#pids.some((pid) => !this.#context.host.kill(pid, 0))) this.#tell();
-    else if (this.#observed.sets.size > 0 && (await this.#sets.contradicts(this.#observed.sets)))
-      this.#tell();
+    else if (sets.size > 0 && (await this.#sets.contradicts(sets))) this.#tell();
+    return this.#pids.length + sets.size;
   }
 }
