@@ -14,10 +14,6 @@ import {
   withdrawalsOfHosts,
 } from '../store/network/spec-rows.js';
 import { dhcpObject } from './dhcp.js';
-import { groupMembersKind, securityGroupKind } from './group-kinds.js';
-import { byHost, distinct, groupBy } from './groups.js';
-import { type AnyHostKind, batched, type HostKind } from './kind.js';
-import { networkObject } from './network.js';
 import {
   aroundHost,
   dependencies,
@@ -29,6 +25,10 @@ import {
   routersOfNetwork,
   routersOfSubnet,
 } from './finders.js';
+import { groupMembersKind, securityGroupKind } from './group-kinds.js';
+import { byHost, distinct, groupBy } from './groups.js';
+import { type AnyHostKind, batched, type HostKind } from './kind.js';
+import { networkObject } from './network.js';
 import { portObject } from './port.js';
 import { routerObject, withdrawnRouter } from './router.js';
 
@@ -76,10 +76,7 @@ export const dhcpKind: HostKind<'dhcp'> = batched({
     const networkIds = distinct(served, (row) => row.network_id);
     const servers = new Map((await dhcpPorts(db, networkIds)).map((port) => [port.network_id, port]));
     const networks = new Map((await findRows(db, 'network', [...servers.keys()])).map((n) => [n.id, n]));
-    const subnets = groupBy(
-      await subnetsOfNetworks(db, [...servers.keys()]),
-      (subnet) => subnet.network_id,
-    );
+    const subnets = groupBy(await subnetsOfNetworks(db, [...servers.keys()]), (subnet) => subnet.network_id);
     const portIds = [...guests, ...servers.values()].map((port) => port.id);
     const addresses = groupBy(await addressesWithSubnets(db, portIds), (address) => address.port_id ?? '');
     const guestsOf = groupBy(guests, (port) => `${port.host_id} ${port.network_id}`);

@@ -1,4 +1,4 @@
-import type { Reader, Tx } from '../store.js';
+import type { Reader } from '../store.js';
 import type { NetworkTables } from '../tables/network.js';
 
 type FloatingIp = NetworkTables['floating_ip'];

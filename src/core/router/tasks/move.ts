@@ -2,7 +2,6 @@ import {
   deleteWithdrawal,
   type RouterPlacement,
   routerPlacements,
-  setNextHost,
   withdrawalsOfRouters,
 } from '../../../store/network/router-place.js';
 import { routerPorts } from '../../../store/network/spec-rows.js';
