@@ -196,7 +196,9 @@ export class Agent {
     const { specs } = this.#options;
     const before = specs.held.incarnation;
     const settings = JSON.stringify(specs.held.settings);
+    const known = specs.held.spec;
     const outcome = await specs.take(push);
+    if (outcome.taken) this.#notSettled([...outcome.keys].filter((key) => !(key in known)));
     const { sequence, digest } = specs.held;
     if (!outcome.taken) {
       this.#log.warn('spec refused', { ...outcome.refusal, request_ids: push.request_ids });
@@ -211,6 +213,15 @@ export class Agent {
       void this.#reconciler.changed(outcome.keys, push.request_ids);
     }
     return { sequence, digest };
+  }
+
+  /** What the agent before us never had cannot have been brought about by it: that it is missing is nobody's doing. */
+  #notSettled(keys: readonly ObjectKey[]): void {
+    const { data, plumbing } = this.#settled;
+    this.#settled = {
+      data: data && new Set([...data, ...keys]),
+      plumbing: plumbing && new Set([...plumbing, ...keys]),
+    };
   }
 
   /** Without any spec nothing is touched: an empty state directory does not mean an empty host. */

@@ -72,11 +72,11 @@ export class Scene {
     await until(`end of server ${serverId}`, 90, ids, (left) => !left.includes(serverId));
   }
 
-  /** A floating IP on a server; gives its address. */
-  async floatingIp(serverId: string): Promise<string> {
+  /** A floating IP on a server; gives its address. `kept: false`: the test deletes it itself. */
+  async floatingIp(serverId: string, { kept = true } = {}): Promise<string> {
     const created = await this.#os('floating', 'ip', 'create', 'public');
     const address: string = created.floating_ip_address;
-    this.#undo.push(() => this.#lab.openstackText('demo', 'floating', 'ip', 'delete', address));
+    if (kept) this.#undo.push(() => this.#lab.openstackText('demo', 'floating', 'ip', 'delete', address));
     await this.#lab.openstackText('demo', 'server', 'add', 'floating', 'ip', serverId, address);
     return address;
   }
