@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type {
   Heartbeat,
   HeartbeatReply,
+  MessageOrder,
   ObjectReport,
   RemovedReply,
   ReportPush,
@@ -21,6 +23,8 @@ export class RemovedFromCloud extends Error {
 /** What the agent says to and asks of the controller. */
 export class Controller {
   #client: PeerClient;
+  readonly #run = randomUUID();
+  #number = 0;
 
   constructor(identity: Identity) {
     this.#client = clientOf(identity);
@@ -39,11 +43,11 @@ export class Controller {
   }
 
   async heartbeat(beat: Heartbeat): Promise<HeartbeatReply> {
-    return await this.#post<HeartbeatReply>('/agent/v1/heartbeat', beat);
+    return await this.#post<HeartbeatReply>('/agent/v1/heartbeat', { ...beat, order: this.#order() });
   }
 
   async report(reports: readonly ObjectReport[]): Promise<void> {
-    const push: ReportPush = { protocol: PROTOCOL_VERSION, reports };
+    const push: ReportPush = { protocol: PROTOCOL_VERSION, order: this.#order(), reports };
     await this.#post('/agent/v1/reports', push);
   }
 
@@ -59,6 +63,10 @@ export class Controller {
 
   close(): void {
     this.#client.close();
+  }
+
+  #order(): MessageOrder {
+    return { run: this.#run, number: ++this.#number };
   }
 
   async #post<T>(path: string, body: unknown): Promise<T> {

@@ -84,7 +84,7 @@ export function buildAgentListener(
     async (request) => {
       const host = await admit(parts, request);
       parts.liveness.contact(host.id);
-      await parts.reports.take(host.id, request.body.reports);
+      await parts.reports.take(host.id, request.body.reports, request.body.order);
       return {};
     },
   );

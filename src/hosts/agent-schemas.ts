@@ -37,6 +37,11 @@ const report = {
     },
   },
 } as const;
+const order = {
+  type: 'object',
+  required: ['run', 'number'],
+  properties: { run: line, number: { type: 'integer', minimum: 0 } },
+} as const;
 const reports = { type: 'array', maxItems: 200_000, items: report };
 
 const facts = {
@@ -87,7 +92,7 @@ export const certificateSchema = {
 export const reportsSchema = {
   type: 'object',
   required: ['protocol', 'reports'],
-  properties: { protocol: { type: 'integer' }, reports },
+  properties: { protocol: { type: 'integer' }, order, reports },
 } as const;
 
 export const heartbeatSchema = {
@@ -105,6 +110,7 @@ export const heartbeatSchema = {
   ],
   properties: {
     protocol: { type: 'integer' },
+    order,
     boot_id: line,
     agent_url: { type: 'string', maxLength: 512, pattern: '^https://' },
     incarnation: { type: ['string', 'null'], maxLength: 64 },

@@ -48,7 +48,7 @@ export class Heartbeats {
     this.#liveness.contact(host.id);
     const resync = !this.#known.has(host.id) && beat.facts === undefined;
     await this.#persist(host, beat);
-    await this.#reports.take(host.id, beat.reports);
+    await this.#reports.take(host.id, beat.reports, beat.order);
     if (beat.drift) await this.#drift.take(host.id, beat.drift);
     this.#shared.heard(host.id, beat);
     this.#delivery.of(host.id)?.heartbeat(beat.incarnation, beat.digest);

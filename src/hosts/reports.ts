@@ -1,4 +1,4 @@
-import type { ObjectReport } from '../protocol/messages.js';
+import type { MessageOrder, ObjectReport } from '../protocol/messages.js';
 import type { ObjectKey } from '../protocol/objects.js';
 import { deleteTombstones, listTombstones } from '../store/hosts.js';
 import { findReports, storeReports } from '../store/reports.js';
@@ -22,6 +22,8 @@ export class Reports {
   readonly #named: NamedKeys;
   readonly reportListeners: ReportListener[] = [];
   readonly goneListeners: GoneListener[] = [];
+  /** The newest message of each host that was taken. */
+  readonly #taken = new Map<string, MessageOrder>();
   /** Reports of one host are stored in the order they came. */
   readonly #tails = new Map<string, Promise<void>>();
 
@@ -31,16 +33,26 @@ export class Reports {
   }
 
   /** Resolves when they are stored. */
-  take(hostId: string, reports: readonly ObjectReport[]): Promise<void> {
+  take(hostId: string, reports: readonly ObjectReport[], order?: MessageOrder): Promise<void> {
     if (reports.length === 0) return Promise.resolve();
     const before = this.#tails.get(hostId) ?? Promise.resolve();
-    const result = before.then(() => this.#record(hostId, latestPerKey(reports)));
+    const result = before.then(async () => {
+      // whatever it says was in the message that overtook it, or is out of date
+      if (order && this.#isOvertaken(hostId, order)) return;
+      await this.#record(hostId, latestPerKey(reports));
+      if (order) this.#taken.set(hostId, order);
+    });
     const tail = result.catch(() => {});
     this.#tails.set(hostId, tail);
     void tail.then(() => {
       if (this.#tails.get(hostId) === tail) this.#tails.delete(hostId);
     });
     return result;
+  }
+
+  #isOvertaken(hostId: string, { run, number }: MessageOrder): boolean {
+    const last = this.#taken.get(hostId);
+    return last?.run === run && number < last.number;
   }
 
   async #record(hostId: string, reports: readonly ObjectReport[]): Promise<void> {

@@ -131,6 +131,7 @@ export interface DriftEvent {
 /** POST /agent/v1/heartbeat, agent → controller. */
 export interface Heartbeat {
   readonly protocol: number;
+  readonly order?: MessageOrder;
   readonly boot_id: string;
   readonly agent_url: string;
   readonly incarnation: string | null;
@@ -178,9 +179,18 @@ export interface RemovedReply {
   readonly removed: true;
 }
 
+/** Which of an agent's messages came first: a message that was overtaken says nothing new. */
+export interface MessageOrder {
+  /** The agent's process. */
+  readonly run: string;
+  /** Rises with every message of that process. */
+  readonly number: number;
+}
+
 /** POST /agent/v1/reports, agent → controller: what changed since the last acknowledged report. */
 export interface ReportPush {
   readonly protocol: number;
+  readonly order?: MessageOrder;
   readonly reports: readonly ObjectReport[];
 }
 

@@ -50,6 +50,8 @@ describe.each(DIALECTS)('a transport that drops, repeats, reorders and delays, o
         await expectSound(cloud, 'after everything was taken away');
         expect(await scene.tenant.lost()).toEqual([]);
         expect([...sampler.found]).toEqual([]);
+        for (const kind of ['server', 'MAC', 'address'])
+          expect([...sampler.seen].filter((what) => what.startsWith(kind))).not.toEqual([]);
         expect(Object.values(transport.counts).every((count) => count > 0)).toBe(true);
       } catch (error) {
         throw new Error(`seed ${seed}: ${(error as Error).message}\n${operations.join('\n')}`, {

@@ -81,6 +81,13 @@ forEachStore('hosts', (openStore) => {
     expect(await findFaults(store.read, 'h')).toMatchObject([
       { key: 'server/b', error: { message: 'no', exit_code: 1 } },
     ]);
+    // a message that a newer one of the same agent overtook says nothing new
+    const at = (number: number, run = 'one') => ({ run, number });
+    await reports.take('h', [{ ...a, revision: 'r3' }], at(2));
+    await reports.take('h', [{ ...a, revision: 'r2' }], at(1));
+    expect((await findReports(store.read, 'h', [a.key]))[0]?.revision).toBe('r3');
+    await reports.take('h', [{ ...a, revision: 'r4' }], at(1, 'two'));
+    expect((await findReports(store.read, 'h', [a.key]))[0]?.revision).toBe('r4');
     await reports.take('h', [{ key: 'port/a', revision: null, state: 'gone' }]);
     expect(await findReports(store.read, 'h', ['port/a'])).toEqual([]);
   });

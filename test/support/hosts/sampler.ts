@@ -3,7 +3,8 @@ import type { FaultCloud } from './fault-cloud.js';
 /** Looks at all machines again and again: whatever is under way, no server may run twice and no address be in use twice. */
 export class Sampler {
   readonly found = new Set<string>();
-  samples = 0;
+  /** What was looked at: servers, MACs and addresses in use at some time. */
+  readonly seen = new Set<string>();
   readonly #timer: NodeJS.Timeout;
 
   constructor(cloud: FaultCloud) {
@@ -15,9 +16,9 @@ export class Sampler {
   }
 
   #look(cloud: FaultCloud): void {
-    this.samples++;
     const at = new Map<string, string>();
     const once = (what: string, where: string) => {
+      this.seen.add(what);
       const other = at.get(what);
       if (other !== undefined && other !== where)
         this.found.add(`${what} is in use by ${other} and by ${where}`);
