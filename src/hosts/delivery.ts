@@ -25,8 +25,10 @@ const DELETE_DELAY_MS = 500;
 /** A look without a signal, for changes of which no signal came. */
 const SQLITE_SWEEP_MS = 10_000;
 const POSTGRES_SWEEP_MS = 1_500;
-/** Hosts worked out in one snapshot: enough to share queries, few enough that others' requests need not wait. */
-const HOSTS_AT_ONCE = 40;
+/** Work done in one snapshot: enough to share queries, little enough that others' requests need not wait. */
+const WORK_AT_ONCE = 120;
+/** What a host counts for of which everything is worked out, against one of which some kinds are. */
+const WHOLE_HOST = 4;
 /** How often every host's whole spec is worked out, whether anything was recorded or not. */
 const FULL_LOOK_MS = 30 * 60_000;
 
@@ -230,10 +232,14 @@ export class Delivery {
   }
 
   async #workOut(db: Reader, state: DatabaseState, taken: Map<HostQueue, DirtyHost>): Promise<Work[]> {
+    let work = 0;
     for (const queue of this.#wanting) {
       this.#wanting.delete(queue);
-      if (queue.wanting) taken.set(queue, queue.take(state.incarnation));
-      if (taken.size >= HOSTS_AT_ONCE) break;
+      if (!queue.wanting) continue;
+      const dirty = queue.take(state.incarnation);
+      taken.set(queue, dirty);
+      work += dirty.kinds === 'all' ? WHOLE_HOST : 1;
+      if (work >= WORK_AT_ONCE) break;
     }
     if (taken.size === 0) return [];
     const hosts = await findHosts(
