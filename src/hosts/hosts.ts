@@ -114,7 +114,7 @@ export class Hosts implements HostGateway {
             log,
             delivery: this.#delivery,
             shared: this.#shared,
-            isolation: new Isolation(store, this.#clients, this.#delivery, this.#shared),
+            isolation: new Isolation(store, this.#clients, this.#delivery, this.#liveness),
             name: options.config.name,
             address: options.config.listen,
           });

@@ -16,9 +16,6 @@ const TELL_MS = 5_000;
 /** Contacts are read again from this long before the last look: transactions end later than their clock says. */
 const OVERLAP_MS = 10_000;
 
-/** What others heard longer ago is not lately. */
-const OTHERS_MS = 15_000;
-
 interface Heard {
   at: number;
   incarnation: string | null;
@@ -37,8 +34,6 @@ export class SharedView {
   readonly #delivery: Delivery;
   readonly #liveness: Liveness;
   readonly #heard = new Map<string, Heard>();
-  /** When other controllers last heard of hosts, by this process's clock. */
-  readonly #others = new Map<string, number>();
   readonly #toldFaults = new Map<string, string | null>();
   #faults: ReadonlyMap<string, DeliveryFault | null> = new Map();
   #readUpTo: number | null = null;
@@ -61,15 +56,8 @@ export class SharedView {
     });
   }
 
-  /** True when another controller has heard of the host lately. */
-  heardByOthers(hostId: string): boolean {
-    const at = this.#others.get(hostId);
-    return at !== undefined && performance.now() - at < OTHERS_MS;
-  }
-
   forget(hostId: string): void {
     this.#heard.delete(hostId);
-    this.#others.delete(hostId);
     this.#toldFaults.delete(hostId);
   }
 
@@ -104,7 +92,6 @@ export class SharedView {
     this.#liveness.learnt();
     for (const { hostId, age, incarnation, digest } of contacts) {
       this.#liveness.contact(hostId, age);
-      this.#others.set(hostId, performance.now() - age);
       if (digest !== null) this.#delivery.of(hostId)?.heartbeat(incarnation, digest, age);
     }
     this.#faults = await readFaults(this.#store.read, controllerId);
