@@ -48,7 +48,8 @@ export class RealHost implements Host {
   }
 
   openPipe(command: string, args: readonly string[]): Pipe {
-    const child = execa(command, [...args], {
+    // monitors only notice a reader that has gone when they have something to say: the kernel ends them with us, however we end
+    const child = execa('setpriv', ['--pdeathsig', 'KILL', '--', command, ...args], {
       buffer: false,
       reject: false,
       stdin: 'pipe',

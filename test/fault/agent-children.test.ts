@@ -1,0 +1,37 @@
+import { execa } from 'execa';
+import { beforeAll, describe, expect, it } from 'vitest';
+
+/** What the agent listens to its host with (ip monitor, nft monitor, virsh) must not gather on the host with each crash. */
+describe('an agent that is killed', () => {
+  beforeAll(async () => {
+    // brings dist up to date
+    await execa('scripts/maru', ['--version']);
+  }, 120_000);
+
+  it('takes the programs with it that it talks to', async () => {
+    const program = `import('./dist/agents/host/real.js').then(({ RealHost }) => {
+      console.log(new RealHost().openPipe('sleep', ['600']).pid);
+    })`;
+    const agent = execa('node', ['-e', program], { reject: false, buffer: false });
+    const pid = await new Promise<number>((resolve) => {
+      agent.stdout.once('data', (data: Buffer) => resolve(Number(data.toString())));
+    });
+    try {
+      expect(isAlive(pid)).toBe(true);
+      agent.kill('SIGKILL');
+      await agent;
+      await expect.poll(() => isAlive(pid), { timeout: 10_000 }).toBe(false);
+    } finally {
+      if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+    }
+  }, 60_000);
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
