@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Reporter } from '../../agents/reporter.js';
 import { Liveness } from '../../src/hosts/liveness.js';
 import { createLogger } from '../../src/protocol/log.js';
@@ -71,17 +71,38 @@ describe('Reporter', () => {
 });
 
 describe('Liveness', () => {
+  let now: number;
+  let liveness: Liveness;
+  beforeEach(() => {
+    now = 1000;
+    liveness = new Liveness(30_000, () => now);
+  });
+  afterEach(() => liveness.close());
+  /** Time in which this process looked at the clock, as one that runs does. */
+  const pass = (ms: number) => {
+    for (let left = ms; left > 0; left -= 1000) {
+      now += Math.min(left, 1000);
+      liveness.isDown('h');
+    }
+  };
+
   it('tells silence from not having listened yet', () => {
-    let now = 1000;
-    const liveness = new Liveness(30_000, () => now);
     expect([liveness.isUp('h'), liveness.isDown('h')]).toEqual([false, false]);
-    now += 30_000;
+    pass(30_000);
     expect(liveness.isDown('h')).toBe(true);
     liveness.contact('h');
     expect([liveness.isUp('h'), liveness.isDown('h'), liveness.silence('h')]).toEqual([true, false, 0]);
-    now += 29_999;
+    pass(29_999);
     expect(liveness.isUp('h')).toBe(true);
-    now += 1;
+    pass(1);
     expect([liveness.isUp('h'), liveness.isDown('h')]).toEqual([false, true]);
+  });
+
+  it('takes nobody for down because this process was stopped', () => {
+    liveness.contact('h');
+    now += 60_000;
+    expect([liveness.isUp('h'), liveness.isDown('h')]).toEqual([false, false]);
+    pass(30_000);
+    expect(liveness.isDown('h')).toBe(true);
   });
 });
