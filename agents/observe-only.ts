@@ -13,7 +13,9 @@ export function observedReport(
   const [first] = steps;
   if (failure === null && !first) {
     // a tombstone that finds nothing to destroy
-    return object.tombstone ? { key, revision: null, state: 'gone' } : { ...report, state: 'applied' };
+    return object.tombstone
+      ? { key, revision: object.revision, state: 'gone' }
+      : { ...report, state: 'applied' };
   }
   const more = steps.length > 1 ? `, and ${steps.length - 1} more` : '';
   const differs = failure ?? `${first?.action}: ${first?.detail}${more}`;

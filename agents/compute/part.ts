@@ -93,7 +93,7 @@ export function createComputePart(options: ComputeOptions): ComputePart {
         await destroyGuest(id, guestOptions);
         lookAgain(key, null);
         keyOfDomain.delete(instance_name);
-        return { key, revision: null, state: 'gone' };
+        return { key, revision: object.revision, state: 'gone' };
       }
       const outcome = await applyGuest(object, spec, guestOptions, look);
       lookAgain(key, outcome.lookAgainAt);

@@ -116,7 +116,7 @@ export function createStoragePart(
       if (object.tombstone) {
         await removeVolume(body, shared);
         madeVolumes.delete(body.id);
-        return { key, revision: null, state: 'gone' };
+        return { key, revision, state: 'gone' };
       }
       if (madeVolumes.has(body.id)) {
         const file = { path, what: `volume ${body.id}`, holdsData: true, make: async () => {} };

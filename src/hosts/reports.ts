@@ -1,3 +1,4 @@
+import { specObject } from '../protocol/keys.js';
 import type { MessageOrder, ObjectReport } from '../protocol/messages.js';
 import type { ObjectKey } from '../protocol/objects.js';
 import { deleteTombstones, listTombstones } from '../store/hosts.js';
@@ -60,8 +61,8 @@ export class Reports {
     if (news.length === 0) return;
     await this.#store.tx(async (tx) => {
       await storeReports(tx, hostId, news);
-      const gone = news.filter((r) => r.state === 'gone').map((r) => r.key);
-      const keys = gone.length ? await deleteTombstones(tx, hostId, gone) : [];
+      const answered = await answeredTombstones(tx, hostId, news);
+      const keys = answered.length ? await deleteTombstones(tx, hostId, answered) : [];
       for (const listener of this.reportListeners) await listener(tx, hostId, news);
       for (const key of keys) for (const listener of this.goneListeners) await listener(tx, hostId, key);
     });
@@ -89,6 +90,23 @@ export class Reports {
       return before ? sameText(before) !== sameText(report) : named.has(report.key);
     });
   }
+}
+
+/**
+ * Keys of the tombstones that the reports answer. An old report that comes late must not count for a tombstone that was written
+ * since: an object may have come to the same host twice.
+ */
+async function answeredTombstones(
+  tx: Tx,
+  hostId: string,
+  reports: readonly ObjectReport[],
+): Promise<ObjectKey[]> {
+  const gone = new Map(reports.filter((r) => r.state === 'gone').map((r) => [r.key, r.revision]));
+  if (gone.size === 0) return [];
+  const tombstones = (await listTombstones(tx, hostId)).filter(({ object_key }) => gone.has(object_key));
+  return tombstones
+    .filter(({ object_key, body }) => gone.get(object_key) === specObject(JSON.parse(body), true).revision)
+    .map(({ object_key }) => object_key);
 }
 
 function latestPerKey(reports: readonly ObjectReport[]): readonly ObjectReport[] {

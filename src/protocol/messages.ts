@@ -84,7 +84,7 @@ export interface ObservedServer {
 /** State of one object on the host. */
 export interface ObjectReport {
   readonly key: ObjectKey;
-  /** Revision that was applied or that failed; null for a tombstone whose object is gone. */
+  /** Revision that was applied or that failed; of what is gone: its tombstone's, null for what left the spec without one. */
   readonly revision: string | null;
   /** held: it is not as it should be and is left so, because the host only observes; `error` says what differs. */
   readonly state: 'applied' | 'error' | 'gone' | 'held';

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { Authorities } from '../../src/hosts/authorities.js';
 import { Reports } from '../../src/hosts/reports.js';
 import { computeSpec } from '../../src/hosts/spec.js';
+import { specObject } from '../../src/protocol/keys.js';
 import {
   addTombstone,
   deleteHost,
@@ -103,10 +104,14 @@ forEachStore('hosts', (openStore) => {
     await store.tx((tx) => addTombstone(tx, 'h', 'server', 's', { id: 'again' } as never, 'req-2'));
     const { spec } = await computeSpec(store, [], 'h');
     expect(spec['server/s']).toMatchObject({ tombstone: true, body: { id: 's' } });
-    await reports.take('other', [{ key: 'server/s', revision: null, state: 'gone' }]);
+    const receipt = { key: 'server/s', revision: spec['server/s']!.revision, state: 'gone' } as const;
+    await reports.take('other', [receipt]);
+    // of an earlier tombstone of the same server
+    await reports.take('h', [{ ...receipt, revision: specObject({ id: 'old' } as never, true).revision }]);
+    await reports.take('h', [{ ...receipt, revision: null }]);
     expect(gone).toEqual([]);
-    await reports.take('h', [{ key: 'server/s', revision: null, state: 'gone' }]);
-    await reports.take('h', [{ key: 'server/s', revision: null, state: 'gone' }]);
+    await reports.take('h', [receipt]);
+    await reports.take('h', [receipt]);
     expect(gone).toEqual(['h server/s']);
     expect(await listTombstones(store.read, 'h')).toEqual([]);
   });

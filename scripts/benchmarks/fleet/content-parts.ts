@@ -32,7 +32,7 @@ function reports({ spec, changed }: ReconcileRequest, mine: (key: ObjectKey) => 
 const launchedAt = new Date().toISOString();
 
 function report(key: ObjectKey, object: SpecObject): ObjectReport {
-  if (object.tombstone) return { key, revision: null, state: 'gone' };
+  if (object.tombstone) return { key, revision: object.revision, state: 'gone' };
   const applied = { key, revision: object.revision, state: 'applied' } as const;
   if (parseKey(key).kind !== 'server') return applied;
   const running = (object.body as ServerObject).power === 'running';

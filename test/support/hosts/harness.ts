@@ -343,7 +343,7 @@ export class MemoryPart implements Part {
           };
         if (!object || object.tombstone) {
           this.present.delete(key);
-          return { key, revision: null, state: 'gone' as const };
+          return { key, revision: object?.revision ?? null, state: 'gone' as const };
         }
         this.present.set(key, object.revision);
         return { key, revision: object.revision, state: 'applied' as const };
