@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import { splitAddress } from '../src/net/listen-address.js';
 import type { Logger } from '../src/protocol/log.js';
 import {
@@ -16,7 +15,8 @@ import {
   type SpecPush,
   type SpecRefusal,
 } from '../src/protocol/messages.js';
-import type { ObjectKey, ServerObject, Spec } from '../src/protocol/objects.js';
+import type { ObjectKey, ServerObject } from '../src/protocol/objects.js';
+import { agentUrl, certificateAddresses } from './addresses.js';
 import { BootGate } from './boot.js';
 import type { AgentConfig } from './config.js';
 import { DriftMemory } from './drift/memory.js';
@@ -26,11 +26,13 @@ import type { Orphan, Part } from './part.js';
 import { type Parts, Reconciler, type Settled } from './reconciler.js';
 import { letGo } from './removed.js';
 import { Reporter } from './reporter.js';
+import { serverKeys, tombstones } from './spec-keys.js';
 import type { SpecStore, StateFiles } from './spec-store.js';
 import { type Controller, RemovedFromCloud } from './transport/controller.js';
 import { type Identity, trustedAuthorities } from './transport/identity.js';
 import { type AgentListener, listenForController } from './transport/listener.js';
 import { expiryAdvice, Renewal } from './transport/renewal.js';
+import { UsageReadings } from './usage.js';
 
 export interface AgentOptions {
   readonly config: AgentConfig;
@@ -50,8 +52,6 @@ export interface AgentOptions {
 }
 
 const HEARTBEAT_RETRY_MS = 1_000;
-const USAGE_MS = 30_000;
-const NO_USAGE = { memory_used_mb: 0, disk_used_gb: 0, running_guests: 0 } as const;
 /** A host that was removed asks now and then whether that still holds. */
 const REMOVED_RETRY_MS = 60_000;
 /** How often it is looked whether everything has been brought about. */
@@ -73,8 +73,7 @@ export class Agent {
   #facts: HostFacts | null = null;
   /** The controller has not had our facts, or asked for everything again. */
   #introduced = false;
-  #usage: { readonly value: Heartbeat['usage']; readonly at: number } | null = null;
-  #readingUsage = false;
+  readonly #usage: UsageReadings;
   #orphans: readonly Orphan[] = [];
   #syncing = false;
   #syncAgain = false;
@@ -91,6 +90,7 @@ export class Agent {
     this.#log = options.log;
     const { config, specs, files, controller, bootId, log } = options;
     const stateDir = config.state_dir;
+    this.#usage = new UsageReadings(options.usage, log);
     this.#renewal = new Renewal(options.identity, {
       files,
       stateDir,
@@ -116,7 +116,7 @@ export class Agent {
       bootId,
       waitMs: config.boot_wait * 1000,
       log,
-      onOpen: () => void this.#reconciler.changed(serversOf(specs.held.spec)),
+      onOpen: () => void this.#reconciler.changed(serverKeys(specs.held.spec)),
     });
     this.#reconciler = new Reconciler({
       parts: options.parts,
@@ -146,6 +146,7 @@ export class Agent {
     this.#facts = await this.#options.facts();
     for (const warning of this.#facts.warnings) this.#log.warn('host', { warning });
     void this.#sync();
+    // what left with guests and volumes that are to go waits until they let go of it;
     // whoever ran here before may have taken these away, or not, and has not been able to say so
     void this.#reconciler.changed([...specs.held.leaving, ...tombstones(specs.held.spec)]);
     this.#every(SETTLE_MS, async () => this.#settleIfDone());
@@ -291,7 +292,7 @@ export class Agent {
         orphans: this.#orphans,
         drift,
         ...(this.#boot.awaiting ? { awaiting_confirmation: true as const } : {}),
-        usage: this.#currentUsage(),
+        usage: this.#usage.current(),
       });
       this.#reporter.acknowledge(reports);
       this.#told(reports);
@@ -327,27 +328,6 @@ export class Agent {
     return [...reports.values()];
   }
 
-  /** The last reading. A new one is made beside the heartbeats: nothing that hangs on the host may hold those up. */
-  #currentUsage(): Heartbeat['usage'] {
-    const due = !this.#usage || performance.now() - this.#usage.at >= USAGE_MS;
-    if (due && !this.#readingUsage) {
-      this.#readingUsage = true;
-      void this.#readUsage();
-    }
-    return this.#usage?.value ?? NO_USAGE;
-  }
-
-  async #readUsage(): Promise<void> {
-    try {
-      this.#usage = { value: await this.#options.usage(), at: performance.now() };
-    } catch (error) {
-      this.#log.warn('usage cannot be read', { error });
-      this.#usage = { value: this.#usage?.value ?? NO_USAGE, at: performance.now() };
-    } finally {
-      this.#readingUsage = false;
-    }
-  }
-
   #use(identity: Identity): void {
     this.#identity = identity;
     this.#options.controller.use(identity);
@@ -375,28 +355,4 @@ export class Agent {
     timer.unref();
     this.#timers.add(timer);
   }
-}
-
-/** Guests and volumes that are to go: what left with them waits until they let go of it. */
-function tombstones(spec: Spec): ObjectKey[] {
-  return (Object.keys(spec) as ObjectKey[]).filter((key) => spec[key]?.tombstone);
-}
-
-function serversOf(spec: Spec): ObjectKey[] {
-  return (Object.keys(spec) as ObjectKey[]).filter((key) => key.startsWith('server/'));
-}
-
-/** How the controller reaches this agent. */
-export function agentUrl(config: AgentConfig, port: number): string {
-  const { host } = splitAddress(config.listen);
-  const reachable = host === '0.0.0.0' || host === '::' ? config.underlay_ip : host;
-  return `https://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
-}
-
-/** Addresses that the agent's certificate names. */
-export function certificateAddresses(config: AgentConfig): string[] {
-  const { host } = splitAddress(config.listen);
-  return [...new Set([config.underlay_ip, host])].filter(
-    (address) => isIP(address) && address !== '0.0.0.0' && address !== '::',
-  );
 }

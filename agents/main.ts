@@ -1,7 +1,8 @@
 import { splitAddress } from '../src/net/listen-address.js';
 import { createLogger, type Logger } from '../src/protocol/log.js';
 import { PeerUnreachable } from '../src/protocol/peer-client.js';
-import { Agent, agentUrl, certificateAddresses } from './agent.js';
+import { agentUrl, certificateAddresses } from './addresses.js';
+import { Agent } from './agent.js';
 import { composeParts } from './compose.js';
 import { probeVirtualisation } from './compute/probe.js';
 import { type AgentConfig, loadAgentConfig } from './config.js';

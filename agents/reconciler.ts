@@ -1,12 +1,15 @@
-import { parseKey } from '../src/protocol/keys.js';
 import type { Logger } from '../src/protocol/log.js';
-import type { DriftHealReply, ObjectReport, PlanStep } from '../src/protocol/messages.js';
-import type { ObjectKey, ServerObject, Spec } from '../src/protocol/objects.js';
+import type { DriftHealReply, ObjectReport } from '../src/protocol/messages.js';
+import type { ObjectKey, Spec } from '../src/protocol/objects.js';
 import { LookRate, type LookRateOptions } from './drift/rate.js';
 import type { DriftRegister } from './drift/register.js';
 import { BatchLane, ObjectLane } from './lanes.js';
-import { observedReport } from './observe-only.js';
+import { compare } from './observe-only.js';
+import { Outcomes } from './outcomes.js';
 import type { Part } from './part.js';
+import { RequestIds } from './request-ids.js';
+import { Retries } from './retries.js';
+import { isNetworkKey, networkKeys, volumesOf } from './spec-keys.js';
 
 /** The parts by their place in the order: [network ∥ storage] → compute; metadata once the network is there. */
 export interface Parts {
@@ -43,7 +46,6 @@ export interface ReconcilerOptions {
 }
 
 const OBJECTS_AT_ONCE = 16;
-const LAST_RETRY_MS = 60_000;
 /** What leaves (ports, volumes) waits this long for the guests of the same push to let go of it. */
 const LEAVE_DELAY_MS = 10_000;
 
@@ -56,14 +58,9 @@ export class Reconciler {
   readonly #network: BatchLane<ObjectKey>;
   readonly #metadata: BatchLane<ObjectKey>;
   readonly #objects: ObjectLane<ObjectKey>;
-  readonly #latest = new Map<ObjectKey, ObjectReport>();
-  /** What is wrong with the metadata service of a router or DHCP server, whose own part may be content. */
-  readonly #metadataErrors = new Map<ObjectKey, ObjectReport>();
-  readonly #failures = new Map<ObjectKey, { count: number; timer: NodeJS.Timeout }>();
-  /** Requests that changed a key since it was last applied. */
-  readonly #requests = new Map<ObjectKey, Set<string>>();
-  /** Network objects that left the spec and are not known to be gone yet. */
-  readonly #leaving = new Set<ObjectKey>();
+  readonly #outcomes: Outcomes;
+  readonly #retries: Retries;
+  readonly #requests = new RequestIds();
   /** Parts whose last run failed as a whole: the next one observes everything. */
   readonly #distrusted = new Set<Part>();
   /** Objects that this process has brought about or compared at least once. */
@@ -74,6 +71,14 @@ export class Reconciler {
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
+    this.#retries = new Retries((key) => void this.changed([key]), options.retryMs);
+    this.#outcomes = new Outcomes({
+      report: options.report,
+      failed: (key) => this.#retries.later(key),
+      settled: (key) => this.#retries.forget(key),
+      recovered: (key) => this.#wakeWaiting(key),
+      askAgain: (key) => void this.#network.add([key]),
+    });
     this.#rate = new LookRate(() => this.lookAtNetwork(), options.lookRate);
     const { network, metadata } = options.parts;
     this.#network = new BatchLane((keys) => this.#applyBatch(network, keys));
@@ -95,7 +100,7 @@ export class Reconciler {
 
   /** Latest report of each object; what is gone has none. */
   get latest(): ReadonlyMap<ObjectKey, ObjectReport> {
-    return this.#latest;
+    return this.#outcomes.latest;
   }
 
   /** Objects of the spec, or of the host, that changed. Resolves when they have been applied once. */
@@ -103,7 +108,7 @@ export class Reconciler {
     if (this.#closed) return;
     const spec = this.#options.spec();
     const all = [...keys];
-    for (const key of all) this.#addRequests(key, requestIds);
+    for (const key of all) this.#requests.add(key, requestIds);
     const servers = all.filter((key) => key.startsWith('server/'));
     const volumes = all.filter((key) => key.startsWith('volume/'));
     const network = all.filter(isNetworkKey);
@@ -117,7 +122,7 @@ export class Reconciler {
     const leaving = all.filter((key) => !stays(key) && !key.startsWith('server/'));
     if (leaving.length > 0) {
       await Promise.race([served, delay(LEAVE_DELAY_MS)]);
-      for (const key of leaving) if (isNetworkKey(key)) this.#leaving.add(key);
+      for (const key of leaving) if (isNetworkKey(key)) this.#outcomes.leaves(key);
       const unplugged = this.#network.add(leaving.filter(isNetworkKey));
       const destroyed = leaving.filter((key) => !isNetworkKey(key)).map((key) => this.#objects.add(key));
       await Promise.all([unplugged, ...destroyed]);
@@ -164,7 +169,7 @@ export class Reconciler {
   async close(): Promise<void> {
     this.#closed = true;
     this.#rate.close();
-    for (const { timer } of this.#failures.values()) clearTimeout(timer);
+    this.#retries.close();
     for (const part of Object.values(this.#options.parts) as Part[]) await part.close?.();
   }
 
@@ -174,7 +179,7 @@ export class Reconciler {
     const spec = this.#options.spec();
     // after a failure that no object explains, nothing that was observed before is believed
     const changed = this.#distrusted.delete(part) ? null : keys;
-    const requestIds = isNetwork ? this.#takeRequests(keys ?? []) : [];
+    const requestIds = isNetwork ? this.#requests.take(keys ?? []) : [];
     const began = performance.now();
     try {
       if (this.#options.observeOnly?.()) {
@@ -194,10 +199,12 @@ export class Reconciler {
       if (isNetwork) this.#networkSeen = true;
       look?.finish(reports);
       this.#log(part, changed, requestIds, began);
-      if (isNetwork) this.#take(spec, keys ?? [], reports);
-      else this.#takeMetadata(spec, changed, reports);
+      if (isNetwork) this.#outcomes.take(spec, keys ?? [], reports);
+      else this.#outcomes.takeMetadata(spec, changed, reports);
       // a run for everything tells of what is in the spec: ask for what is to go by name
-      if (isNetwork && keys === null) await this.#applyBatch(part, this.#stillLeaving());
+      if (isNetwork && keys === null) {
+        await this.#applyBatch(part, this.#outcomes.stillLeaving(this.#options.spec()));
+      }
     } catch (error) {
       this.#options.log.error('part failed', { part: part.name, request_ids: requestIds, error });
       this.#distrusted.add(part);
@@ -205,15 +212,9 @@ export class Reconciler {
       for (const key of affected) {
         const revision = spec[key]?.revision ?? null;
         if (isNetworkKey(key))
-          this.#record({ key, revision, state: 'error', error: { message: messageOf(error) } });
+          this.#outcomes.record({ key, revision, state: 'error', error: { message: messageOf(error) } });
       }
     }
-  }
-
-  #stillLeaving(): ReadonlySet<ObjectKey> {
-    const spec = this.#options.spec();
-    for (const key of this.#leaving) if (spec[key] !== undefined) this.#leaving.delete(key);
-    return new Set(this.#leaving);
   }
 
   /** One server or volume: its files, then, once the network and its volumes are there, its domain. */
@@ -227,7 +228,7 @@ export class Reconciler {
     if (!this.#mayRun(key)) return;
     const except = this.#seen.has(key) ? null : this.#options.settled?.().data;
     this.#seen.add(key);
-    const requestIds = this.#takeRequests(changed);
+    const requestIds = this.#requests.take(changed);
     const began = performance.now();
     let part = storage;
     try {
@@ -241,7 +242,7 @@ export class Reconciler {
       files?.finish(fromStorage);
       if (!key.startsWith('server/') || fromStorage.some((r) => r.key === key && r.state === 'error')) {
         this.#log(storage, changed, requestIds, began);
-        this.#take(spec, changed, fromStorage);
+        this.#outcomes.take(spec, changed, fromStorage);
         return;
       }
       await this.#network.idle();
@@ -252,10 +253,10 @@ export class Reconciler {
       const reports = await compute.apply({ spec, changed, ...(domain ? { look: domain } : {}) });
       domain?.finish(reports);
       this.#log(compute, changed, requestIds, began);
-      this.#take(spec, changed, reports);
+      this.#outcomes.take(spec, changed, reports);
     } catch (error) {
       this.#options.log.error('part failed', { part: part.name, key, request_ids: requestIds, error });
-      this.#take(spec, changed, [
+      this.#outcomes.take(spec, changed, [
         {
           key,
           revision: spec[key]?.revision ?? null,
@@ -268,20 +269,8 @@ export class Reconciler {
 
   /** Compares objects with what the host has, and says so; changes nothing. */
   async #observe(spec: Spec, keys: Iterable<ObjectKey>, parts: readonly Part[]): Promise<void> {
-    const wanted = new Set(keys);
-    let steps: readonly PlanStep[] = [];
-    let failure: string | null = null;
-    try {
-      steps = (await Promise.all(parts.map((part) => part.plan(spec, wanted)))).flat();
-    } catch (error) {
-      failure = messageOf(error);
-    }
-    for (const key of wanted) {
-      const object = spec[key];
-      if (!object) continue;
-      const own = steps.filter((step) => step.object === key);
-      const observed = await this.#options.parts.compute.observeServer?.(spec, key).catch(() => null);
-      if (!this.#closed) this.#record(observedReport(key, object, own, failure, observed ?? null));
+    for (const report of await compare(spec, new Set(keys), parts, this.#options.parts.compute)) {
+      if (!this.#closed) this.#outcomes.record(report);
     }
   }
 
@@ -292,91 +281,12 @@ export class Reconciler {
     return this.#options.mayRun?.(key) ?? true;
   }
 
-  /** Metadata reports only errors: what it does not name among its keys is well. */
-  #takeMetadata(spec: Spec, keys: ReadonlySet<ObjectKey> | null, reports: readonly ObjectReport[]): void {
-    const failed = new Map(reports.filter((r) => r.state === 'error').map((r) => [r.key, r]));
-    for (const key of keys ?? [...this.#metadataErrors.keys()]) {
-      if (failed.has(key) || !this.#metadataErrors.delete(key)) continue;
-      // the object's own part says what it is without that error
-      if (spec[key]) void this.#network.add([key]);
-    }
-    for (const [key, report] of failed) {
-      const known = this.#latest.get(key);
-      // where the object itself is not there, that is why: its own error says more
-      const ownError = known?.state === 'error' && !this.#metadataErrors.has(key);
-      if (ownError && known.revision === report.revision) continue;
-      this.#metadataErrors.set(key, report);
-      this.#record(report);
-    }
-  }
-
-  #take(spec: Spec, keys: Iterable<ObjectKey>, reports: readonly ObjectReport[]): void {
-    for (const report of reports) {
-      const metadata = report.state === 'applied' ? this.#metadataErrors.get(report.key) : undefined;
-      this.#record(metadata ?? report);
-    }
-    const reported = new Set(reports.map((report) => report.key));
-    for (const key of keys) {
-      if (spec[key] !== undefined || reported.has(key)) continue;
-      // absence is no proof that a guest or its data was destroyed: only the part itself may say so
-      if (!isNetworkKey(key)) {
-        this.#latest.delete(key);
-        this.#forgetFailure(key);
-      } else {
-        this.#record({ key, revision: null, state: 'gone' });
-      }
-    }
-  }
-
-  #record(report: ObjectReport): void {
-    const before = this.#latest.get(report.key);
-    if (report.state === 'gone') {
-      this.#latest.delete(report.key);
-      this.#leaving.delete(report.key);
-    } else this.#latest.set(report.key, report);
-    if (report.state === 'error') this.#retryLater(report.key);
-    else this.#forgetFailure(report.key);
-    if (report.state === 'gone' || JSON.stringify(before) !== JSON.stringify(report))
-      this.#options.report(report);
-    if (before?.state === 'error' && report.state === 'applied') this.#wakeWaiting(report.key);
-  }
-
   /** A port or volume that has come right may be all that a server was waiting for. */
   #wakeWaiting(key: ObjectKey): void {
     if (key.startsWith('server/')) return;
-    for (const report of this.#latest.values()) {
+    for (const report of this.latest.values()) {
       if (report.state === 'error' && report.key.startsWith('server/')) void this.#objects.add(report.key);
     }
-  }
-
-  #retryLater(key: ObjectKey): void {
-    const count = (this.#failures.get(key)?.count ?? 0) + 1;
-    clearTimeout(this.#failures.get(key)?.timer);
-    const ms = Math.min((this.#options.retryMs ?? 1000) * 2 ** (count - 1), LAST_RETRY_MS);
-    const timer = setTimeout(() => void this.changed([key]), ms);
-    timer.unref();
-    this.#failures.set(key, { count, timer });
-  }
-
-  #forgetFailure(key: ObjectKey): void {
-    clearTimeout(this.#failures.get(key)?.timer);
-    this.#failures.delete(key);
-  }
-
-  #addRequests(key: ObjectKey, requestIds: readonly string[]): void {
-    if (requestIds.length === 0) return;
-    const known = this.#requests.get(key) ?? new Set<string>();
-    for (const id of requestIds) known.add(id);
-    this.#requests.set(key, known);
-  }
-
-  #takeRequests(keys: Iterable<ObjectKey>): string[] {
-    const ids = new Set<string>();
-    for (const key of keys) {
-      for (const id of this.#requests.get(key) ?? []) ids.add(id);
-      this.#requests.delete(key);
-    }
-    return [...ids];
   }
 
   #log(part: Part, keys: ReadonlySet<ObjectKey> | null, requestIds: readonly string[], began: number): void {
@@ -387,23 +297,8 @@ export class Reconciler {
   }
 }
 
-/** Everything but servers and volumes is the network part's. */
-function isNetworkKey(key: ObjectKey): boolean {
-  return !key.startsWith('server/') && !key.startsWith('volume/');
-}
-
-function networkKeys(spec: Spec): ObjectKey[] {
-  return (Object.keys(spec) as ObjectKey[]).filter(isNetworkKey);
-}
-
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-function volumesOf(spec: Spec, key: ObjectKey): ObjectKey[] {
-  if (parseKey(key).kind !== 'server' || !spec[key]) return [];
-  const { disks } = spec[key].body as ServerObject;
-  return disks.filter((disk) => disk.volume_id !== null).map((disk): ObjectKey => `volume/${disk.volume_id}`);
 }
 
 function delay(ms: number): Promise<void> {

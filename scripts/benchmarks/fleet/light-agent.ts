@@ -1,4 +1,5 @@
-import { Agent, agentUrl, certificateAddresses } from '../../../agents/agent.js';
+import { agentUrl, certificateAddresses } from '../../../agents/addresses.js';
+import { Agent } from '../../../agents/agent.js';
 import type { AgentConfig } from '../../../agents/config.js';
 import { type PushOutcome, SpecStore, type StateFiles } from '../../../agents/spec-store.js';
 import { Controller } from '../../../agents/transport/controller.js';
