@@ -105,7 +105,7 @@ describe.each(DIALECTS)('when hosts fail on %s', (dialect) => {
     await overdue();
     const failed = await show(id);
     expect(failed).toMatchObject({ status: 'ERROR', 'OS-EXT-STS:task_state': null });
-    expect(failed.fault.message).toMatch(/^Host host[12] did not answer/);
+    expect(failed.fault.message).toMatch(/^The host did not answer/);
     expect(failed.fault.details).toMatch(/not built elsewhere.*maru host remove host[12]/);
     expect(await cloud.row(id)).toMatchObject({ host_id: first, run_epoch: 1 });
     await look();
