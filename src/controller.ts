@@ -28,7 +28,7 @@ import { Store } from './store/store.js';
 import { Tasks } from './tasks/tasks.js';
 
 /** How long a starting controller lets hosts answer before it takes requests. */
-const FIRST_CONTACTS_MS = 1_000;
+const FIRST_CONTACTS_MS = 2_000;
 /** A controller that was away for longer works every host's spec out anew. */
 const CHANGES_KEPT_MS = 10 * 60_000;
 

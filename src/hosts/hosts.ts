@@ -175,7 +175,7 @@ export class Hosts implements HostGateway {
   async firstContacts(timeoutMs: number): Promise<void> {
     let waiting = (await listHosts(this.#options.store.read)).map(({ id }) => id);
     for (const deadline = performance.now() + timeoutMs; performance.now() < deadline; ) {
-      waiting = waiting.filter((id) => !this.isUp(id) && this.deliveryFault(id) === null);
+      waiting = waiting.filter((id) => !this.isUp(id) && this.deliveryFailing(id) === null);
       if (waiting.length === 0) return;
       await new Promise((resolve) => setTimeout(resolve, CONTACT_CHECK_MS));
     }
