@@ -180,15 +180,17 @@ export class TaskRows {
   }
 
   /**
-   * Writes what became of a step and gives the task as it is then; undefined when somebody else has taken it since: nothing is
-   * written then.
+   * Writes what became of a step and gives the task as it is then, with the fence that the next record needs; undefined when
+   * somebody else has taken it since, or it has ended: nothing is written then. Each record raises the fence: whoever did not
+   * hear that his own was committed cannot write over it.
    */
   async record(tx: Tx, id: string, fence: number, record: TaskRecord): Promise<TakenTask | undefined> {
     const deadline = this.#deadline(record);
     const finished = record.state !== 'active' && record.state !== 'undoing';
     const row = await tx
       .updateTable('task')
-      .set({
+      .set((eb) => ({
+        fence: eb('fence', '+', 1),
         step: record.step,
         state: record.state,
         payload: JSON.stringify(record.payload),
@@ -202,9 +204,10 @@ export class TaskRows {
         ...(record.keep === null ? { lease_owner: null } : {}),
         updated_at: this.#after(0),
         finished_at: finished ? this.#after(0) : null,
-      })
+      }))
       .where('id', '=', id)
       .where('fence', '=', fence)
+      .where('finished_at', 'is', null)
       .returningAll()
       .returning(this.#overdue())
       .executeTakeFirst();

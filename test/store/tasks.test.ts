@@ -416,6 +416,42 @@ describe.each(DIALECTS)('tasks on %s', (dialect) => {
     }
   });
 
+  it.each([
+    ['ended the task', { end: 'done' } as const, { state: 'done', step: 'first' }],
+    ['went on to another step', { to: 'last' } as const, { state: 'active', step: 'last' }],
+  ])('a commit that %s and whose answer was lost is not written over', async (_what, outcome, wanted) => {
+    await open();
+    let effects = 0;
+    const kind = kindOf({
+      first: {
+        effect: async () => {
+          effects++;
+        },
+        run: async () => outcome,
+      },
+      last: { run: async () => ({ end: 'done' }) },
+    });
+    const tasks = controller(kind);
+    const object = { kind: 'thing', id: randomUUID() };
+    const request = { kind: 'thing.work', object, projectId: null, requestId: null };
+    const begun = await store.tx((tx) => tasks.begin(tx, request));
+    const commit = store.tx.bind(store);
+    vi.spyOn(store, 'tx').mockImplementationOnce(async (body) => {
+      await commit(body);
+      throw new Error('Connection terminated unexpectedly');
+    });
+    await tasks.finish(begun);
+    expect(await row(tasks, begun.id)).toMatchObject({ ...wanted, error: null });
+    // and whoever takes it then goes on from there
+    await expect
+      .poll(async () => {
+        await tasks.drain();
+        return (await row(tasks, begun.id)).state;
+      })
+      .toBe('done');
+    expect(effects).toBe(1);
+  });
+
   it('what supersedes a task ends it, and whoever runs it records nothing', async () => {
     await open();
     let release = () => {};
