@@ -159,6 +159,27 @@ describe.each(DIALECTS)('removing a host on %s', (dialect) => {
     expect((await show(path)).status).toBe(404);
   });
 
+  it('has another host build what it had yet to build', async () => {
+    const { cloud, alice, remove, show, net } = await scene();
+    await remove('host2');
+    const made = await at.create(alice.token, { name: 'building', networks: [{ uuid: net }] });
+    const { id } = made.json.server;
+    const host3 = await at.hosts.add(cloud, 'host3');
+    const reply = await remove('host1', '?force=true');
+    const lost = (reply.json.removal as HostRemoval).servers.map(({ name }) => name);
+    expect(lost).toEqual(['web1']);
+    expect(await at.row(id)).toMatchObject({ status: 'BUILD', host_id: host3, run_epoch: 2, failed: 0 });
+    const allocated = await cloud.app.store.read
+      .selectFrom('allocation')
+      .select('host_id')
+      .distinct()
+      .where('consumer_id', '=', id)
+      .execute();
+    expect(allocated).toEqual([{ host_id: host3 }]);
+    await at.applied(id);
+    expect((await show(`/compute/v2.1/servers/${id}`)).json.server.status).toBe('ACTIVE');
+  });
+
   it('does not wait for what the host would have said about a server that is being built', async () => {
     const { cloud, alice, remove, show, net, host2 } = await scene();
     await remove('host2');

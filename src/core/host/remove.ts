@@ -39,8 +39,8 @@ export interface HostRemoval {
 
 /**
  * Takes a host out of the cloud: from now on it is refused everything. With something on it that is refused (409, with the list)
- * unless `force`, which declares the host lost: its servers go into ERROR, those being deleted are gone, its volumes are in
- * error, its routers move, and the addresses held for it may be given out again.
+ * unless `force`, which declares the host lost: its servers go into ERROR, those that it had yet to build are placed anew, those
+ * being deleted are gone, its volumes are in error, its routers move, and the addresses held for it may be given out again.
  */
 export async function removeHost(
   app: App,
@@ -102,7 +102,11 @@ async function giveUp(
   }
   // whoever waits for the host's word on a server waits no longer
   const waiting = [...contents.servers.map(({ id }) => id), ...serversOf(contents.tombstones)];
-  for (const id of new Set(waiting)) await app.tasks.wake(tx, { kind: 'server', id });
+  for (const id of new Set(waiting)) {
+    // the server's row before its task's, as everybody takes them
+    await takeServer(tx, id);
+    await app.tasks.wake(tx, { kind: 'server', id });
+  }
   const places = await hostsOfRouters(tx, routers);
   return {
     host: { id: host.id, name: host.name },
@@ -114,13 +118,18 @@ async function giveUp(
   };
 }
 
-/** False: it is being deleted anyway. */
+/** False: it is being deleted anyway, or was yet to be built: its task, once woken, places it on another host. */
 async function loseServer(app: App, tx: Tx, host: HostRow, id: string): Promise<boolean> {
   const server = await takeServer(tx, id);
   if (!server) return false;
   for (const port of await portsOfServer(tx, id)) await unbindPort(tx, port.id);
   await releaseResources(tx, id, host.id);
   if (server.delete_requested_at !== null) return false;
+  if (server.launched_at === null && (await isBuilding(app, tx, id))) {
+    await saveServer(tx, server, { host_id: null, observed_power: null });
+    await recordChange(tx, 'server', id);
+    return false;
+  }
   // messages are for tenants too: the host is named in the details only
   const message = `The server's host was removed from the cloud as lost, and with it its guest and local disks.`;
   await app.tasks.supersede(tx, { kind: 'server', id }, message);
@@ -138,6 +147,10 @@ async function loseServer(app: App, tx: Tx, host: HostRow, id: string): Promise<
   });
   await recordChange(tx, 'server', id);
   return true;
+}
+
+async function isBuilding(app: App, tx: Tx, id: string): Promise<boolean> {
+  return (await app.tasks.rows.activeOf(tx, 'server', id))?.kind === 'server.build';
 }
 
 /** False: it is being deleted anyway. */
