@@ -1,3 +1,4 @@
+import { takeServer } from '../../store/compute/server.js';
 import type { Tx } from '../../store/store.js';
 import { releaseResources } from '../allocation/claim.js';
 import type { App } from '../app.js';
@@ -28,6 +29,8 @@ export async function deleteServer(app: App, ctx: Context, id: string): Promise<
 
 /** The host destroyed what a tombstone named: its capacity is free, and whoever waited for that goes on. */
 export async function onServerGone(app: App, tx: Tx, hostId: string, serverId: string): Promise<void> {
+  // the server's row before its task's, as everybody takes them
+  await takeServer(tx, serverId);
   await releaseResources(tx, serverId, hostId);
   await app.tasks.wake(tx, { kind: 'server', id: serverId });
 }
