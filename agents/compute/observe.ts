@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { METADATA_NAMESPACE } from './domain-xml.js';
-import { isNoDomain, type Virsh } from './virsh.js';
+import { isLookupFailure, type Virsh } from './virsh.js';
 import { child, children, parseXml, textAt, type XmlNode, type XmlValue } from './xml.js';
 
 export type PowerState = 'running' | 'paused' | 'shutdown' | 'crashed' | 'suspended' | 'nostate';
@@ -34,7 +34,7 @@ export interface ObservedDomain {
   readonly definition: string;
 }
 
-/** The domain with this uuid or name; null when there is none. */
+/** The domain with this uuid or name; null when libvirt's list of all domains is without it. Whatever else fails is thrown. */
 export async function observeDomain(virsh: Virsh, uuidOrName: string): Promise<ObservedDomain | null> {
   try {
     const state = await virsh.query('domstate', uuidOrName, '--reason');
@@ -56,8 +56,11 @@ export async function observeDomain(virsh: Virsh, uuidOrName: string): Promise<O
       definition: createHash('sha256').update(inactive.trim()).digest('base64url').slice(0, 22),
     };
   } catch (error) {
-    if (isNoDomain(error)) return null;
-    throw error;
+    if (!isLookupFailure(error)) throw error;
+    // who takes a domain for absent removes the files under it: only a list that was given in full says so
+    const all = await listDomains(virsh);
+    if (all.some(({ uuid, name }) => uuid === uuidOrName || name === uuidOrName)) throw error;
+    return null;
   }
 }
 

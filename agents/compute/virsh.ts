@@ -43,8 +43,11 @@ export function createVirsh(host: Host, uri: string, log: Logger): Virsh {
   };
 }
 
-/** True when libvirt says that there is no such domain. */
-export function isNoDomain(error: unknown): boolean {
+/**
+ * True when a domain could not be looked up. It proves nothing: virsh says the same of a domain that is not there and of a libvirtd
+ * that did not answer, and keeps the reason to itself.
+ */
+export function isLookupFailure(error: unknown): boolean {
   return (
     error instanceof CommandError &&
     /failed to get domain|Domain not found|no domain with matching/i.test(error.stderr)

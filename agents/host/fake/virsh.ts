@@ -129,6 +129,7 @@ function list(machine: FakeMachine, args: readonly string[]): string {
 function find(machine: FakeMachine, wanted: string): FakeDomain {
   const found =
     machine.domains.get(wanted) ?? [...machine.domains.values()].find(({ name }) => name === wanted);
+  // all that virsh 9.0 says: it drops libvirt's own text, so the same comes of a lookup that failed otherwise
   if (!found) throw new FakeFailure(1, `error: failed to get domain '${wanted}'\n`);
   return found;
 }
