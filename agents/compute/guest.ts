@@ -187,7 +187,7 @@ export async function applyGuest(
 
 /** Destroys a server for good: its domain first, then its files. Repeating it does no harm. */
 export async function destroyGuest(serverId: string, options: GuestOptions): Promise<void> {
-  const { virsh, host, stateDir, storage, log } = options;
+  const { virsh, storage, log } = options;
   const domain = await observeDomain(virsh, serverId);
   if (domain) {
     refuseForeign(domain, serverId);
@@ -202,7 +202,7 @@ export async function destroyGuest(serverId: string, options: GuestOptions): Pro
     ]);
     log.info('domain removed', { server: serverId, domain: domain.name });
   }
-  if (await host.stat(serverDirectory(stateDir, serverId))) await storage.removeServer(serverId);
+  await storage.removeServer(serverId);
 }
 
 async function endGuest(id: string, virsh: Virsh): Promise<void> {

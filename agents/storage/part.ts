@@ -15,11 +15,12 @@ import type { Host } from '../host/host.js';
 import type { Part } from '../part.js';
 import { DISK_MODE, diskDrift, FileWatch } from './drift.js';
 import { ImageCache } from './image-cache.js';
+import { MadeMarks } from './made.js';
 import { HintedError, toObjectError } from './object-error.js';
 import { removeStorageOrphan, storageOrphans } from './orphans.js';
 import { serverDirectory, volumeFile } from './paths.js';
 import { pruneImages } from './prune.js';
-import { makeServerDisks, missingDisks, serverFiles } from './server-disks.js';
+import { type MissingDisk, makeServerDisks, missingDisks, serverFiles } from './server-disks.js';
 import { makeVolume, removeVolume, volumeStep } from './volumes.js';
 
 export interface StorageOptions {
@@ -61,8 +62,7 @@ export function createStoragePart(
   const failed = new Map<string, { readonly revision: string; readonly error: ObjectError }>();
   let prunedAt = 0;
   const files = new FileWatch(host);
-  /** Volumes whose files were made, and may hold data. */
-  const madeVolumes = new Set<string>();
+  const made = new MadeMarks(host, stateDir);
 
   async function applyServer(
     key: ObjectKey,
@@ -70,7 +70,10 @@ export function createStoragePart(
     look: DriftLook | undefined,
   ): Promise<void> {
     try {
-      if ((await careForMade(key, object, look)) === 'heal') await makeServerDisks(object.body, shared);
+      if ((await careForMade(key, object, look)) === 'heal') {
+        await makeServerDisks(object.body, shared);
+        await made.add(key);
+      }
       failed.delete(key);
     } catch (error) {
       const told = toObjectError(error, `disks of server ${object.body.id}`);
@@ -83,14 +86,14 @@ export function createStoragePart(
     );
   }
 
-  /** Disks that a guest has used are never made anew behind its back; what else differs is put right, or only reported. */
+  /** Disks that were made once are never made anew behind a guest's back; what else differs is put right, or only reported. */
   async function careForMade(
     key: ObjectKey,
     object: SpecObject<'server'>,
     look: DriftLook | undefined,
   ): Promise<'heal' | 'leave'> {
     const record = await readRecord(host, stateDir, object.body.id);
-    if (record === null || record.launched_at === null) return 'heal';
+    if (!(await made.has(key)) && !record?.launched_at) return 'heal';
     const { steps, lost, opened } = await diskDrift(host, key, serverFiles(object.body, shared));
     const [first] = lost;
     if (first) {
@@ -98,7 +101,7 @@ export function createStoragePart(
       look?.complete();
       throw new HintedError(`${first.what} is gone: ${first.path}`, LOST);
     }
-    const known = record.revision === object.revision && steps.length > 0;
+    const known = record?.revision === object.revision && steps.length > 0;
     const verdict = (known && look?.judge(key, steps)) || 'heal';
     look?.complete();
     if (verdict === 'heal') for (const path of opened) await host.chmod(path, DISK_MODE);
@@ -109,25 +112,25 @@ export function createStoragePart(
     key: ObjectKey,
     object: SpecObject<'volume'>,
     look: DriftLook | undefined,
+    broughtAbout: boolean,
   ): Promise<ObjectReport> {
     const { body, revision } = object;
     const path = volumeFile(stateDir, body);
     try {
       if (object.tombstone) {
         await removeVolume(body, shared);
-        madeVolumes.delete(body.id);
+        await made.remove(key);
         return { key, revision, state: 'gone' };
       }
-      if (madeVolumes.has(body.id)) {
-        const file = { path, what: `volume ${body.id}`, holdsData: true, make: async () => {} };
-        const { steps, lost, opened } = await diskDrift(host, key, [file]);
+      if (broughtAbout || (await made.has(key))) {
+        const { steps, lost, opened } = await diskDrift(host, key, [volumeAsFile(body)]);
         const verdict = steps.length > 0 ? look?.judge(key, steps, { healable: lost.length === 0 }) : 'heal';
         look?.complete();
         if (lost.length > 0) throw new HintedError(`its file is gone: ${path}`, LOST);
         if (verdict !== 'leave') for (const one of opened) await host.chmod(one, DISK_MODE);
       }
       await makeVolume(body, shared);
-      madeVolumes.add(body.id);
+      await made.add(key);
       return { key, revision, state: 'applied' };
     } catch (error) {
       const told = toObjectError(error, `volume ${body.id}`);
@@ -136,6 +139,11 @@ export function createStoragePart(
     } finally {
       await files.note(key, object.tombstone ? [] : [path]);
     }
+  }
+
+  function volumeAsFile(volume: VolumeObject): MissingDisk {
+    const path = volumeFile(stateDir, volume);
+    return { path, what: `volume ${volume.id}`, holdsData: true, make: async () => {} };
   }
 
   return {
@@ -160,8 +168,9 @@ export function createStoragePart(
           }
           if (!object) return null;
           if (kind === 'volume') {
-            if (settled && !settled.except.has(key)) madeVolumes.add(parseKey(key).id);
-            return applyVolume(key, object as SpecObject<'volume'>, look);
+            // on a host that was set up before there were marks
+            const broughtAbout = settled !== undefined && !settled.except.has(key);
+            return applyVolume(key, object as SpecObject<'volume'>, look, broughtAbout);
           }
           if (kind === 'server' && !object.tombstone)
             await applyServer(key, object as SpecObject<'server'>, look);
@@ -183,22 +192,22 @@ export function createStoragePart(
         const { kind } = parseKey(key);
         if (keys && !keys.has(key)) continue;
         if (kind === 'server' && !object.tombstone) {
-          for (const disk of await missingDisks(object.body as ServerObject, shared)) {
-            steps.push({ object: key, action: `create ${disk.what}`, detail: disk.path });
-          }
-          const made = await readRecord(host, stateDir, parseKey(key).id);
-          if (made !== null) {
-            const { steps: wrong } = await diskDrift(
-              host,
-              key,
-              serverFiles(object.body as ServerObject, shared),
-            );
-            steps.push(...wrong.filter(({ action }) => action === 'chmod'));
+          const record = await readRecord(host, stateDir, parseKey(key).id);
+          if ((await made.has(key)) || record?.launched_at) {
+            const ours = serverFiles(object.body as ServerObject, shared);
+            steps.push(...(await diskDrift(host, key, ours)).steps);
+          } else {
+            for (const disk of await missingDisks(object.body as ServerObject, shared))
+              steps.push({ object: key, action: `create ${disk.what}`, detail: disk.path });
           }
         }
         if (kind === 'volume') {
           const volume = object.body as VolumeObject;
           const path = volumeFile(stateDir, volume);
+          if (!object.tombstone && (await made.has(key)) && !(await host.stat(path))) {
+            steps.push(...(await diskDrift(host, key, [volumeAsFile(volume)])).steps);
+            continue;
+          }
           const step = object.tombstone
             ? (await host.stat(path))
               ? 'destroy'
@@ -212,7 +221,10 @@ export function createStoragePart(
 
     orphans: (spec) => storageOrphans(shared, spec),
 
-    removeOrphan: (orphan) => removeStorageOrphan(shared, orphan),
+    async removeOrphan(orphan) {
+      await removeStorageOrphan(shared, orphan);
+      await made.remove(objectKey(orphan.kind === 'server-disks' ? 'server' : 'volume', orphan.name));
+    },
 
     async housekeeping(spec) {
       const days = options.pruneAfterDays ?? null;
@@ -238,7 +250,9 @@ export function createStoragePart(
     },
 
     async removeServer(serverId) {
-      await host.removeTree(serverDirectory(stateDir, serverId));
+      const directory = serverDirectory(stateDir, serverId);
+      if (await host.stat(directory)) await host.removeTree(directory);
+      await made.remove(objectKey('server', serverId));
       failed.delete(objectKey('server', serverId));
     },
   };
