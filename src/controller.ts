@@ -23,6 +23,7 @@ import { listenApi } from './hosts/listen.js';
 import { type PeriodicJob, startPeriodic } from './periodic.js';
 import { createLogger, type Logger } from './protocol/log.js';
 import { trimChanges } from './store/changes.js';
+import { findImage } from './store/image.js';
 import { holdDatabase } from './store/sole.js';
 import { Store } from './store/store.js';
 import { Tasks } from './tasks/tasks.js';
@@ -85,7 +86,7 @@ async function prepare(config: Config, log: Logger, store: Store) {
     store,
     log,
     kinds: [...networkKinds, serverKind, volumeKind],
-    openImage: (id) => images.open(id),
+    openImage: async (id) => await images.open((await findImage(store.read, id)) ?? { id, file_name: null }),
   });
   const tasks = new Tasks({ store, log });
   const app: App = { config, store, log, identity, policy, hosts, images, tasks, auth: identity.tokens };

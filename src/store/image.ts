@@ -65,6 +65,17 @@ export async function moveImageStatus(
   return result.numUpdatedRows > 0n;
 }
 
+/** Takes an image's row, deleted or not, for the rest of the transaction; gives the name of its file. */
+export async function takeImageFile(tx: Tx, id: string): Promise<string | null> {
+  const row = await tx
+    .updateTable('image')
+    .set((eb) => ({ file_name: eb.ref('file_name') }))
+    .where('id', '=', id)
+    .returning('file_name')
+    .executeTakeFirst();
+  return row?.file_name ?? null;
+}
+
 export async function findImage(db: Reader, id: string): Promise<FullImage | null> {
   const row = await db
     .selectFrom('image')
@@ -146,12 +157,15 @@ export async function replaceImageTags(tx: Tx, id: string, tags: readonly string
   if (rows.length) await tx.insertInto('image_tag').values(rows).execute();
 }
 
-export async function markImageDeleted(tx: Tx, id: string, at: string): Promise<void> {
-  await tx
+/** Marks an image as deleted; gives the name of the file that nobody needs now, null when it has none. */
+export async function markImageDeleted(tx: Tx, id: string, at: string): Promise<string | null> {
+  const row = await tx
     .updateTable('image')
     .set({ deleted: 1, status: 'deleted', updated_at: at })
     .where('id', '=', id)
-    .execute();
+    .returning('file_name')
+    .executeTakeFirst();
+  return row?.file_name ?? null;
 }
 
 export async function listImageMembers(db: Reader, imageId: string): Promise<ImageMemberRow[]> {

@@ -4,13 +4,16 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { imageService } from '../../src/api/image/service.js';
 import type { Context } from '../../src/core/context.js';
 import { uploadsUnderWay } from '../../src/core/image/under-way.js';
 import { uploadImage } from '../../src/core/image/upload.js';
-import { moveImageStatus } from '../../src/store/image.js';
+import { registerTasks } from '../../src/core/tasks.js';
+import { findImage, moveImageStatus } from '../../src/store/image.js';
 import { writeLimits } from '../../src/store/quota.js';
+import type { Task } from '../../src/tasks/kind.js';
+import { Tasks } from '../../src/tasks/tasks.js';
 import { TestApp } from '../support/app.js';
 import { DIALECTS } from '../support/stores.js';
 
@@ -44,8 +47,18 @@ describe.each(DIALECTS)('image API on %s', (dialect) => {
     return reply.json;
   }
 
+  async function download(id: string): Promise<Buffer> {
+    const url = `/image/v2/images/${id}/file`;
+    return (await cloud.fastify.inject({ method: 'GET', url, headers: { 'x-auth-token': admin } }))
+      .rawPayload;
+  }
+
   function upload(token: string, id: string, bytes: Uint8Array) {
     return cloud.request('PUT', `/image/v2/images/${id}/file`, { token, body: bytes, headers: OCTETS });
+  }
+
+  function filesOf(id: string): string[] {
+    return readdirSync(cloud.app.config.image_dir).filter((name) => name.startsWith(id));
   }
 
   function qcow2(name: string, ...options: string[]): Buffer {
@@ -101,7 +114,7 @@ describe.each(DIALECTS)('image API on %s', (dialect) => {
     expect((await cloud.request('DELETE', `/image/v2/images/${image.id}`, { token: alice })).status).toBe(
       404,
     );
-    expect(readdirSync(cloud.app.config.image_dir)).not.toContain(image.id);
+    expect(filesOf(image.id)).toEqual([]);
   });
 
   it('refuses images that would open other files, and keeps nothing of them', async () => {
@@ -119,7 +132,7 @@ describe.each(DIALECTS)('image API on %s', (dialect) => {
       });
       expect(reply.status).toBe(400);
       expect(reply.json.message).toContain(reason);
-      expect(readdirSync(cloud.app.config.image_dir).filter((f) => f.startsWith(image.id))).toEqual([]);
+      expect(filesOf(image.id)).toEqual([]);
       const shown = await cloud.request('GET', `/image/v2/images/${image.id}`, { token: alice });
       expect(shown.json).toMatchObject({ status: 'queued', size: null });
     }
@@ -277,11 +290,12 @@ describe.each(DIALECTS)('image API on %s', (dialect) => {
   it('queues an image again whose upload the end of the process cut off', async () => {
     const image = await create(alice);
     const object = { kind: 'image', id: image.id };
-    await cloud.app.store.tx(async (tx) => {
+    const task = await cloud.app.store.tx(async (tx) => {
       await moveImageStatus(tx, image.id, ['queued'], 'saving');
-      await cloud.app.tasks.begin(tx, { kind: 'image.upload', object, projectId: null, requestId: null });
+      const request = { kind: 'image.upload', object, projectId: null, requestId: null };
+      return await cloud.app.tasks.begin(tx, request);
     });
-    writeFileSync(join(cloud.app.config.image_dir, `${image.id}.part`), 'half of it');
+    writeFileSync(join(cloud.app.config.image_dir, `${image.id}.${task.id}.part`), 'half of it');
     const shown = async () =>
       (await cloud.request('GET', `/image/v2/images/${image.id}`, { token: alice })).json;
     // while the process that receives it may be alive nobody touches it
@@ -293,8 +307,68 @@ describe.each(DIALECTS)('image API on %s', (dialect) => {
         return (await shown()).status;
       })
       .toBe('queued');
-    expect(readdirSync(cloud.app.config.image_dir).filter((f) => f.startsWith(image.id))).toEqual([]);
+    expect(filesOf(image.id)).toEqual([]);
     expect((await upload(alice, image.id, randomBytes(100))).status).toBe(204);
+  });
+
+  it('keeps the file of an image although the answer to its activation was lost', async () => {
+    const { app } = cloud;
+    const image = await create(alice);
+    const bytes = randomBytes(1000);
+    const commit = app.store.tx.bind(app.store);
+    const tx = vi.spyOn(app.store, 'tx');
+    tx.mockImplementationOnce(commit).mockImplementationOnce(async (body) => {
+      await commit(body);
+      throw new Error('Connection terminated unexpectedly');
+    });
+    const reply = await upload(alice, image.id, bytes);
+    tx.mockRestore();
+    expect(reply.status).toBe(204);
+    const task = (await app.tasks.rows.latestOf(app.store.read, 'image', image.id))!;
+    expect(task).toMatchObject({ state: 'done', error: null });
+    await app.tasks.drain();
+    expect((await download(image.id)).equals(bytes)).toBe(true);
+    // not even an undo takes it away
+    const { undoEffect } = app.tasks.kinds.find(({ name }) => name === 'image.upload')!.steps.receive!;
+    await undoEffect!({ id: task.id, object: { kind: 'image', id: image.id } } as Task);
+    expect(filesOf(image.id)).toHaveLength(1);
+  });
+
+  it('an upload that was undone while its process stood still does nothing to the next one, and leaves nothing', async () => {
+    const { app } = cloud;
+    const dave = await cloud.projectUser('dave');
+    const { id } = await create(dave.token);
+    const bytes = randomBytes(1000);
+    let wake = () => {};
+    const still = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    const renew = vi.spyOn(app.tasks.rows, 'renew').mockResolvedValue({ cancelled: false });
+    const write = app.images.write.bind(app.images);
+    const slow = vi.spyOn(app.images, 'write').mockImplementationOnce(async (...args) => {
+      await still;
+      return await write(...args);
+    });
+    const late = upload(dave.token, id, randomBytes(2000));
+    await expect.poll(() => slow.mock.calls.length).toBe(1);
+    const other = { ...app, tasks: new Tasks({ store: app.store, log: app.log }) };
+    registerTasks(other);
+    await expect
+      .poll(async () => {
+        await other.tasks.drain();
+        return (await findImage(app.store.read, id))!.status;
+      })
+      .toBe('queued');
+    expect((await upload(dave.token, id, bytes)).status).toBe(204);
+    wake();
+    await late;
+    renew.mockRestore();
+    slow.mockRestore();
+    await other.tasks.close();
+    expect((await download(id)).equals(bytes)).toBe(true);
+    expect(filesOf(id)).toEqual([(await findImage(app.store.read, id))!.file_name]);
+    expect((await cloud.request('DELETE', `/image/v2/images/${id}`, { token: dave.token })).status).toBe(204);
+    expect(filesOf(id)).toEqual([]);
   });
 
   it('lists versions and schemas', async () => {

@@ -61,6 +61,7 @@ export class ComputeCloud {
         checksum: 'd41d8cd98f00b204e9800998ecf8427e',
         sha512: 'ab'.repeat(64),
         unbootable_reason: null,
+        file_name: null,
         created_at: now,
         updated_at: now,
         deleted: 0,

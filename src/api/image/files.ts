@@ -43,7 +43,7 @@ async function download({ app, ctx, params, raw }: OpRequest): Promise<OpReply> 
   }
   if (image.size === null) return new OpReply(204);
   const range = parseRange(raw.headers.range, image.size);
-  const { stream, size } = await app.images.open(image.id, range);
+  const { stream, size } = await app.images.open(image, range);
   const headers: Record<string, string> = {
     'content-type': 'application/octet-stream',
     'accept-ranges': 'bytes',

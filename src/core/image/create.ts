@@ -68,6 +68,7 @@ export async function createImage(app: App, ctx: Context, input: NewImage): Prom
         checksum: null,
         sha512: null,
         unbootable_reason: null,
+        file_name: null,
         created_at: at,
         updated_at: at,
         deleted: 0,

@@ -16,12 +16,17 @@ export async function deleteImage(app: App, ctx: Context, id: string): Promise<v
   if (image.protected) throw forbidden(`Image ${id} is protected and cannot be deleted.`);
   const object = { kind: 'image', id };
   const task = await app.store.tx(async (tx) => {
-    await markImageDeleted(tx, id, nowText());
+    const file = await markImageDeleted(tx, id, nowText());
     await recordChange(tx, 'image', id, ctx.requestId);
     // an upload under way finds the image gone, and takes away what it wrote
-    if (await app.tasks.isActive(tx, object)) return null;
-    const { requestId } = ctx;
-    return await app.tasks.begin(tx, { kind: 'image.delete', object, projectId: image.owner, requestId });
+    if (file === null || (await app.tasks.isActive(tx, object))) return null;
+    return await app.tasks.begin(tx, {
+      kind: 'image.delete',
+      object,
+      payload: { file },
+      projectId: image.owner,
+      requestId: ctx.requestId,
+    });
   });
   if (task) await app.tasks.finish(task);
 }

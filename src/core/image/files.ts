@@ -20,7 +20,7 @@ export interface StoredFile {
 const STALE_PART_MS = 24 * 3600 * 1000;
 
 /**
- * The directory of image files: one file per image, named by its id. Bytes stream through; a file appears under its
+ * The directory of image files: one file per image, under the name that its row has (the image's id and its upload's). Bytes stream through; a file appears under its
  * name only when it is complete and synced.
  */
 export class ImageFiles {
@@ -41,15 +41,15 @@ export class ImageFiles {
     }
   }
 
-  /** Writes an image; rejects with 413 past `maxBytes`, 507-like text when the disk is full; nothing stays then. */
-  async write(id: string, source: Readable, maxBytes: number): Promise<StoredFile> {
-    const part = this.#path(`${id}.part`);
+  /** Writes a file, whose name nobody else may use; rejects with 413 past `maxBytes`, 507-like text when the disk is full; nothing stays then. */
+  async write(name: string, source: Readable, maxBytes: number): Promise<StoredFile> {
+    const part = this.#path(`${name}.part`);
     const meter = new Meter(maxBytes);
     try {
       // the connection that the bytes come from stays: the refusal has to go back over it
       const bytes = source.iterator({ destroyOnReturn: false });
       await pipeline(bytes, meter, createWriteStream(part, { mode: 0o640, flush: true }));
-      await rename(part, this.#path(id));
+      await rename(part, this.#path(name));
       await syncDirectory(this.#directory);
     } catch (error) {
       // whoever is still sending reads the answer only after that
@@ -66,23 +66,24 @@ export class ImageFiles {
     return meter.result();
   }
 
-  /** The bytes of an image, or a part of them; throws ENOENT-caused 404 when they are not there. */
+  /** The bytes of an image, or a part of them; 404 when it has no file, or that is not there. */
   async open(
-    id: string,
+    image: { readonly id: string; readonly file_name: string | null },
     range?: { start: number; end: number },
   ): Promise<{ stream: ReadStream; size: number }> {
-    const found = await stat(this.#path(id)).catch(() => null);
-    if (!found) throw new MaruError('not-found', `Image ${id} has no data on this controller.`);
+    const path = image.file_name === null ? null : this.#path(image.file_name);
+    const found = path && (await stat(path).catch(() => null));
+    if (!found) throw new MaruError('not-found', `Image ${image.id} has no data on this controller.`);
     return {
-      stream: createReadStream(this.#path(id), { ...range, highWaterMark: 1024 * 1024 }),
+      stream: createReadStream(path, { ...range, highWaterMark: 1024 * 1024 }),
       size: found.size,
     };
   }
 
-  /** Removes an image's bytes, whole or half. */
-  async remove(id: string): Promise<void> {
-    await rm(this.#path(`${id}.part`), { force: true });
-    await rm(this.#path(id), { force: true });
+  /** Removes a file, whole or half. */
+  async remove(name: string): Promise<void> {
+    await rm(this.#path(`${name}.part`), { force: true });
+    await rm(this.#path(name), { force: true });
   }
 
   #path(name: string): string {

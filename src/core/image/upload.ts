@@ -5,7 +5,7 @@ import type { App } from '../app.js';
 import type { Context } from '../context.js';
 import { badRequest, conflict, MaruError } from '../errors.js';
 import { bytesLeft, quotaLeft } from './quota.js';
-import { type Upload, uploadsOf } from './tasks/upload.js';
+import { removeUpload, type Upload, uploadsOf } from './tasks/upload.js';
 import { countedUpload } from './under-way.js';
 import { imageNotFound, ownImage } from './visibility.js';
 
@@ -37,6 +37,7 @@ export async function uploadImage(app: App, ctx: Context, id: string, source: Re
     await app.tasks.finish(task);
   } finally {
     uploadsOf(app).delete(task.id);
+    await sweep(app, id, task.id);
   }
   if (upload.error) throw upload.error;
   const stored = await findImage(app.store.read, id);
@@ -44,5 +45,17 @@ export async function uploadImage(app: App, ctx: Context, id: string, source: Re
   if (!stored) throw imageNotFound(id);
   if (stored.status !== 'active') {
     throw new MaruError('unavailable', `The upload of image ${id} was interrupted; it can be repeated.`);
+  }
+}
+
+/** Takes away what this process wrote when another one had undone the upload before all of it was written. */
+async function sweep(app: App, imageId: string, taskId: string): Promise<void> {
+  try {
+    const task = await app.tasks.rows.find(app.store.read, taskId);
+    // still this process's: whoever undoes it does so later, and takes it away
+    if (task && task.finished_at === null && task.lease_owner === app.tasks.owner) return;
+    await removeUpload(app, imageId, taskId);
+  } catch (error) {
+    app.log.warn('what an upload left could not be looked for', { image: imageId, task: taskId, error });
   }
 }

@@ -20,6 +20,7 @@ export async function createImageTables(db: Kysely<unknown>): Promise<void> {
     .addColumn('checksum', 'text')
     .addColumn('sha512', 'text')
     .addColumn('unbootable_reason', 'text')
+    .addColumn('file_name', 'text')
     .addColumn('created_at', 'text', (c) => c.notNull())
     .addColumn('updated_at', 'text', (c) => c.notNull())
     .addColumn('deleted', 'integer', (c) => c.notNull().defaultTo(0))

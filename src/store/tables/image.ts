@@ -1,6 +1,6 @@
 import type { Generated } from 'kysely';
 
-/** An image; its bytes lie in the image directory under its id. */
+/** An image; its bytes lie in the image directory. */
 export interface ImageTable {
   id: string;
   name: string | null;
@@ -23,6 +23,8 @@ export interface ImageTable {
   sha512: string | null;
   /** Why servers cannot boot from it although it was accepted; null when they can. */
   unbootable_reason: string | null;
+  /** Its file in the image directory, whose name no other upload ever has; null until uploaded. */
+  file_name: string | null;
   created_at: string;
   updated_at: string;
   /** Soft deletion while overlays on hosts still use the bytes. */

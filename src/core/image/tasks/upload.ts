@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { type FullImage, moveImageStatus } from '../../../store/image.js';
+import { type FullImage, moveImageStatus, takeImageFile } from '../../../store/image.js';
 import { nowText, recordChange, type Tx } from '../../../store/store.js';
 import type { Outcome, Task, TaskKind } from '../../../tasks/kind.js';
 import type { Tasks } from '../../../tasks/tasks.js';
@@ -40,6 +40,19 @@ export function uploadsOf(app: App): Map<string, Upload> {
   return known;
 }
 
+/** The name of the file that an upload writes: its own for good, so that whoever wakes late meets no other upload's. */
+export function uploadFile(imageId: string, taskId: string): string {
+  return `${imageId}.${taskId}`;
+}
+
+/** Removes what an upload wrote, unless it is the image's file: then the upload went well, whatever was heard of it. */
+export async function removeUpload(app: App, imageId: string, taskId: string): Promise<void> {
+  const name = uploadFile(imageId, taskId);
+  // the row is taken, so a commit under way is waited for
+  const kept = await app.store.tx((tx) => takeImageFile(tx, imageId));
+  if (kept !== name) await app.images.remove(name);
+}
+
 /**
  * Receives an image's bytes and activates it. Only the process that the client is connected to can; another one that takes the task over
  * undoes it: the image is queued again and what was written is removed.
@@ -54,10 +67,10 @@ export function uploadKind(app: App): TaskKind {
     uncancellable: null,
     steps: {
       receive: {
-        effect: async (task, signal) => await receive(app, mine.get(task.id), signal),
+        effect: async (task, signal) => await receive(app, task.id, mine.get(task.id), signal),
         run: async (tx, task, received) =>
           await activate(app, tx, task, mine.get(task.id), received as Received | null),
-        undoEffect: async (task) => await app.images.remove(task.object.id),
+        undoEffect: async (task) => await removeUpload(app, task.object.id, task.id),
         undo: async (tx, task) => {
           await moveImageStatus(tx, task.object.id, ['saving'], 'queued', { updated_at: nowText() });
           return undefined;
@@ -68,13 +81,18 @@ export function uploadKind(app: App): TaskKind {
 }
 
 /** Null when there is nothing to activate; the reason is the client's to see. */
-async function receive(app: App, upload: Upload | undefined, signal: AbortSignal): Promise<Received | null> {
+async function receive(
+  app: App,
+  taskId: string,
+  upload: Upload | undefined,
+  signal: AbortSignal,
+): Promise<Received | null> {
   if (!upload) return null;
   const { image, source } = upload;
   const abort = () => source.destroy(signal.reason as Error);
   signal.addEventListener('abort', abort);
   try {
-    const stored = await app.images.write(image.id, source, upload.allowed);
+    const stored = await app.images.write(uploadFile(image.id, taskId), source, upload.allowed);
     const mismatch = compareFormats(image.disk_format!, stored.inspection);
     if (mismatch?.refuse) throw badRequest(`${mismatch.reason}.`);
     const virtualSize = stored.inspection.virtualSize ?? stored.size;
@@ -119,6 +137,7 @@ async function activate(
     checksum: stored.md5,
     sha512: stored.sha512,
     unbootable_reason: received.unbootable,
+    file_name: uploadFile(image.id, task.id),
     updated_at: nowText(),
   });
   if (!activated) return { undo: 'the image was deleted meanwhile' };
