@@ -61,6 +61,8 @@ export function createStoragePart(
   const shared = { host, stateDir, images, diskUser: options.diskUser };
   const failed = new Map<string, { readonly revision: string; readonly error: ObjectError }>();
   let prunedAt = 0;
+  /** The newest spec that was seen here. */
+  let current: Spec = {};
   const files = new FileWatch(host);
   const made = new MadeMarks(host, stateDir);
 
@@ -151,12 +153,14 @@ export function createStoragePart(
     images,
 
     async prepare({ spec, changed }) {
+      current = spec;
       const keys = changed ? [...changed] : (Object.keys(spec) as ObjectKey[]);
       const wanted = keys.flatMap((key) => imagesOf(key, spec[key]));
       await Promise.allSettled(wanted.map((image) => images.ensure(image)));
     },
 
     async apply({ spec, changed, look, settled }) {
+      current = spec;
       const keys = changed ? [...changed] : (Object.keys(spec) as ObjectKey[]);
       const reports = await Promise.all(
         keys.map(async (key): Promise<ObjectReport | null> => {
@@ -231,7 +235,8 @@ export function createStoragePart(
       const now = host.now().getTime();
       if (days === null || now - prunedAt < 86_400_000) return;
       prunedAt = now;
-      await pruneImages({ host, stateDir, images, log }, spec, days * 86_400_000);
+      current = spec;
+      await pruneImages({ host, stateDir, images, spec: () => current, log }, days * 86_400_000);
     },
 
     async disksReady(server, spec) {

@@ -10,6 +10,8 @@ export interface PruneOptions {
   readonly host: Host;
   readonly stateDir: string;
   readonly images: ImageCache;
+  /** The newest spec that any file is made for: it may change while disks are inspected. */
+  readonly spec: () => Spec;
   readonly log: Logger;
 }
 
@@ -18,13 +20,13 @@ export interface PruneOptions {
  * milliseconds. What is in use is read from the disks themselves, and any doubt (a disk that cannot be read, an orphan)
  * ends it without removing anything: a base that is missing costs every guest on it.
  */
-export async function pruneImages(options: PruneOptions, spec: Spec, age: number): Promise<void> {
+export async function pruneImages(options: PruneOptions, age: number): Promise<void> {
   const { host, stateDir, images, log } = options;
   const bases = (await host.listDirectory(`${stateDir}/images`)).filter(
     (name) => !/\.(json|part|tmp)$/.test(name),
   );
   if (bases.length === 0) return;
-  const used = await imagesInUse(options, spec);
+  const used = await imagesInUse(options);
   if (used === null) return;
   const now = host.now().getTime();
   for (const id of bases) {
@@ -36,6 +38,8 @@ export async function pruneImages(options: PruneOptions, spec: Spec, age: number
     }
     const seen = await host.stat(noteFile(stateDir, id));
     if (!seen || now - seen.mtimeMs < age) continue;
+    // a guest that came meanwhile may already have its disk on it; nothing may be awaited between this and the removal
+    if (imagesNamed(stateDir, options.spec()).has(path)) continue;
     await host.removeFile(path);
     await host.removeFile(noteFile(stateDir, id));
     images.forget(id);
@@ -46,15 +50,10 @@ export async function pruneImages(options: PruneOptions, spec: Spec, age: number
   }
 }
 
-async function imagesInUse({ host, stateDir, log }: PruneOptions, spec: Spec): Promise<Set<string> | null> {
-  const used = new Set<string>();
-  for (const object of Object.values(spec)) {
-    for (const disk of (object.body as Partial<ServerObject>).disks ?? []) {
-      if (disk.image) used.add(imageFile(stateDir, disk.image.id));
-    }
-    const image = (object.body as Partial<VolumeObject>).image;
-    if (image) used.add(imageFile(stateDir, image.id));
-  }
+async function imagesInUse(options: PruneOptions): Promise<Set<string> | null> {
+  const { host, stateDir, log } = options;
+  const spec = options.spec();
+  const used = imagesNamed(stateDir, spec);
   for (const server of await host.listDirectory(`${stateDir}/servers`)) {
     if (!spec[`server/${server}`]) {
       log.warn('base images are not pruned while disks without a server exist', { server });
@@ -67,4 +66,16 @@ async function imagesInUse({ host, stateDir, log }: PruneOptions, spec: Spec): P
     }
   }
   return used;
+}
+
+function imagesNamed(stateDir: string, spec: Spec): Set<string> {
+  const named = new Set<string>();
+  for (const object of Object.values(spec)) {
+    for (const disk of (object.body as Partial<ServerObject>).disks ?? []) {
+      if (disk.image) named.add(imageFile(stateDir, disk.image.id));
+    }
+    const image = (object.body as Partial<VolumeObject>).image;
+    if (image) named.add(imageFile(stateDir, image.id));
+  }
+  return named;
 }
