@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { normaliseIp } from '../../../src/net/ip.js';
+import { ipVersion, normaliseIp } from '../../../src/net/ip.js';
 import type { Host } from '../../host/host.js';
-import type { NetworkContext } from '../config.js';
+import type { Log, NetworkContext } from '../config.js';
 
 /** A bridge of this host and addresses that somebody behind it may answer for. */
 export interface BridgeTarget {
@@ -36,12 +36,12 @@ export async function probe(
 ): Promise<Answer[]> {
   const asked = targets.filter(({ addresses }) => addresses.length > 0);
   if (!asked.length) return [];
-  await removeLeftOvers(host);
+  await removeLeftOvers(host, log);
   const name = `${PREFIX}${randomBytes(4).toString('hex')}`;
   running.add(name);
   try {
     await host.run('ip', ['netns', 'add', name]);
-    return await ask(host, name, asked);
+    return await ask(host, log, name, asked);
   } finally {
     // the devices go with it
     await host.run('ip', ['netns', 'del', name]).catch((error) => {
@@ -51,7 +51,7 @@ export async function probe(
   }
 }
 
-async function ask(host: Host, netns: string, targets: readonly BridgeTarget[]): Promise<Answer[]> {
+async function ask(host: Host, log: Log, netns: string, targets: readonly BridgeTarget[]): Promise<Answer[]> {
   const devices = targets.map((target, index) => ({ ...target, inner: `p${index}` }));
   // the devices' own settings: a namespace has no defaults for neighbours
   const ipv6 = ['accept_dad=0', 'dad_transmits=0', 'accept_ra=0'];
@@ -65,7 +65,8 @@ async function ask(host: Host, netns: string, targets: readonly BridgeTarget[]):
     devices.flatMap(({ bridge, inner }, index) => {
       const outer = `prb${tag}${index.toString(36)}`;
       return [
-        `link add name ${outer} type veth peer name ${inner} netns ${netns}`,
+        // a bridge without an address of its own takes the lowest of its ports': a high one never becomes br-ex's
+        `link add name ${outer} address ${highMac()} type veth peer name ${inner} netns ${netns}`,
         `link set dev ${outer} addrgenmode none`,
         `link set dev ${outer} master ${bridge}`,
         `link set dev ${outer} up`,
@@ -76,14 +77,24 @@ async function ask(host: Host, netns: string, targets: readonly BridgeTarget[]):
     ['ipv4', 'ipv6'].map((family) => `net.${family}.neigh.${inner}.retrans_time_ms=${RETRANSMIT_MS}`),
   );
   await host.run('sysctl', ['-e', '-q', '-w', ...retransmit], { netns });
+  const questions = (version: 4 | 6) =>
+    devices.flatMap(({ inner, addresses }) =>
+      addresses
+        .filter((address) => ipVersion(address) === version)
+        .map((address) => `neigh replace ${address} dev ${inner} use`),
+    );
   await batch(host, netns, [
     // without it the namespace has no table of local addresses, and nothing is asked
     'link set dev lo up',
     ...devices.map(({ inner }) => `link set dev ${inner} up`),
-    ...devices.flatMap(({ inner, addresses }) =>
-      addresses.map((address) => `neigh replace ${address} dev ${inner} use`),
-    ),
+    ...questions(4),
   ]);
+  try {
+    await batch(host, netns, questions(6));
+  } catch (error) {
+    // a host without IPv6 has no neighbours to ask there, and still has those of IPv4
+    log.warn('IPv6 neighbours cannot be asked who has an address', { netns, error });
+  }
   const neighbours = await settled(host, netns);
   return devices.flatMap(({ bridge, inner, addresses }) =>
     addresses.flatMap((address) => {
@@ -115,14 +126,26 @@ async function settled(host: Host, netns: string): Promise<readonly Neighbour[]>
 }
 
 async function batch(host: Host, netns: string | null, lines: readonly string[]): Promise<void> {
+  if (!lines.length) return;
   const args = [...(netns === null ? [] : ['-n', netns]), '-batch', '-'];
   await host.run('ip', args, { input: `${lines.join('\n')}\n` });
 }
 
-async function removeLeftOvers(host: Host): Promise<void> {
-  const { stdout } = await host.read('ip', ['netns', 'list']);
-  const names = stdout.split('\n').map((line) => line.split(' ')[0]!);
-  for (const name of names) {
-    if (name.startsWith(PREFIX) && !running.has(name)) await host.run('ip', ['netns', 'del', name]);
+/** What stays is removed by the next probe: another agent may be removing it just now. */
+async function removeLeftOvers(host: Host, log: Log): Promise<void> {
+  try {
+    const { stdout } = await host.read('ip', ['netns', 'list']);
+    const names = stdout.split('\n').map((line) => line.split(' ')[0]!);
+    for (const name of names.filter((each) => each.startsWith(PREFIX) && !running.has(each))) {
+      await host.run('ip', ['netns', 'del', name]).catch((error) => {
+        log.debug('the namespace of an earlier probe was not removed', { netns: name, error });
+      });
+    }
+  } catch (error) {
+    log.debug('cannot list what earlier probes left', { error });
   }
+}
+
+function highMac(): string {
+  return ['fe', ...randomBytes(5).toString('hex').match(/../g)!].join(':');
 }

@@ -27,8 +27,8 @@ export async function answerProbe(context: NetworkContext, request: ProbeRequest
 }
 
 /**
- * Which of the routers somebody else answers for already, on a tenant network or outside: each becomes a failure. Their
- * networks must be on the host, and nothing of the routers themselves.
+ * The routers that are not to run here: somebody else answers for them already, on a tenant network or outside, or that cannot be
+ * found out. Each becomes a failure; never throws. Their networks must be on the host, and nothing of the routers themselves.
  */
 export async function othersAnswering(
   context: NetworkContext,
@@ -36,7 +36,38 @@ export async function othersAnswering(
   routers: ReadonlySet<ObjectKey>,
   failures: Failures,
 ): Promise<ReadonlySet<ObjectKey>> {
-  const owners: (BridgeTarget & { readonly key: ObjectKey })[] = [];
+  try {
+    return await answeredFor(context, spec, routers, failures);
+  } catch (error) {
+    context.log.warn('routers cannot be asked for together, each is asked for by itself', { error });
+  }
+  const left = new Set<ObjectKey>();
+  for (const key of routers) {
+    try {
+      for (const each of await answeredFor(context, spec, new Set([key]), failures)) left.add(each);
+    } catch (error) {
+      failures.addThrown(
+        key,
+        error,
+        'It stays off here until its networks can be asked: this is tried again.',
+      );
+      left.add(key);
+    }
+  }
+  return left;
+}
+
+interface RouterTarget extends BridgeTarget {
+  readonly key: ObjectKey;
+}
+
+async function answeredFor(
+  context: NetworkContext,
+  spec: Spec,
+  routers: ReadonlySet<ObjectKey>,
+  failures: Failures,
+): Promise<ReadonlySet<ObjectKey>> {
+  const owners: RouterTarget[] = [];
   const present = await bridges(context);
   for (const key of routers) {
     const router = spec[key]?.body as RouterObject | undefined;
