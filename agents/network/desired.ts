@@ -28,6 +28,7 @@ import { vxlanEntries, vxlanLink } from './vxlan/desired.js';
 export interface DesiredHost {
   readonly links: ReadonlyMap<string, Link>;
   readonly fdb: ReadonlyMap<string, FdbEntry>;
+  readonly underlay: string;
   readonly namespaces: ReadonlyMap<string, DesiredNamespace>;
   /** By name. */
   readonly services: ReadonlyMap<string, DnsmasqService>;
@@ -137,6 +138,7 @@ class Builder implements DesiredHost {
   readonly named = new Set<string>();
   readonly networks = new Map<string, UsableNetwork>();
   readonly firewall: DesiredFirewall;
+  readonly underlay: string;
   readonly #inputs: DesiredInputs;
   readonly #failures: Failures;
   /** Devices of the object that is being built. */
@@ -145,6 +147,7 @@ class Builder implements DesiredHost {
   constructor(inputs: DesiredInputs, failures: Failures) {
     this.#inputs = inputs;
     this.#failures = failures;
+    this.underlay = inputs.config.underlay_ip;
     this.firewall = new DesiredFirewall(inputs.portCache);
   }
 

@@ -24,7 +24,7 @@ export async function networkOrphans(context: NetworkContext, spec: Spec): Promi
     usedTaps(context),
   ]);
   const devices = [...links.values()]
-    .filter((link) => isOurLink(link) && !named.has(link.name))
+    .filter((link) => isOurLink(link, context.config.underlay_ip) && !named.has(link.name))
     .map((link): Orphan => {
       const kind = KINDS[link.kind] ?? 'tap';
       const holder = used.has(link.name) && kind === 'tap' ? ', held by a guest' : '';

@@ -9,6 +9,7 @@ import {
   type LinksObserved,
   type ObservedLink,
   type PortFlags,
+  VXLAN_PORT,
 } from './model.js';
 
 /** What has to be done to one device; `after` is what it then looks like (null: gone). */
@@ -53,7 +54,9 @@ export function diffLinks(
     }
   }
   const remove = [...observed.links.values()]
-    .filter((link) => isOurLink(link) && !desired.links.has(link.name) && !named.has(link.name))
+    .filter(
+      (link) => isOurLink(link, desired.underlay) && !desired.links.has(link.name) && !named.has(link.name),
+    )
     .sort((a, b) => Number(a.kind === 'bridge') - Number(b.kind === 'bridge'))
     .map((link) => removal(link));
   return { make, fdb: diffFdb(desired, observed, make), remove };
@@ -119,7 +122,7 @@ function creation(link: Link): string {
     case 'bridge':
       return `link add name ${link.name} type bridge`;
     case 'vxlan':
-      return `link add name ${link.name} type vxlan id ${link.vni} local ${link.local} dstport 4789 nolearning`;
+      return `link add name ${link.name} type vxlan id ${link.vni} local ${link.local} dstport ${VXLAN_PORT} nolearning`;
     case 'vlan':
       return `link add link ${link.parent} name ${link.name} type vlan id ${link.vlanId}`;
     case 'tap':
@@ -169,6 +172,8 @@ function resulting(link: Link, now: ObservedLink | undefined): ObservedLink {
     noLinklocalLearn: link.kind === 'bridge' ? true : null,
     vni: link.kind === 'vxlan' ? link.vni : link.kind === 'vlan' ? link.vlanId : null,
     local: link.kind === 'vxlan' ? link.local : null,
+    vxlanLearning: link.kind === 'vxlan' ? false : null,
+    vxlanPort: link.kind === 'vxlan' ? VXLAN_PORT : null,
   };
 }
 

@@ -65,7 +65,11 @@ export interface FdbEntry {
 export interface LinksDesired {
   readonly links: ReadonlyMap<string, Link>;
   readonly fdb: ReadonlyMap<string, FdbEntry>;
+  /** This host's end of all tunnels. */
+  readonly underlay: string;
 }
+
+export const VXLAN_PORT = 4789;
 
 /** A device as `ip -j -d link` shows it, reduced to what is compared. */
 export interface ObservedLink {
@@ -83,6 +87,10 @@ export interface ObservedLink {
   readonly noLinklocalLearn: boolean | null;
   readonly vni: number | null;
   readonly local: string | null;
+  /** Whether a VXLAN device learns where senders are; null: it is none. */
+  readonly vxlanLearning: boolean | null;
+  /** UDP port of a VXLAN device. */
+  readonly vxlanPort: number | null;
 }
 
 export interface LinksObserved {
@@ -101,10 +109,21 @@ export function fdbKey(entry: { dev: string; mac: string; dst: string | null }):
     : `${entry.dev} ${entry.mac} self`;
 }
 
-/** Devices in the host's own namespace whose names say that they are ours. */
-export function isOurLink(link: ObservedLink): boolean {
+/**
+ * Devices in the host's own namespace whose names say that they are ours. Others name their tunnels as we do (vxlan-100): one of ours
+ * also has this host's underlay address, learns nothing and is in no bridge of theirs.
+ */
+export function isOurLink(link: ObservedLink, underlay: string): boolean {
   if (link.kind === 'bridge') return /^brq[0-9a-f-]{1,11}$/.test(link.name);
-  if (link.kind === 'vxlan') return /^vxlan-\d+$/.test(link.name);
+  if (link.kind === 'vxlan') {
+    return (
+      link.name === `vxlan-${link.vni}` &&
+      link.local === underlay &&
+      link.vxlanPort === VXLAN_PORT &&
+      link.vxlanLearning === false &&
+      (link.master === null || link.master.startsWith('brq'))
+    );
+  }
   if (link.kind === 'vlan') return /^brv[0-9a-f-]{1,11}$/.test(link.name);
   return /^tap[0-9a-f]{8}-[0-9a-f]{2}$/.test(link.name);
 }

@@ -40,6 +40,8 @@ export function parseLinks(json: string): Map<string, ObservedLink> {
           noLinklocalLearn: toBoolean(info.no_linklocal_learn),
           vni: info.id ?? null,
           local: info.local ?? info.local6 ?? null,
+          vxlanLearning: info.learning ?? null,
+          vxlanPort: info.port ?? null,
         },
       ];
     }),
@@ -75,6 +77,8 @@ interface RawLink {
       readonly id?: number;
       readonly local?: string;
       readonly local6?: string;
+      readonly learning?: boolean;
+      readonly port?: number;
       readonly mcast_snooping?: number;
       readonly no_linklocal_learn?: number;
     };
