@@ -3,7 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import type { FastifyRequest } from 'fastify';
 import { forbidden, MaruError } from '../core/errors.js';
 import type { Logger } from '../protocol/log.js';
-import { findHostByName, findRemovedHosts, type HostRow, updateHost } from '../store/hosts.js';
+import { findHostByName, findRemovedHosts, type HostRow, replaceCertificate } from '../store/hosts.js';
 import type { Store } from '../store/store.js';
 import type { Authorities } from './authorities.js';
 import { issueOf } from './certificates.js';
@@ -41,8 +41,20 @@ interface Presented {
  * says what to do.
  */
 export async function admit(parts: AdmissionParts, request: FastifyRequest): Promise<HostRow> {
-  const { store, authorities } = parts;
   const presented = present(request.raw.socket as TLSSocket);
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const host = await judge(parts, presented);
+    if (host) return host;
+  }
+  throw new MaruError('unavailable', `The certificate of '${presented.name}' is being replaced; try again.`);
+}
+
+/** Several requests may be the first ones under a new certificate. */
+const ATTEMPTS = 5;
+
+/** null: what is known of the host's certificates changed meanwhile. */
+async function judge(parts: AdmissionParts, presented: Presented): Promise<HostRow | null> {
+  const { store, authorities } = parts;
   const { certificate, name, fingerprint } = presented;
   const host = await findHostByName(store.read, name);
   const onRecord = host?.certificate_fingerprint === fingerprint;
@@ -51,9 +63,12 @@ export async function admit(parts: AdmissionParts, request: FastifyRequest): Pro
     throw unknownAuthority(name);
   requireInTime(presented);
   if (onRecord) return host;
-  if (host && host.next_certificate_fingerprint === fingerprint) return await use(parts, host, presented);
   const issue = issueOf(certificate.serialNumber);
-  if (host && issue > (host.certificate_issue ?? 0)) {
+  const last = host?.certificate_issue ?? 0;
+  // whichever answer to its requests for a new one the host has got
+  if (host && issue <= last && issue > (host.certificate_used_issue ?? 0))
+    return await use(parts, host, presented);
+  if (host && issue > last) {
     // every certificate is recorded before it is handed out: only a database from before that can lack it
     parts.log.warn('a host has a later certificate than the database knows', { host: name, issue });
     await parts.incarnations.unknownCertificate(host, new Date(issue));
@@ -69,19 +84,21 @@ export async function admit(parts: AdmissionParts, request: FastifyRequest): Pro
 }
 
 /** The first use of a certificate ends the one before. */
-async function use(parts: AdmissionParts, host: HostRow, presented: Presented): Promise<HostRow> {
+async function use(parts: AdmissionParts, host: HostRow, presented: Presented): Promise<HostRow | null> {
   const { certificate, fingerprint } = presented;
   const authority = parts.authorities.issuerOf(certificate);
   if (authority === null) throw unknownAuthority(host.name);
+  const issue = issueOf(certificate.serialNumber);
   const values = {
     certificate_fingerprint: fingerprint,
     next_certificate_fingerprint: null,
     certificate_expires_at: new Date(certificate.validTo).toISOString(),
-    certificate_issue: Math.max(host.certificate_issue ?? 0, issueOf(certificate.serialNumber)),
+    certificate_issue: Math.max(host.certificate_issue ?? 0, issue),
+    certificate_used_issue: issue,
     certificate_authority: authority,
   };
-  await parts.store.tx((tx) => updateHost(tx, host.id, values));
-  return { ...host, ...values };
+  const used = await parts.store.tx((tx) => replaceCertificate(tx, host, values));
+  return used ? { ...host, ...values } : null;
 }
 
 /** What connections have shown: a connection's certificate never changes, so it is read once. */

@@ -12,10 +12,10 @@ import {
   insertHost,
   insertJoinToken,
   lastIssue,
-  updateHost,
+  replaceCertificate,
   useJoinToken,
 } from '../store/hosts.js';
-import { nowText, type Store, type Tx } from '../store/store.js';
+import { isUniqueViolation, nowText, type Store, type Tx } from '../store/store.js';
 import type { Authorities } from './authorities.js';
 import type { IssuedCertificate } from './certificates.js';
 
@@ -55,15 +55,33 @@ export async function joinHost(
   request: JoinRequest,
 ): Promise<CertificateReply> {
   checkHostName(request.name);
-  const after = await lastIssue(store.read, request.name);
-  const issued = await certify(authorities, request.csr, request.name, request.addresses, after);
   const key = keyOf(request.csr);
-  const hostId = await store.tx(async (tx) => {
-    await spendToken(tx, request, key);
-    return await register(tx, request, issued, authorities.fingerprints);
-  });
-  return { host_id: hostId, certificate: issued.pem, ca: authorities.bundle };
+  for (let attempt = 1; ; attempt++) {
+    const known = await findHostByName(store.read, request.name);
+    const after = await lastIssue(store.read, request.name);
+    const issued = await certify(authorities, request.csr, request.name, request.addresses, after);
+    try {
+      const hostId = await store.tx(async (tx) => {
+        await spendToken(tx, request, key);
+        return await register(tx, request, issued, authorities.fingerprints, known);
+      });
+      return { host_id: hostId, certificate: issued.pem, ca: authorities.bundle };
+    } catch (error) {
+      const raced = error instanceof CertificateRaced || isUniqueViolation(error);
+      if (!raced || attempt >= JOIN_ATTEMPTS) throw raced ? new CertificateRaced(request.name) : error;
+    }
+  }
 }
+
+/** Requests for one host's certificate came at the same moment, and another was faster. */
+class CertificateRaced extends MaruError {
+  constructor(name: string) {
+    super('unavailable', `Another request changed the certificate of host '${name}' meanwhile; try again.`);
+  }
+}
+
+/** The same request may come again while the first is still served. */
+const JOIN_ATTEMPTS = 3;
 
 /** Renews the certificate of a host that has shown a valid one. The old one stays good until the new one is used. */
 export async function renewCertificate(
@@ -74,12 +92,14 @@ export async function renewCertificate(
 ): Promise<CertificateReply> {
   const after = host.certificate_issue ?? 0;
   const issued = await certify(authorities, request.csr, host.name, request.addresses, after);
-  await store.tx((tx) =>
-    updateHost(tx, host.id, {
+  const recorded = await store.tx((tx) =>
+    replaceCertificate(tx, host, {
       next_certificate_fingerprint: issued.fingerprint,
       certificate_issue: issued.issue,
     }),
   );
+  // given out all the same, it would be one that the database does not know
+  if (!recorded) throw new CertificateRaced(host.name);
   return { host_id: host.id, certificate: issued.pem, ca: authorities.bundle };
 }
 
@@ -93,7 +113,12 @@ async function spendToken(tx: Tx, request: JoinRequest, key: string): Promise<vo
     throw forbidden(`The join token is for a host named '${token.host_name}'.`);
   }
   if (token.used_by_key === key) return;
-  if (token.used_at !== null || !(await useJoinToken(tx, hash, key))) throw refused();
+  if (token.used_at !== null) throw refused();
+  if (!(await useJoinToken(tx, hash, key))) {
+    // the same request, twice at once
+    if ((await findJoinToken(tx, hash))?.used_by_key !== key) throw refused();
+    return;
+  }
   if (token.host_name === null && (await findHostByName(tx, request.name))) {
     throw new MaruError(
       'conflict',
@@ -107,6 +132,7 @@ async function register(
   request: JoinRequest,
   issued: IssuedCertificate,
   trusted: readonly string[],
+  seen: HostRow | undefined,
 ): Promise<string> {
   const values = {
     agent_url: request.agent_url,
@@ -115,13 +141,13 @@ async function register(
     next_certificate_fingerprint: null,
     certificate_expires_at: issued.expiresAt,
     certificate_issue: issued.issue,
+    certificate_used_issue: issued.issue,
     certificate_authority: issued.authority,
     trusted_authorities: JSON.stringify(trusted),
   };
-  const known = await findHostByName(tx, request.name);
-  if (known) {
-    await updateHost(tx, known.id, values);
-    return known.id;
+  if (seen) {
+    if (!(await replaceCertificate(tx, seen, values))) throw new CertificateRaced(request.name);
+    return seen.id;
   }
   const id = randomUUID();
   await insertHost(tx, {

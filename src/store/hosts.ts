@@ -39,11 +39,40 @@ export async function updateHost(tx: Tx, id: string, values: Updateable<HostTabl
 }
 
 /**
+ * Changes what a host's certificates are known by, if that is still what `seen` says; false when another request was faster or the
+ * host is gone.
+ */
+export async function replaceCertificate(
+  tx: Tx,
+  seen: Pick<HostRow, 'id' | 'certificate_fingerprint' | 'certificate_issue'>,
+  values: Updateable<HostTable>,
+): Promise<boolean> {
+  const { id, certificate_fingerprint, certificate_issue } = seen;
+  const { numUpdatedRows } = await tx
+    .updateTable('host')
+    .set(values)
+    .where('id', '=', id)
+    .where('certificate_fingerprint', isOrEquals(certificate_fingerprint), certificate_fingerprint)
+    .where('certificate_issue', isOrEquals(certificate_issue), certificate_issue)
+    .executeTakeFirst();
+  return numUpdatedRows === 1n;
+}
+
+function isOrEquals(value: unknown): 'is' | '=' {
+  return value === null ? 'is' : '=';
+}
+
+/**
  * Removes a host and all that is known of it, but that it was removed: its certificates are worth nothing from now on. `lost`: what
  * was on it may still run there.
  */
 export async function deleteHost(tx: Tx, id: string, lost = false): Promise<void> {
-  const host = await findHost(tx, id);
+  // its own row first: a certificate that is issued meanwhile is either counted here or not given out
+  const host = await tx
+    .deleteFrom('host')
+    .where('id', '=', id)
+    .returning(['name', 'certificate_issue'])
+    .executeTakeFirst();
   if (!host) return;
   await tx
     .insertInto('removed_host')
@@ -57,7 +86,6 @@ export async function deleteHost(tx: Tx, id: string, lost = false): Promise<void
     .execute();
   for (const table of HOST_TABLES) await tx.deleteFrom(table).where('host_id', '=', id).execute();
   await releaseHost(tx, id);
-  await tx.deleteFrom('host').where('id', '=', id).execute();
 }
 
 /** Number of the last certificate that was issued for a name, also to a host that was removed since; 0: none. */

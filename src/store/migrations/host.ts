@@ -21,8 +21,11 @@ export async function createHostTables(db: Kysely<unknown>): Promise<void> {
     .addColumn('next_certificate_fingerprint', 'text')
     .addColumn('certificate_expires_at', 'text')
     .addColumn('certificate_issue', 'bigint')
+    .addColumn('certificate_used_issue', 'bigint')
     .addColumn('certificate_authority', 'text')
     .addColumn('trusted_authorities', 'text')
+    .addColumn('report_run', 'text')
+    .addColumn('report_number', 'bigint')
     .addColumn('last_seen_at', 'text')
     .addColumn('created_at', 'text', (c) => c.notNull())
     .execute();

@@ -28,10 +28,15 @@ export interface HostTable {
   certificate_expires_at: string | null;
   /** Number of the last certificate that was issued to this host; a later one can only come from a database that was lost. */
   certificate_issue: number | null;
+  /** Number of the certificate in use: earlier ones were replaced, later ones up to the last may be used. */
+  certificate_used_issue: number | null;
   /** Fingerprint of the authority that issued the certificate in use. */
   certificate_authority: string | null;
   /** JSON list: fingerprints of the authorities that the host's agent trusts, as it last told. */
   trusted_authorities: string | null;
+  /** The agent's process, and the number of its newest message with reports that was stored. */
+  report_run: string | null;
+  report_number: number | null;
   last_seen_at: string | null;
   created_at: string;
 }
