@@ -46,9 +46,11 @@ export class Heartbeats {
 
   async take(host: HostRow, beat: Heartbeat): Promise<HeartbeatReply> {
     this.#liveness.contact(host.id);
-    const resync = !this.#known.has(host.id) && beat.facts === undefined;
+    const unknown = !this.#known.has(host.id) && beat.facts === undefined;
     await this.#persist(host, beat);
-    await this.#reports.take(host.id, beat.reports, beat.order);
+    const taken = await this.#reports.take(host.id, beat.reports, beat.order);
+    // one that introduces the host and was overtaken has told nothing of its objects
+    const resync = unknown || (!taken && beat.facts !== undefined);
     if (beat.drift) await this.#drift.take(host.id, beat.drift);
     this.#shared.heard(host.id, beat);
     this.#delivery.of(host.id)?.heartbeat(beat.incarnation, beat.digest);

@@ -1,8 +1,8 @@
-import { specObject } from '../protocol/keys.js';
+import { parseKey, specObject } from '../protocol/keys.js';
 import type { MessageOrder, ObjectReport } from '../protocol/messages.js';
 import type { ObjectKey } from '../protocol/objects.js';
 import { deleteTombstones, listTombstones } from '../store/hosts.js';
-import { findReports, storeReports } from '../store/reports.js';
+import { findReports, storeReports, takeMessage } from '../store/reports.js';
 import type { Store, Tx } from '../store/store.js';
 
 /**
@@ -23,8 +23,6 @@ export class Reports {
   readonly #named: NamedKeys;
   readonly reportListeners: ReportListener[] = [];
   readonly goneListeners: GoneListener[] = [];
-  /** The newest message of each host that was taken. */
-  readonly #taken = new Map<string, MessageOrder>();
   /** Reports of one host are stored in the order they came. */
   readonly #tails = new Map<string, Promise<void>>();
 
@@ -33,17 +31,18 @@ export class Reports {
     this.#named = named;
   }
 
-  /** Resolves when they are stored. */
-  take(hostId: string, reports: readonly ObjectReport[], order?: MessageOrder): Promise<void> {
-    if (reports.length === 0) return Promise.resolve();
+  /** Resolves when they are stored: true; false when a newer message of the same agent was stored already, by whichever controller. */
+  take(hostId: string, reports: readonly ObjectReport[], order?: MessageOrder): Promise<boolean> {
+    if (reports.length === 0) return Promise.resolve(true);
     const before = this.#tails.get(hostId) ?? Promise.resolve();
     const result = before.then(async () => {
       // whatever it says was in the message that overtook it, or is out of date
-      if (order && this.#isOvertaken(hostId, order)) return;
-      await this.#record(hostId, latestPerKey(reports));
-      if (order) this.#taken.set(hostId, order);
+      return await this.#record(hostId, latestPerKey(reports), order);
     });
-    const tail = result.catch(() => {});
+    const tail = result.then(
+      () => {},
+      () => {},
+    );
     this.#tails.set(hostId, tail);
     void tail.then(() => {
       if (this.#tails.get(hostId) === tail) this.#tails.delete(hostId);
@@ -51,45 +50,48 @@ export class Reports {
     return result;
   }
 
-  #isOvertaken(hostId: string, { run, number }: MessageOrder): boolean {
-    const last = this.#taken.get(hostId);
-    return last?.run === run && number < last.number;
-  }
-
-  async #record(hostId: string, reports: readonly ObjectReport[]): Promise<void> {
-    const news = await this.#news(hostId, reports);
-    if (news.length === 0) return;
-    await this.#store.tx(async (tx) => {
+  async #record(hostId: string, reports: readonly ObjectReport[], order?: MessageOrder): Promise<boolean> {
+    const strangers = await this.#strangers(hostId, reports);
+    return await this.#store.tx(async (tx) => {
+      // also when it brings nothing new: else an older one that another controller still holds would count as the last word
+      if (order && !(await takeMessage(tx, hostId, order))) return false;
+      const answered = await answeredTombstones(tx, hostId, reports);
+      const known = await findReports(tx, hostId, keysOf(reports));
+      const before = new Map(known.map((report) => [report.key, report]));
+      const news = reports.filter((report) => {
+        const { key, state } = report;
+        if (state === 'gone') return answered.includes(key) || (before.has(key) && !isData(key));
+        const last = before.get(key);
+        return last ? sameText(last) !== sameText(report) : !strangers.has(key);
+      });
+      if (news.length === 0) return true;
       await storeReports(tx, hostId, news);
-      const answered = await answeredTombstones(tx, hostId, news);
       const keys = answered.length ? await deleteTombstones(tx, hostId, answered) : [];
       for (const listener of this.reportListeners) await listener(tx, hostId, news);
       for (const key of keys) for (const listener of this.goneListeners) await listener(tx, hostId, key);
+      return true;
     });
   }
 
-  async #news(hostId: string, reports: readonly ObjectReport[]): Promise<ObjectReport[]> {
-    const db = this.#store.read;
-    const known = new Map(
-      (
-        await findReports(
-          db,
-          hostId,
-          reports.map((r) => r.key),
-        )
-      ).map((r) => [r.key, r]),
-    );
-    const gone = reports.some((r) => r.state === 'gone' && !known.has(r.key));
-    const awaited = new Set(gone ? (await listTombstones(db, hostId)).map((t) => t.object_key) : []);
-    const strange = reports.filter((r) => r.state !== 'gone' && !known.has(r.key)).map((r) => r.key);
-    // a host is not believed about objects that were never its own: what it says of them changes nothing
-    const named = strange.length > 0 ? await this.#named(hostId, strange) : new Set<ObjectKey>();
-    return reports.filter((report) => {
-      const before = known.get(report.key);
-      if (report.state === 'gone') return before !== undefined || awaited.has(report.key);
-      return before ? sameText(before) !== sameText(report) : named.has(report.key);
-    });
+  /** Keys that are not the host's: it is not believed about objects that were never its own, what it says of them changes nothing. */
+  async #strangers(hostId: string, reports: readonly ObjectReport[]): Promise<ReadonlySet<ObjectKey>> {
+    const known = await findReports(this.#store.read, hostId, keysOf(reports));
+    const before = new Set(known.map(({ key }) => key));
+    const fresh = keysOf(reports.filter(({ key, state }) => state !== 'gone' && !before.has(key)));
+    if (fresh.length === 0) return new Set();
+    const named = await this.#named(hostId, fresh);
+    return new Set(fresh.filter((key) => !named.has(key)));
   }
+}
+
+function keysOf(reports: readonly ObjectReport[]): ObjectKey[] {
+  return reports.map(({ key }) => key);
+}
+
+/** Only for a tombstone does a host give these up; one without is of a tombstone that was answered before, or of another stay. */
+function isData(key: ObjectKey): boolean {
+  const { kind } = parseKey(key);
+  return kind === 'server' || kind === 'volume';
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { ObjectError, ObjectReport } from '../protocol/messages.js';
+import type { MessageOrder, ObjectError, ObjectReport } from '../protocol/messages.js';
 import type { ObjectKey } from '../protocol/objects.js';
 import { nowText, type Reader, type Tx } from './store.js';
 
@@ -43,6 +43,27 @@ export async function findFaults(db: Reader, hostId: string): Promise<StoredRepo
     .orderBy('object_key')
     .execute();
   return rows.map(toReport);
+}
+
+/**
+ * Notes that a message of a host is being stored; false when a newer one of the same agent's process was, by whichever controller: then
+ * nothing it says counts any more. A controller that was stopped for a while may still hold old ones.
+ */
+export async function takeMessage(tx: Tx, hostId: string, { run, number }: MessageOrder): Promise<boolean> {
+  const { numUpdatedRows } = await tx
+    .updateTable('host')
+    .set({ report_run: run, report_number: number })
+    .where('id', '=', hostId)
+    .where((eb) =>
+      eb.or([
+        eb('report_run', 'is', null),
+        eb('report_run', '!=', run),
+        // the same one may come twice
+        eb('report_number', '<=', number),
+      ]),
+    )
+    .executeTakeFirst();
+  return numUpdatedRows === 1n;
 }
 
 /** Stores reports; `gone` objects have no row. */

@@ -316,6 +316,15 @@ describe.each(DIALECTS)('when hosts fail on %s', (dialect) => {
     expect((await show(id)).status).toBe('BUILD');
   });
 
+  it('shuts no server down for a report about it as it was asked for before', async () => {
+    const id = await create();
+    await cloud.applied(id);
+    await cloud.applied(id, 'shutdown', { revision: 'of before' });
+    expect(await cloud.row(id)).toMatchObject({ power: 'running' });
+    await cloud.applied(id, 'shutdown');
+    expect(await cloud.row(id)).toMatchObject({ power: 'stopped' });
+  });
+
   it('takes a guest that ran and went off before anybody heard of it for built, and starts it when asked', async () => {
     const id = await create();
     await cloud.applied(id, 'shutdown');

@@ -1,12 +1,17 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import * as x509 from '@peculiar/x509';
 import { expect, it } from 'vitest';
 import { Authorities } from '../../src/hosts/authorities.js';
+import { createJoinToken, joinHost, renewCertificate } from '../../src/hosts/join.js';
 import { Reports } from '../../src/hosts/reports.js';
 import { computeSpec } from '../../src/hosts/spec.js';
+import { decodeJoinToken } from '../../src/protocol/join-token.js';
 import { specObject } from '../../src/protocol/keys.js';
 import {
   addTombstone,
   deleteHost,
   findHost,
+  findRemovedHosts,
   insertHost,
   insertJoinToken,
   listTombstones,
@@ -116,6 +121,65 @@ forEachStore('hosts', (openStore) => {
     expect(await listTombstones(store.read, 'h')).toEqual([]);
   });
 
+  it('takes no stale word that a server is gone', async () => {
+    const store = await openStore();
+    await addHost(store, 'h');
+    const reports = new Reports(store, async (_host, keys) => new Set(keys));
+    const server = { key: 'server/s', revision: 'r1', state: 'applied' } as const;
+    await reports.take('h', [server]);
+    const stale = { key: 'server/s', revision: 'of an earlier tombstone', state: 'gone' } as const;
+    await reports.take('h', [stale]);
+    expect(await findReports(store.read, 'h', [server.key])).toMatchObject([server]);
+  });
+
+  it('stores no message that a newer one overtook at another controller', async () => {
+    const store = await openStore();
+    await addHost(store, 'h');
+    const [one, other] = [0, 1].map(() => new Reports(store, async (_host, keys) => new Set(keys)));
+    const a = { key: 'port/a', revision: 'r1', state: 'applied' } as const;
+    const at = (number: number) => ({ run: 'agent', number });
+    expect(await one!.take('h', [a], at(1))).toBe(true);
+    // it brings nothing new, and is the last word all the same
+    expect(await other!.take('h', [a], at(3))).toBe(true);
+    expect(await one!.take('h', [{ ...a, revision: 'r0' }], at(2))).toBe(false);
+    expect(await findReports(store.read, 'h', [a.key])).toMatchObject([{ revision: 'r1' }]);
+    expect(await one!.take('h', [a], at(3))).toBe(true);
+    expect(await one!.take('h', [], at(1))).toBe(true);
+  });
+
+  it('gives out no certificate that it does not know', async () => {
+    const store = await openStore();
+    const directory = mkdtempSync('/tmp/maru-ca-');
+    const authorities = await Authorities.open(directory);
+    const csr = await signingRequest();
+    const { token } = await createJoinToken(store, authorities, { hostName: null, ttlSeconds: 60 });
+    const request = {
+      secret: decodeJoinToken(token).secret,
+      name: 'h',
+      csr,
+      addresses: [],
+      agent_url: 'https://x:1',
+      underlay_ip: '192.0.2.1',
+    } as never;
+    // the same request, sent again while the first is served
+    const joined = await Promise.all([0, 1].map(() => joinHost(store, authorities, request)));
+    expect(joined[0]!.host_id).toBe(joined[1]!.host_id);
+    const seen = (await findHost(store.read, joined[0]!.host_id))!;
+    const renew = () => renewCertificate(store, authorities, seen, { csr, addresses: [] } as never);
+    const outcomes = await Promise.allSettled([renew(), renew(), renew()]);
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    await expect(renew()).rejects.toMatchObject({ status: 503 });
+    const now = (await findHost(store.read, seen.id))!;
+    expect(now.certificate_used_issue).toBe(seen.certificate_issue);
+    await store.tx((tx) => deleteHost(tx, seen.id));
+    await expect(renewCertificate(store, authorities, now, { csr, addresses: [] } as never)).rejects.toThrow(
+      /try again/,
+    );
+    const [removed] = await findRemovedHosts(store.read, 'h');
+    expect(removed!.certificate_issue).toBe(now.certificate_issue);
+    rmSync(directory, { recursive: true });
+  });
+
   it('forgets everything of a removed host', async () => {
     const store = await openStore();
     await addHost(store, 'h');
@@ -129,9 +193,19 @@ forEachStore('hosts', (openStore) => {
 });
 
 it('keeps its authority across starts', async () => {
-  const { mkdtempSync, rmSync } = await import('node:fs');
   const directory = mkdtempSync('/tmp/maru-ca-');
   const first = await Authorities.open(directory);
   expect((await Authorities.open(directory)).fingerprints).toEqual(first.fingerprints);
   rmSync(directory, { recursive: true });
 });
+
+async function signingRequest(): Promise<string> {
+  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const csr = await x509.Pkcs10CertificateRequestGenerator.create({
+    name: 'CN=h',
+    keys,
+    signingAlgorithm: algorithm,
+  });
+  return csr.toString('pem');
+}

@@ -1,4 +1,5 @@
-import { parseKey } from '../../protocol/keys.js';
+import { serverObjects } from '../../desired/server.js';
+import { parseKey, specObject } from '../../protocol/keys.js';
 import type { ObjectReport } from '../../protocol/messages.js';
 import { hostName } from '../../store/compute/hosts.js';
 import { findServers, type ServerChange, type ServerRow, takeServer } from '../../store/compute/server.js';
@@ -33,18 +34,26 @@ export async function onServerReports(
 async function applyReport(app: App, tx: Tx, server: ServerRow, report: ObjectReport): Promise<void> {
   const observed_power = report.observed?.power_state ?? server.observed_power;
   const built = server.launched_at !== null;
-  if (report.state === 'applied' && !built && hasRun(report)) {
+  if (report.state !== 'applied' || !(await isCurrent(tx, server, report))) {
+    // of a server as it was asked for before: no reason to want anything else
+    await saveServer(tx, server, { observed_power });
+  } else if (!built && hasRun(report)) {
     const launched_at = report.observed?.launched_at ?? nowText();
     await onUp(tx, server, { observed_power, launched_at });
-  } else if (report.state === 'applied' && built && server.failed && !server.task_state && isUp(report)) {
+  } else if (built && server.failed && !server.task_state && isUp(report)) {
     await onUp(tx, server, { observed_power });
-  } else if (report.state === 'applied' && built && !server.failed && !server.task_state) {
+  } else if (built && !server.failed && !server.task_state) {
     await settle(tx, server, observed_power);
   } else {
     await saveServer(tx, server, { observed_power });
   }
   // what a task waits for can only be news about a server that was not settled
   if (!built || server.task_state !== null) await app.tasks.wake(tx, { kind: 'server', id: server.id });
+}
+
+async function isCurrent(tx: Tx, server: ServerRow, report: ObjectReport): Promise<boolean> {
+  const object = (await serverObjects(tx, [server])).get(server.id)!;
+  return report.revision === specObject<'server'>(object).revision;
 }
 
 /** A server that is up for the first time, or against expectation: whatever was the matter is over. */
