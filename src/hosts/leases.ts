@@ -59,6 +59,8 @@ export class LeaseKeeper {
   readonly #leases = new Map<string, Lease>();
   /** Hosts on their way to others. */
   readonly #giving = new Map<string, Promise<void>>();
+  /** Hosts to which something is still under way under a lease that ended: not to be owned again before. */
+  readonly #ending = new Map<string, Promise<void>>();
   #timer: NodeJS.Timeout | null = null;
   #running: Promise<void> | null = null;
   #again = false;
@@ -95,7 +97,7 @@ export class LeaseKeeper {
     this.#options.store.events.off('hosts', this.#onHosts);
     if (this.#timer) clearTimeout(this.#timer);
     await this.#running;
-    await Promise.all(this.#giving.values());
+    await Promise.all([...this.#giving.values(), ...this.#ending.values()]);
     await Promise.all([...this.#leases.keys()].map((hostId) => this.#options.delivery.disown(hostId)));
     try {
       await this.#options.store.tx((tx) => deregisterController(tx, this.#id));
@@ -139,7 +141,7 @@ export class LeaseKeeper {
     const { store, shared } = this.#options;
     const begun = performance.now();
     if (this.#registered && !(await store.tx((tx) => renewController(tx, this.#id, LEASE_MS)))) {
-      await this.#loseAll();
+      this.#loseAll();
     }
     if (!this.#registered) {
       const { name, address } = this.#options;
@@ -149,7 +151,7 @@ export class LeaseKeeper {
     }
     this.#validUntil = begun + LEASE_MS - MARGIN_MS;
     const { mine, quota } = await store.tx((tx) => this.#claim(tx));
-    await this.#follow(mine);
+    this.#follow(mine);
     this.#give(mine.map((row) => row.host_id).slice(quota));
     await shared.exchange(this.#id);
     this.#watch();
@@ -187,20 +189,34 @@ export class LeaseKeeper {
   }
 
   /** Delivers to the hosts that the database says are ours, and to no others. */
-  async #follow(mine: readonly { readonly host_id: string; readonly epoch: number }[]): Promise<void> {
+  #follow(mine: readonly { readonly host_id: string; readonly epoch: number }[]): void {
     const { delivery } = this.#options;
     const ours = new Map(mine.map(({ host_id, epoch }) => [host_id, epoch]));
     for (const [hostId, lease] of this.#leases) {
       if (ours.get(hostId) === lease.epoch && lease.controllerId === this.#id) continue;
-      this.#leases.delete(hostId);
-      await delivery.disown(hostId);
+      this.#end(hostId);
     }
     for (const [hostId, epoch] of ours) {
-      if (this.#leases.has(hostId) || this.#giving.has(hostId)) continue;
+      if (this.#leases.has(hostId) || this.#giving.has(hostId) || this.#ending.has(hostId)) continue;
       const lease = this.#lease(hostId, epoch);
       this.#leases.set(hostId, lease);
       delivery.own(hostId, lease);
     }
+  }
+
+  /** Stops delivering to a host. It may take as long as an answer of the host, which the lease on the others must not wait for. */
+  #end(hostId: string): void {
+    this.#leases.delete(hostId);
+    const before = this.#ending.get(hostId);
+    const ended = Promise.all([before, this.#options.delivery.disown(hostId)])
+      .catch((error) => this.#log.warn('delivery to a host could not be ended', { error, host_id: hostId }))
+      .then(() => {
+        if (this.#ending.get(hostId) !== ended) return;
+        this.#ending.delete(hostId);
+        // it may be ours again
+        this.poke();
+      });
+    this.#ending.set(hostId, ended);
   }
 
   #lease(hostId: string, epoch: number): Lease {
@@ -212,8 +228,7 @@ export class LeaseKeeper {
       valid: () => !lost && this.#id === controllerId && performance.now() < this.#validUntil,
       lost: () => {
         lost = true;
-        this.#leases.delete(hostId);
-        void this.#options.delivery.disown(hostId);
+        this.#end(hostId);
         this.poke();
       },
     };
@@ -240,14 +255,12 @@ export class LeaseKeeper {
     for (const hostId of fresh) this.#giving.set(hostId, given);
   }
 
-  async #loseAll(): Promise<void> {
+  #loseAll(): void {
     this.#log.warn('the lease on this controller’s hosts ran out; others may have them now', {
       hosts: this.#leases.size,
     });
     this.#registered = false;
     this.#validUntil = Number.NEGATIVE_INFINITY;
-    const hostIds = [...this.#leases.keys()];
-    this.#leases.clear();
-    await Promise.all(hostIds.map((hostId) => this.#options.delivery.disown(hostId)));
+    for (const hostId of [...this.#leases.keys()]) this.#end(hostId);
   }
 }
