@@ -18,6 +18,7 @@ import type {
 } from '../protocol/messages.js';
 import type { ObjectKey } from '../protocol/objects.js';
 import { PeerUnreachable } from '../protocol/peer-client.js';
+import { dropForeignChanges } from '../store/changes.js';
 import { findHost, listHosts } from '../store/hosts.js';
 import type { Store } from '../store/store.js';
 import { AgentClients, type ControllerCredentials, controllerCredentials } from './agent-clients.js';
@@ -146,6 +147,7 @@ export class Hosts implements HostGateway {
   static async open(options: HostsOptions): Promise<Hosts> {
     const { state_dir } = options.config;
     const authorities = await Authorities.open(state_dir, options.certificates);
+    await options.store.tx(dropForeignChanges);
     await checkAuthorities(options.store, state_dir, authorities.fingerprints);
     const credentials = await controllerCredentials(authorities, options.config.agent_names);
     return new Hosts(options, authorities, credentials);

@@ -1,11 +1,11 @@
 import type { Logger } from '../protocol/log.js';
 import type { Heartbeat, SpecRefusal } from '../protocol/messages.js';
+import { readChangeCounter } from '../store/changes.js';
 import { findHost, type HostRow } from '../store/hosts.js';
 import {
   findIncarnation,
   isKnownIncarnation,
   noteIncarnation,
-  readChangeCounter,
   readIncarnation,
   replaceIncarnation,
 } from '../store/incarnation.js';

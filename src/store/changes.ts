@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { SqliteAdapter, sql } from 'kysely';
 import type { ChangeKind, Reader, Store, Tx } from './store.js';
 
 export interface ChangeRow {
@@ -22,6 +22,8 @@ export interface NewChanges {
 /** More changes at once than this are not told apart. */
 const MOST = 5_000;
 const TRIMMED = 'changes_trimmed_below';
+/** Number of the last change that was deleted: the highest of those that remain may be lower. */
+const COUNTED = 'changes_counted';
 
 /**
  * The changes that became visible since the position (null: none is known yet). Call it inside a snapshot, so that whatever else is
@@ -65,8 +67,9 @@ async function readUnseen(db: Reader, position: string | null): Promise<NewChang
       and not pg_visible_in_snapshot(xid, ${position}::pg_snapshot)
     order by seq limit ${MOST + 1}
   `.execute(db);
-  const xmin = BigInt(position.split(':')[0]!);
-  const missed = trimmed !== null && xmin < BigInt(trimmed);
+  const [xmin, xmax] = position.split(':').map(BigInt) as [bigint, bigint];
+  // a position of the future is of another cluster, from which this database was moved
+  const missed = (trimmed !== null && xmin < BigInt(trimmed)) || xmax > BigInt(snapshot.split(':')[1]!);
   return { rows, position: snapshot, gap: missed || rows.length > MOST, more: false };
 }
 
@@ -87,13 +90,56 @@ export async function trimChanges(tx: Tx, retentionMs: number): Promise<void> {
         and xid < pg_snapshot_xmin(pg_current_snapshot())
       order by xid desc limit 1
     ), gone as (
-      delete from change using bound where change.xid <= bound.xid
+      delete from change using bound where change.xid <= bound.xid returning change.seq
+    ), counted as (
+      insert into setting (name, value)
+      select ${COUNTED}, max(seq)::text from gone having count(*) > 0
+      on conflict (name) do update
+        set value = greatest(setting.value::bigint, excluded.value::bigint)::text
     )
     insert into setting (name, value)
     select ${TRIMMED}, (bound.xid::text::bigint + 1)::text from bound
     on conflict (name) do update
       set value = greatest(setting.value::bigint, excluded.value::bigint)::text
   `.execute(tx);
+}
+
+/**
+ * PostgreSQL: deletes the changes that a dump brought from another cluster and whose transactions are in the future here: they would
+ * never become visible, nor old. What a transaction sees was written before its snapshot ended, unless it wrote it itself.
+ */
+export async function dropForeignChanges(tx: Tx): Promise<void> {
+  if (tx.getExecutor().adapter instanceof SqliteAdapter) return;
+  await sql`
+    with gone as (
+      delete from change
+      where xid >= pg_snapshot_xmax(pg_current_snapshot())
+        and xid is distinct from pg_current_xact_id_if_assigned()
+      returning seq
+    )
+    insert into setting (name, value)
+    select ${COUNTED}, max(seq)::text from gone having count(*) > 0
+    on conflict (name) do update
+      set value = greatest(setting.value::bigint, excluded.value::bigint)::text
+  `.execute(tx);
+  await sql`
+    delete from setting
+    where name = ${TRIMMED} and value::numeric > pg_snapshot_xmax(pg_current_snapshot())::text::numeric
+  `.execute(tx);
+}
+
+/** Number of the last change that this database has recorded; it never falls, except with a restored backup. */
+export async function readChangeCounter(store: Pick<Store, 'dialect' | 'read'>): Promise<number> {
+  // PostgreSQL: not the sequence's, which an uncommitted transaction raises and a crash may take back
+  const query =
+    store.dialect === 'sqlite'
+      ? sql<{ n: number }>`select coalesce(max(seq), 0) as n from sqlite_sequence where name = 'change'`
+      : sql<{ n: number }>`select greatest(
+          (select max(seq) from change),
+          (select value::bigint from setting where name = ${COUNTED}),
+          0) as n`;
+  const { rows } = await query.execute(store.read);
+  return Number(rows[0]?.n ?? 0);
 }
 
 /** Every change there is, for tests and tools. */

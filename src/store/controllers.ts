@@ -85,6 +85,13 @@ export async function expireControllers(tx: Tx): Promise<void> {
       .where(oneOf(tx, 'controller_id', ids))
       .execute();
   }
+  // one that was removed while somebody claimed it
+  await tx
+    .deleteFrom('host_delivery')
+    .where(({ not, exists, selectFrom }) =>
+      not(exists(selectFrom('host').select('host.id').whereRef('host.id', '=', 'host_delivery.host_id'))),
+    )
+    .execute();
   await tx
     .deleteFrom('controller')
     .where('heard_at', '<', sql<number>`${databaseNow(tx)} - ${sql.lit(DAY_MS)}`)

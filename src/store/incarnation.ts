@@ -1,6 +1,7 @@
-import { type Selectable, sql } from 'kysely';
+import type { Selectable } from 'kysely';
+import { dropForeignChanges } from './changes.js';
 import { skipRouterEpochs } from './network/router-place.js';
-import { nowText, type Reader, recordChange, type Store, type Tx } from './store.js';
+import { nowText, type Reader, recordChange, type Tx } from './store.js';
 import type { IncarnationTable } from './tables/authority.js';
 
 export type IncarnationRow = Selectable<IncarnationTable>;
@@ -52,19 +53,10 @@ export async function replaceIncarnation(tx: Tx, before: string, reason: string)
     .where('value', '=', before)
     .executeTakeFirst();
   if (numUpdatedRows !== 1n) return null;
+  await dropForeignChanges(tx);
   await tx.insertInto('incarnation').values({ id, reason, created_at: nowText() }).execute();
   const hosts = await tx.updateTable('host').set({ observe_only: 1 }).returning('id').execute();
   for (const host of hosts) await recordChange(tx, 'host', host.id);
   await skipRouterEpochs(tx);
   return id;
-}
-
-/** Number of the last change that this database has recorded; it never falls, except with a restored backup. */
-export async function readChangeCounter(store: Pick<Store, 'dialect' | 'read'>): Promise<number> {
-  const query =
-    store.dialect === 'sqlite'
-      ? sql<{ n: number }>`select coalesce(max(seq), 0) as n from sqlite_sequence where name = 'change'`
-      : sql<{ n: number }>`select case when is_called then last_value else 0 end as n from change_seq_seq`;
-  const { rows } = await query.execute(store.read);
-  return Number(rows[0]?.n ?? 0);
 }

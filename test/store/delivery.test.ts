@@ -2,10 +2,18 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { sql } from 'kysely';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { inSnapshot } from '../../src/hosts/spec.js';
-import { deleteChanges, listChanges, readChanges, trimChanges } from '../../src/store/changes.js';
+import {
+  deleteChanges,
+  dropForeignChanges,
+  listChanges,
+  readChangeCounter,
+  readChanges,
+  trimChanges,
+} from '../../src/store/changes.js';
 import {
   claimHosts,
   deliveryShares,
@@ -27,6 +35,7 @@ import {
   takeConfirmations,
 } from '../../src/store/host-contacts.js';
 import { insertHost, reserveSequences } from '../../src/store/hosts.js';
+import { writeSetting } from '../../src/store/settings.js';
 import { holdDatabase } from '../../src/store/sole.js';
 import { nowText, recordChange, Store } from '../../src/store/store.js';
 import { forEachStore, newDatabase } from '../support/stores.js';
@@ -101,6 +110,16 @@ forEachStore('leases on hosts', (openStore, dialect) => {
       { name: 'new', alive: true, hosts: 1 },
       { name: 'old', alive: false, hosts: 0 },
     ]);
+  });
+
+  it('are not about hosts that were removed while somebody claimed them', async () => {
+    const store = await openStore();
+    await addHosts(store, 'h1', 'h2');
+    await register(store, 'a');
+    await store.tx((tx) => claimHosts(tx, 'a', 2));
+    await store.tx((tx) => tx.deleteFrom('host').where('id', '=', 'h1').execute());
+    await store.tx((tx) => expireControllers(tx));
+    expect(await hostsOf(store, 'a')).toEqual(['h2']);
   });
 
   it('are renewed, given up and handed over', async () => {
@@ -212,6 +231,49 @@ describe('changes on postgres', () => {
       expect(await listChanges(store.read, 10)).toEqual([]);
       expect(await read(position)).toMatchObject({ rows: [], gap: true });
       expect(await read(attentive)).toMatchObject({ rows: [], gap: false });
+    } finally {
+      await store.close();
+    }
+  });
+
+  it('of another cluster, from which a dump was restored, are forgotten, but not how many there were', async () => {
+    const store = await Store.open(await newDatabase('postgres', []));
+    const read = async (position: string | null) =>
+      await inSnapshot(store, (db) => readChanges(db, store, position));
+    try {
+      await store.tx((tx) => recordChange(tx, 'port', 'own'));
+      await store.tx(async (tx) => {
+        await sql`insert into change (kind, id, xid) values ('port', 'foreign', '1000000000')`.execute(tx);
+        await writeSetting(tx, 'changes_trimmed_below', '1000000000');
+      });
+      const before = (await read(null)).position;
+      await store.tx((tx) => recordChange(tx, 'port', 'x'));
+      expect((await read(before)).gap).toBe(true);
+      const counter = await readChangeCounter(store);
+      await store.tx(async (tx) => {
+        await recordChange(tx, 'port', 'of this very transaction');
+        await dropForeignChanges(tx);
+      });
+      expect((await listChanges(store.read, 10)).map(({ id }) => id)).toEqual([
+        'own',
+        'x',
+        'of this very transaction',
+      ]);
+      expect(await read(before)).toMatchObject({
+        rows: [{ id: 'x' }, { id: 'of this very transaction' }],
+        gap: false,
+      });
+      // what a position of the other cluster has not seen is not known
+      expect((await read('1000000000:1000000000:')).gap).toBe(true);
+      await later(20);
+      await store.tx((tx) => trimChanges(tx, 10));
+      expect(await listChanges(store.read, 10)).toEqual([]);
+      expect(await readChangeCounter(store)).toBe(counter + 1);
+      await store.tx(async (tx) => {
+        await sql`select nextval('change_seq_seq')`.execute(tx);
+      });
+      // a number that nothing committed stands under may be given again after a crash
+      expect(await readChangeCounter(store)).toBe(counter + 1);
     } finally {
       await store.close();
     }
