@@ -24,7 +24,7 @@ import { DriftRegister } from './drift/register.js';
 import { listOrphans, removeOrphan } from './orphans.js';
 import type { Orphan, Part } from './part.js';
 import { type Parts, Reconciler, type Settled } from './reconciler.js';
-import { letGo } from './removed.js';
+import { letGo, removedMarker } from './removed.js';
 import { Reporter } from './reporter.js';
 import { serverKeys, tombstones } from './spec-keys.js';
 import type { SpecStore, StateFiles } from './spec-store.js';
@@ -136,8 +136,9 @@ export class Agent {
 
   /** Brings the host back to the spec on disk, listens, and says hello to the controller. */
   async start(): Promise<{ readonly port: number }> {
-    const { config, specs } = this.#options;
+    const { config, specs, files } = this.#options;
     const damage = await specs.load();
+    if ((await files.readFileIfExists(removedMarker(config.state_dir))) !== null) specs.refuseAll();
     if (damage) this.#log.warn('the spec on disk is damaged, waiting for a new one', { reason: damage });
     this.#settled = await this.#memory.load(this.#drift, specs.held.digest);
     await this.#boot.begin(specs.held.incarnation !== null);

@@ -72,6 +72,11 @@ export class ObjectLane<K> {
     return this.#lanes.get(key)?.idle() ?? Promise.resolve();
   }
 
+  /** Resolves when what was added for any key so far has been done, or has failed. */
+  async allIdle(): Promise<void> {
+    await Promise.allSettled([...this.#lanes.values()].map((lane) => lane.idle()));
+  }
+
   async #limited(key: K): Promise<void> {
     await this.#prepare(key).catch(() => {});
     if (this.#running >= this.#limit) await new Promise<void>((go) => this.#waiting.push(go));

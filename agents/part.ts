@@ -17,6 +17,8 @@ export interface ReconcileRequest {
    * host: whatever differs now was changed by others.
    */
   readonly settled?: { readonly except: ReadonlySet<ObjectKey> };
+  /** False: what the object is to be has ended while this request waited, so its guest must not be started any more. */
+  readonly stillWanted?: (key: ObjectKey) => boolean;
 }
 
 /** Something on the host that no object names. */

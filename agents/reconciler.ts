@@ -68,6 +68,10 @@ export class Reconciler {
   readonly #rate: LookRate;
   #networkSeen = false;
   #closed = false;
+  #end = () => {};
+  readonly #ended = new Promise<void>((resolve) => {
+    this.#end = resolve;
+  });
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -166,8 +170,21 @@ export class Reconciler {
     }
   }
 
+  /** Resolves when all that has begun, or waits for its turn, has been done; rejects when this ends before. */
+  async idle(): Promise<void> {
+    const all = [this.#network.idle(), this.#metadata.idle(), this.#objects.allIdle()];
+    await Promise.race([Promise.allSettled(all), this.#ended]);
+    if (this.#closed) throw new Error('the agent ends before all work on its host has ended');
+  }
+
+  /** Names of the parts whose last run failed as a whole. */
+  get failedParts(): readonly string[] {
+    return [...this.#distrusted].map(({ name }) => name);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
+    this.#end();
     this.#rate.close();
     this.#retries.close();
     for (const part of Object.values(this.#options.parts) as Part[]) await part.close?.();
@@ -247,10 +264,18 @@ export class Reconciler {
       }
       await this.#network.idle();
       await Promise.all(volumesOf(spec, key).map((volume) => this.#objects.idle(volume)));
+      // all this may have taken long: what was let go of meanwhile must not be started
+      const stillWanted = () => this.#isWanted(key, spec);
+      if (!stillWanted()) return this.#outcomes.take(this.#options.spec(), changed, []);
       part = compute;
       // what changed meanwhile is applied by the run that is queued behind this one
       const domain = drift?.look('compute', (one) => one === key);
-      const reports = await compute.apply({ spec, changed, ...(domain ? { look: domain } : {}) });
+      const reports = await compute.apply({
+        spec,
+        changed,
+        stillWanted,
+        ...(domain ? { look: domain } : {}),
+      });
       domain?.finish(reports);
       this.#log(compute, changed, requestIds, began);
       this.#outcomes.take(spec, changed, reports);
@@ -272,6 +297,12 @@ export class Reconciler {
     for (const report of await compare(spec, new Set(keys), parts, this.#options.parts.compute)) {
       if (!this.#closed) this.#outcomes.record(report);
     }
+  }
+
+  /** Whether what an earlier spec says of an object has not ended in the one that holds now. */
+  #isWanted(key: ObjectKey, earlier: Spec): boolean {
+    const now = this.#options.spec()[key];
+    return now !== undefined && (!now.tombstone || earlier[key]?.tombstone === true);
   }
 
   #mayRun(key: ObjectKey): boolean {

@@ -9,7 +9,10 @@ import type { ObjectKey, Spec, SpecObject } from '../src/protocol/objects.js';
 import type { Host } from './host/host.js';
 
 /** The part of a host that keeps the agent's own files. */
-export type StateFiles = Pick<Host, 'readFileIfExists' | 'writeFile' | 'makeDirectory' | 'removeFile'>;
+export type StateFiles = Pick<
+  Host,
+  'readFileIfExists' | 'writeFile' | 'makeDirectory' | 'removeFile' | 'rename'
+>;
 
 /** A spec and where it stands in the controller's order. */
 export interface HeldSpec {
@@ -56,6 +59,7 @@ export class SpecStore {
   readonly #maxRemovalShare: number;
   #held: HeldSpec = NOTHING;
   #writing: Promise<unknown> = Promise.resolve();
+  #removed = false;
 
   constructor(files: StateFiles, stateDir: string, maxRemovalShare: number) {
     this.#files = files;
@@ -100,13 +104,27 @@ export class SpecStore {
     }
   }
 
-  /** Forgets the spec; what it was stays beside it, for whoever has to find out. */
+  /** The host was removed from its cloud: from now on every push is refused, also one that is under way. */
+  refuseAll(): void {
+    this.#removed = true;
+  }
+
+  /**
+   * Forgets the spec and refuses every other; what it was stays beside it, for whoever has to find out. Nothing is held any more
+   * also when this rejects because the file cannot be taken away.
+   */
   forget(): Promise<void> {
+    this.refuseAll();
     const result = this.#writing.then(async () => {
-      const text = await this.#files.readFileIfExists(this.#path);
-      if (text !== null) await this.#files.writeFile(`${this.#path}.before-removal`, text, 0o600);
-      await this.#files.removeFile(this.#path);
       this.#held = NOTHING;
+      if ((await this.#files.readFileIfExists(this.#path)) === null) return;
+      try {
+        // needs no space on a full disk
+        await this.#files.rename(this.#path, `${this.#path}.before-removal`);
+      } catch (error) {
+        await this.#files.removeFile(this.#path);
+        throw error;
+      }
     });
     this.#writing = result.catch(() => {});
     return result;
@@ -138,6 +156,8 @@ export class SpecStore {
         incarnation: held.incarnation,
       },
     });
+    const removed = 'this host was removed from its cloud; join it with a new token to use it again';
+    if (this.#removed) return refuse('removed', removed);
     const sameIncarnation = push.incarnation === held.incarnation;
     const asOf = push.as_of ?? held.as_of;
     if (sameIncarnation && asOf < held.as_of) {
@@ -172,6 +192,7 @@ export class SpecStore {
       leaving: leavingKeys(held, next),
     };
     await this.#write(JSON.stringify(record));
+    if (this.#removed) return refuse('removed', removed);
     // what was acknowledged while the file was written need not be reported again
     const acknowledged = new Set(held.leaving.filter((key) => !this.#held.leaving.includes(key)));
     this.#held = { ...record, leaving: record.leaving.filter((key) => !acknowledged.has(key)) };

@@ -82,6 +82,7 @@ export async function applyGuest(
   spec: Spec,
   options: GuestOptions,
   look?: DriftLook,
+  stillWanted: () => boolean = () => true,
 ): Promise<GuestOutcome> {
   const { virsh, log } = options;
   const found = await assess(object, spec, options);
@@ -135,11 +136,15 @@ export async function applyGuest(
       // a server without a record is started in any case, so the first start needs none
       if (found.seen)
         await save({ power: 'running', boot_id: options.bootId, starting: true, stopping: null });
-      await options.startSlot(async () => {
+      const started = await options.startSlot(async () => {
+        // the host may have been removed from its cloud while this waited
+        if (!stillWanted()) return false;
         if (decision.power === 'restart') await endGuest(id, virsh);
         if (decision.define) await defineDomain();
         await virsh.change(['start', id], { timeoutMs: 180_000 });
+        return true;
       });
+      if (!started) return outcome(domain, { ...record, revision: null }, null);
       domain = await observeDomain(virsh, id);
       await save({
         ...settled(),

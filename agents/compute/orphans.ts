@@ -39,10 +39,20 @@ export async function removeDomain(virsh: Virsh, { name }: Orphan): Promise<void
 /** Ends every guest of ours, as by pulling the plug: another host may run it by now. Definitions and disks stay. */
 export async function endAllDomains(virsh: Virsh): Promise<readonly string[]> {
   const ended: string[] = [];
+  const failures: unknown[] = [];
   for (const domain of await ourDomains(virsh)) {
     if (isOff(domain.power)) continue;
-    await endDomain(virsh, domain);
-    ended.push(domain.name);
+    try {
+      await endDomain(virsh, domain);
+      ended.push(domain.name);
+    } catch (error) {
+      // one that cannot be ended keeps no other one running
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) {
+    const messages = failures.map((error) => (error as Error).message).join('; ');
+    throw new Error(`${failures.length} guests could not be ended: ${messages}`, { cause: failures[0] });
   }
   return ended;
 }

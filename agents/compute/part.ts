@@ -84,6 +84,7 @@ export function createComputePart(options: ComputeOptions): ComputePart {
     object: SpecObject<'server'>,
     spec: Spec,
     look: DriftLook | undefined,
+    stillWanted: (key: ObjectKey) => boolean = () => true,
   ): Promise<ObjectReport | null> {
     const { id, instance_name } = object.body;
     keyOfDomain.set(instance_name, key);
@@ -95,7 +96,7 @@ export function createComputePart(options: ComputeOptions): ComputePart {
         keyOfDomain.delete(instance_name);
         return { key, revision: object.revision, state: 'gone' };
       }
-      const outcome = await applyGuest(object, spec, guestOptions, look);
+      const outcome = await applyGuest(object, spec, guestOptions, look, () => stillWanted(key));
       lookAgain(key, outcome.lookAgainAt);
       // on its way: what was applied before still holds, and is no news
       if (outcome.revision === null) return null;
@@ -114,13 +115,13 @@ export function createComputePart(options: ComputeOptions): ComputePart {
   return {
     name: 'compute',
 
-    async apply({ spec, changed, look }) {
+    async apply({ spec, changed, look, stillWanted }) {
       const keys = changed ? [...changed] : (Object.keys(spec) as ObjectKey[]);
       const reports = await Promise.all(
         keys.map((key) => {
           const object = spec[key];
           if (!object || parseKey(key).kind !== 'server') return null;
-          return queue(key, () => applyServer(key, object as SpecObject<'server'>, spec, look));
+          return queue(key, () => applyServer(key, object as SpecObject<'server'>, spec, look, stillWanted));
         }),
       );
       return reports.filter((report) => report !== null);

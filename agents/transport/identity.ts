@@ -130,10 +130,11 @@ function requireUsable({ certificate, key, ca }: Identity, controller: string): 
 
 /** As a host that another cloud, or the same one before, knew under another id, this one starts with nothing. */
 async function forgetOtherCloud(files: StateFiles, stateDir: string, identity: Identity): Promise<void> {
+  // whoever lets it in anew wants it to run guests again
+  await files.removeFile(removedMarker(stateDir));
   const before = await loadIdentity(files, stateDir, '');
   if (before?.host_id === identity.host_id) return;
   await files.removeFile(specFile(stateDir));
-  await files.removeFile(removedMarker(stateDir));
 }
 
 /** SHA-256 fingerprints of the authorities that an identity trusts, sorted. */

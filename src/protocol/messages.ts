@@ -46,9 +46,10 @@ export interface SpecPush {
 export interface SpecRefusal {
   /**
    * base: the agent holds another spec, send a full one; stale: it holds a newer one; older: it holds one from a later state of
-   * the database; removal: the push would destroy more guests than `max_removal_share` allows and does not carry `confirmed`.
+   * the database; removal: the push would destroy more guests than `max_removal_share` allows and does not carry `confirmed`;
+   * removed: the host was removed from the cloud and waits to join anew.
    */
-  readonly reason: 'base' | 'stale' | 'older' | 'removal';
+  readonly reason: 'base' | 'stale' | 'older' | 'removal' | 'removed';
   readonly message: string;
   readonly sequence: number;
   readonly digest: string;

@@ -18,6 +18,10 @@ describe('what leaves a spec', () => {
       writeFile: async (path: string, content: string | Uint8Array) => void disk.set(path, String(content)),
       makeDirectory: async () => {},
       removeFile: async (path: string) => void disk.delete(path),
+      rename: async (from: string, to: string) => {
+        disk.set(to, disk.get(from)!);
+        disk.delete(from);
+      },
     };
     const store = async () => {
       const specs = new SpecStore(files, '/state', 0.5);

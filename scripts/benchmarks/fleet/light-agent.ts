@@ -153,5 +153,10 @@ function memoryFiles(): StateFiles {
     removeFile: async (path) => {
       kept.delete(path);
     },
+    rename: async (from, to) => {
+      const text = kept.get(from);
+      if (text !== undefined) kept.set(to, text);
+      kept.delete(from);
+    },
   };
 }
