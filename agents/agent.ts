@@ -15,7 +15,7 @@ import {
   type SpecPush,
   type SpecRefusal,
 } from '../src/protocol/messages.js';
-import type { ObjectKey, ServerObject } from '../src/protocol/objects.js';
+import type { ObjectKey, ServerObject, Spec } from '../src/protocol/objects.js';
 import { agentUrl, certificateAddresses } from './addresses.js';
 import { BootGate } from './boot.js';
 import type { AgentConfig } from './config.js';
@@ -185,7 +185,7 @@ export class Agent {
       healDrift: (request: DriftHeal): Promise<DriftHealReply> => this.#reconciler.heal(request.object),
       probe: (request: ProbeRequest) => this.#options.probe(request),
       removeOrphan: async (removal: OrphanRemoval) => {
-        const removed = await removeOrphan(this.#parts(), specs.held, removal);
+        const removed = await removeOrphan(this.#parts(), () => specs.held, removal);
         this.#log.warn('an orphan was removed', { ...removed });
         this.#orphans = await listOrphans(this.#parts(), specs.held.spec);
       },
@@ -198,9 +198,7 @@ export class Agent {
     const { specs } = this.#options;
     const before = specs.held.incarnation;
     const settings = JSON.stringify(specs.held.settings);
-    const known = specs.held.spec;
-    const outcome = await specs.take(push);
-    if (outcome.taken) this.#notSettled([...outcome.keys].filter((key) => !(key in known)));
+    const outcome = await specs.take(push, (known, keys) => this.#notSettled(known, [...keys]));
     const { sequence, digest } = specs.held;
     if (!outcome.taken) {
       this.#log.warn('spec refused', { ...outcome.refusal, request_ids: push.request_ids });
@@ -208,20 +206,23 @@ export class Agent {
     }
     this.#log.debug('spec taken', { sequence, keys: outcome.keys.size, request_ids: push.request_ids });
     await this.#boot.confirmed();
-    if (before === null || settings !== JSON.stringify(specs.held.settings)) {
-      void this.#sync();
-    } else {
-      if (before !== push.incarnation) this.#log.warn('the controller has a new incarnation', { before });
-      void this.#reconciler.changed(outcome.keys, push.request_ids);
-    }
+    if (before !== null && before !== push.incarnation)
+      this.#log.warn('the controller has a new incarnation', { before });
+    if (before === null || settings !== JSON.stringify(specs.held.settings)) void this.#sync();
+    // also then: what has left the spec is known by these keys only
+    void this.#reconciler.changed(outcome.keys, push.request_ids);
     return { sequence, digest };
   }
 
-  /** What the agent before us never had cannot have been brought about by it: that it is missing is nobody's doing. */
-  #notSettled(keys: readonly ObjectKey[]): void {
+  /**
+   * What the agent before us never had cannot have been brought about by it: that it is missing is nobody's doing. Nor is it that
+   * the network of an object is as it was wanted before this change; its files are made once, whatever changes later.
+   */
+  #notSettled(known: Spec, keys: readonly ObjectKey[]): void {
     const { data, plumbing } = this.#settled;
+    const added = keys.filter((key) => !(key in known));
     this.#settled = {
-      data: data && new Set([...data, ...keys]),
+      data: data && new Set([...data, ...added]),
       plumbing: plumbing && new Set([...plumbing, ...keys]),
     };
   }

@@ -136,14 +136,23 @@ export class SpecStore {
     this.#held = { ...this.#held, leaving: this.#held.leaving.filter((key) => !known.has(key)) };
   }
 
-  /** Takes a push: on disk first, then in memory. Pushes are taken one after another. */
-  take(push: SpecPush): Promise<PushOutcome> {
-    const result = this.#writing.then(() => this.#take(push));
+  /**
+   * Takes a push: on disk first, then in memory. Pushes are taken one after another. `taken` is called in the moment in which it
+   * holds, before anybody acts on it, with what was held before and the keys that differ.
+   */
+  take(
+    push: SpecPush,
+    taken: (before: Spec, keys: ReadonlySet<ObjectKey>) => void = () => {},
+  ): Promise<PushOutcome> {
+    const result = this.#writing.then(() => this.#take(push, taken));
     this.#writing = result.catch(() => {});
     return result;
   }
 
-  async #take(push: SpecPush): Promise<PushOutcome> {
+  async #take(
+    push: SpecPush,
+    taken: (before: Spec, keys: ReadonlySet<ObjectKey>) => void,
+  ): Promise<PushOutcome> {
     const held = this.#held;
     const refuse = (reason: SpecRefusal['reason'], message: string): PushOutcome => ({
       taken: false,
@@ -196,7 +205,9 @@ export class SpecStore {
     // what was acknowledged while the file was written need not be reported again
     const acknowledged = new Set(held.leaving.filter((key) => !this.#held.leaving.includes(key)));
     this.#held = { ...record, leaving: record.leaving.filter((key) => !acknowledged.has(key)) };
-    return { taken: true, keys: differentKeys(held.spec, next) };
+    const keys = differentKeys(held.spec, next);
+    taken(held.spec, keys);
+    return { taken: true, keys };
   }
 
   /** What cannot be kept is not taken: the controller tries again, and the host goes on with what it holds. */

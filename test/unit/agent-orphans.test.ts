@@ -80,8 +80,9 @@ describe('what a host has and its spec does not name', () => {
     (await listOrphans(parts, of)).map(({ kind, name }) => `${kind}/${name}`).sort();
   const without = (...kinds: string[]): Spec =>
     Object.fromEntries(Object.entries(spec).filter(([key]) => !kinds.includes(key.split('/')[0]!)));
+  const holding = (of: Spec) => ({ incarnation: 'one', spec: of, settings: DEFAULT_SETTINGS });
   const remove = (of: Spec, kind: string, name: string, destroy_data = false) =>
-    removeOrphan(parts, { spec: of, settings: DEFAULT_SETTINGS }, { kind, name, destroy_data });
+    removeOrphan(parts, () => holding(of), { kind, name, destroy_data });
 
   it('is nothing where the spec names everything, whatever others have there', async () => {
     expect(await named(spec)).toEqual([]);
@@ -163,10 +164,31 @@ describe('what a host has and its spec does not name', () => {
     await expect(remove({}, 'domain', 'pet', true)).rejects.toThrow(OrphanRefused);
     await expect(remove({}, 'bridge', 'virbr0')).rejects.toThrow(OrphanRefused);
     await expect(remove({}, 'volume-file', '../../etc/passwd', true)).rejects.toThrow(OrphanRefused);
-    const observing = { spec: {}, settings: { ...DEFAULT_SETTINGS, observe_only: true } };
+    const observing = { ...holding({}), settings: { ...DEFAULT_SETTINGS, observe_only: true } };
     await expect(
-      removeOrphan(parts, observing, { kind: 'domain', name: domain, destroy_data: true }),
+      removeOrphan(parts, () => observing, { kind: 'domain', name: domain, destroy_data: true }),
     ).rejects.toThrow(/only observes.*maru incarnation accept/);
+  });
+
+  it('is refused while no spec is held, and when the spec changes meanwhile', async () => {
+    const domain = (await listOrphans(parts, {})).find(({ kind }) => kind === 'domain')!.name;
+    const removal = { kind: 'domain', name: domain, destroy_data: true };
+    const nothing = { ...holding({}), incarnation: null };
+    await expect(removeOrphan(parts, () => nothing, removal)).rejects.toThrow(/holds no spec/);
+    let held = holding({});
+    const looks = parts.map((part) => {
+      const { orphans } = part;
+      if (!orphans) return part;
+      const look = async (of: Spec) => {
+        const found = await orphans.call(part, of);
+        // a push arrives that names it
+        held = holding(spec);
+        return found;
+      };
+      return Object.create(part, { orphans: { value: look } }) as Part;
+    });
+    await expect(removeOrphan(looks, () => held, removal)).rejects.toThrow(/changed while/);
+    expect(await named({})).toContain(`domain/${domain}`);
   });
 
   it('goes piece by piece where nothing is named at all', async () => {
