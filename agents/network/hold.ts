@@ -85,6 +85,21 @@ export class Hold {
     return this.#has('sysctl', textOf(HOST_SYSCTLS));
   }
 
+  /** Whether nothing is held. */
+  get isEmpty(): boolean {
+    return this.#kept.size === 0;
+  }
+
+  /** Those of some ids that are held. */
+  among(ids: ReadonlySet<string>): ReadonlySet<string> {
+    return new Set([...ids].filter((id) => this.#kept.has(id)));
+  }
+
+  /** Without some things, by their ids. */
+  without(ids: ReadonlySet<string>): Hold {
+    return ids.size ? new Hold(new Map([...this.#kept].filter(([id]) => !ids.has(id)))) : this;
+  }
+
   #has(id: string, text: string): boolean {
     return this.#kept.get(id) === text;
   }
@@ -138,19 +153,19 @@ export function holdOf(
   return new Hold(kept);
 }
 
-function namespaceId({ name }: DesiredNamespace): string {
+export function namespaceId({ name }: DesiredNamespace): string {
   return `netns ${name}`;
 }
 
-function serviceId({ name }: DnsmasqService): string {
+export function serviceId({ name }: DnsmasqService): string {
   return `service ${name}`;
 }
 
-function tableId({ family, name }: NftTable): string {
+export function tableId({ family, name }: NftTable): string {
   return `table ${family} ${name}`;
 }
 
-function elementId(table: NftTable, { set, element }: ElementChange): string {
+export function elementId(table: NftTable, { set, element }: ElementChange): string {
   return `element ${table.name} ${set} ${element}`;
 }
 

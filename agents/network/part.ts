@@ -13,6 +13,7 @@ import { ZoneNumbers } from './firewall/zones.js';
 import { Hold, holdOf } from './hold.js';
 import { usedTaps } from './links/observe.js';
 import { Failures, objectsOf, SHARED } from './model.js';
+import { neededOf } from './needed.js';
 import { ObservedHost } from './observed.js';
 import { networkOrphans, removeNetworkOrphan } from './orphans.js';
 import { planSteps } from './plan.js';
@@ -191,7 +192,15 @@ class RealNetworkPart implements NetworkPart {
     const released = this.#zones.keepOnly(new Set(objectsOf(spec, 'network').map(({ body }) => body.id)));
     for (const key of this.#portCache.keys()) if (!spec[key]) this.#portCache.delete(key);
     await this.#zones.save();
-    const [observed, hold] = [this.#observed, this.#hold];
+    const observed = this.#observed;
+    const needed = neededOf(this.#context, desired, observed, this.#hold);
+    if (needed.size) {
+      this.#context.log.warn('what was only to be reported is made again, since others need it', {
+        things: [...needed].join(', '),
+      });
+      this.#hold = this.#hold.without(needed);
+    }
+    const hold = this.#hold;
     const change = { spec, ...since, desired, observed, released, hold };
     await reconcile(this.#context, change, failures);
     this.#applied = spec;

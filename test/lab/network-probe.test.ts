@@ -133,14 +133,14 @@ describe('a host that cannot ask all who has the addresses of its routers', () =
 
   it("keeps an operator's tunnels, whatever their names, and removes its own left-over ones", async () => {
     const tunnel = (vni: number, ...more: string[]) =>
-      hand(...['link', 'add', `vxlan-${vni}`, 'type', 'vxlan', 'id', `${vni}`, 'dstport', '4789', ...more]);
+      hand('link', 'add', `vxlan-${vni}`, 'type', 'vxlan', 'id', `${vni}`, 'dstport', '4789', ...more);
     await tunnel(100, 'local', '192.0.2.1', 'remote', '192.0.2.9');
     await tunnel(101, 'local', '192.0.2.77', 'nolearning');
     await tunnel(102, 'local', '192.0.2.1', 'nolearning');
     await hand('link', 'set', 'vxlan-102', 'master', 'br-ex');
     await tunnel(103, 'local', '192.0.2.1', 'nolearning');
     const part = createNetworkPart(lab.context);
-    expect((await part.orphans(spec.spec)).map(({ name }) => name)).toEqual(['vxlan-103']);
+    expect((await part.orphans?.(spec.spec))?.map(({ name }) => name)).toEqual(['vxlan-103']);
     await apply();
     const { stdout } = await hand('-br', 'link');
     for (const kept of ['vxlan-100', 'vxlan-101', 'vxlan-102', 'vxlan-1001']) expect(stdout).toContain(kept);
