@@ -67,6 +67,8 @@ export function createComputePart(options: ComputeOptions): ComputePart {
   const keyOfDomain = new Map<string, ObjectKey>();
   /** Servers that are being applied, or were until just now. */
   const busy = new Set<ObjectKey>();
+  const applying = new Set<ObjectKey>();
+  const doubtful = new Set<ObjectKey>();
   let onChanged: (keys: readonly ObjectKey[]) => void = () => {};
   let events: { close(): void } | null = null;
 
@@ -89,6 +91,7 @@ export function createComputePart(options: ComputeOptions): ComputePart {
     const { id, instance_name } = object.body;
     keyOfDomain.set(instance_name, key);
     busy.add(key);
+    applying.add(key);
     try {
       if (object.tombstone) {
         await destroyGuest(id, guestOptions);
@@ -108,7 +111,12 @@ export function createComputePart(options: ComputeOptions): ComputePart {
       const observed = domain ? { observed: { power_state: domain.power, launched_at: null } } : {};
       return { key, revision: object.revision, state: 'error', error: told, ...observed };
     } finally {
-      setTimeout(() => busy.delete(key), ECHO_MS).unref();
+      applying.delete(key);
+      setTimeout(() => {
+        busy.delete(key);
+        // what came late may not have been the echo of our own definition
+        if (doubtful.delete(key)) onChanged?.([key]);
+      }, ECHO_MS).unref();
     }
   }
 
@@ -161,6 +169,7 @@ export function createComputePart(options: ComputeOptions): ComputePart {
           if (!event.startsWith('lifecycle: ')) return;
           // somebody has edited it, unless it was us
           if (!event.startsWith('lifecycle: Defined') || !busy.has(key)) changed([key]);
+          else if (!applying.has(key)) doubtful.add(key);
         },
         onGap: () => changed([...keyOfDomain.values()]),
       });

@@ -8,8 +8,10 @@ import type { ObservedHost } from '../observed.js';
 import { concernsUs, contradicts, parseIpEvent } from './events.js';
 import { SetsPoll } from './sets-poll.js';
 
-/** After a change of our own, events are taken for its echo for this long; what is missed, the full synchronisation finds. */
+/** After a change of our own, events are most likely its echo for this long. */
 const ECHO_MS = 500;
+/** What may have been more than an echo is looked at when no change of our own has followed for this long. */
+const DOUBT_MS = 1_500;
 const FOLLOW_MS = 200;
 const POLL_MS = 1_500;
 /** Routers whose own tables are listened to; each costs a process. Those of others are compared with every full synchronisation. */
@@ -35,6 +37,8 @@ export class NetworkWatch {
   #suspect: (() => void) | null = null;
   #busy = 0;
   #quietUntil = 0;
+  #doubtful = false;
+  #doubt: NodeJS.Timeout | null = null;
   #pids: readonly number[] = [];
   #askingNames: Promise<void> | null = null;
   #following: NodeJS.Timeout | null = null;
@@ -61,12 +65,14 @@ export class NetworkWatch {
   /** Our own changes begin. */
   begin(): void {
     this.#busy++;
+    if (this.#doubt) clearTimeout(this.#doubt);
   }
 
   /** They have ended; `desired` is what the host should have now, or null when that is not known. */
   end(desired: DesiredHost | null): void {
     this.#busy--;
     this.#quietUntil = performance.now() + ECHO_MS;
+    if (this.#doubtful) this.#resolveDoubt();
     if (!desired || !this.#suspect) return;
     if (this.#following) clearTimeout(this.#following);
     // not now: whoever waits for the change does not wait for this
@@ -77,6 +83,7 @@ export class NetworkWatch {
   close(): void {
     this.#suspect = null;
     if (this.#following) clearTimeout(this.#following);
+    if (this.#doubt) clearTimeout(this.#doubt);
     for (const one of [...this.#fixed, ...this.#changing.values()]) one.close();
     this.#fixed.length = 0;
     this.#changing.clear();
@@ -87,7 +94,21 @@ export class NetworkWatch {
   }
 
   #tell(): void {
-    if (!this.#quiet) this.#suspect?.();
+    if (!this.#quiet) {
+      this.#suspect?.();
+    } else if (this.#busy === 0) {
+      this.#doubtful = true;
+      this.#resolveDoubt();
+    }
+  }
+
+  #resolveDoubt(): void {
+    if (this.#doubt) clearTimeout(this.#doubt);
+    this.#doubt = setTimeout(() => {
+      this.#doubtful = false;
+      this.#suspect?.();
+    }, DOUBT_MS);
+    this.#doubt.unref();
   }
 
   #monitor(command: string, args: readonly string[], onLine: (line: string) => void): Monitor {
@@ -100,7 +121,8 @@ export class NetworkWatch {
       onGap: () => this.#suspect?.(),
       onLine: (line) => {
         if (this.#quiet) monitor.forgive();
-        else onLine(line);
+        // while we change things ourselves every line is ours; just after it, one may not be
+        if (this.#busy === 0) onLine(line);
       },
     });
     return monitor;
