@@ -1,6 +1,8 @@
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Part } from '../../agents/part.js';
+import type { HeldSpec } from '../../agents/spec-store.js';
 import type { ObjectReport } from '../../src/protocol/messages.js';
 import { listDrift } from '../../src/store/drift.js';
 import { updateHost } from '../../src/store/hosts.js';
@@ -158,8 +160,77 @@ describe('a host and its controller', () => {
       expect(network.present.has('network/n1')).toBe(false);
     });
 
+    it('tells of what left the spec in the push that lets it act again', async () => {
+      // as the real part: a run for everything tells of what is in the spec
+      const apply = network.apply.bind(network);
+      network.apply = async (request) => {
+        const told = await apply(request);
+        return request.changed ? told : told.filter(({ key }) => request.spec[key]);
+      };
+      await agent.start({ network, compute });
+      await controller.objects.set(hostId, 'network', 'n1', {});
+      await until('applied', () => isApplied('network/n1'));
+      await observe(true);
+      await until('held', async () => (await specFile()).settings.observe_only);
+      await controller.store.tx(async (tx) => {
+        controller.objects.removeSilently('network', 'n1');
+        await updateHost(tx, hostId, { observe_only: 0 });
+        await recordChange(tx, 'host', hostId);
+        await recordChange(tx, 'network', 'n1');
+      });
+      await until('told that it is gone', async () => (await reportOf('network/n1')) === undefined);
+      expect(network.present.has('network/n1')).toBe(false);
+    });
+
+    const specFile = async () =>
+      JSON.parse(await readFile(`${agent.config.state_dir}/spec.json`, 'utf8')) as HeldSpec;
     const plan = async () => (await controller.hosts.plan(hostId)).steps;
   });
+
+  it('takes nothing for a change by others that is pushed before its first look', async () => {
+    const looks: { except: readonly string[] | null; wanted: readonly string[] }[] = [];
+    let first: () => void = () => {};
+    const apply = network.apply.bind(network);
+    network.apply = async (request) => {
+      const except = request.settled ? [...request.settled.except].sort() : null;
+      looks.push({ except, wanted: Object.keys(request.spec).sort() });
+      return await apply(request);
+    };
+    await agent.start({ network, compute });
+    await controller.objects.set(hostId, 'network', 'n1', { mtu: 1500 });
+    await controller.objects.set(hostId, 'network', 'n2', {});
+    await until('applied', async () => (await isApplied('network/n1')) && (await isApplied('network/n2')));
+    const settled = async () =>
+      JSON.parse(await readFile(`${agent.config.state_dir}/drift.json`, 'utf8').catch(() => '{}'))?.settled
+        ?.digest;
+    const digest = async () =>
+      (await readFile(`${agent.config.state_dir}/spec.json`, 'utf8')).includes(
+        `"digest":"${await settled()}"`,
+      );
+    await until('settled', digest, 10_000);
+    await agent.stop();
+    looks.length = 0;
+    // its first look fails as a whole, so that the next one is the first of the changed spec
+    const works = network.apply;
+    const gate = new Promise<void>((resolve) => (first = resolve));
+    network.apply = async () => {
+      await gate;
+      throw new Error('the first look fails');
+    };
+    await agent.start({ network, compute });
+    await controller.objects.set(hostId, 'network', 'n1', { mtu: 1400 });
+    await controller.objects.set(hostId, 'network', 'n3', {});
+    await until('taken', async () =>
+      (await readFile(`${agent.config.state_dir}/spec.json`, 'utf8')).includes('network/n3'),
+    );
+    network.apply = works;
+    first();
+    await until('applied', async () => await isApplied('network/n3'));
+    expect(looks[0]).toEqual({
+      except: ['network/n1', 'network/n3'],
+      wanted: ['network/n1', 'network/n2', 'network/n3'],
+    });
+  }, 20_000);
 
   it('hears what others have changed, and what was put right', async () => {
     const found: { now: boolean } = { now: false };

@@ -167,8 +167,12 @@ export class FakeObjects {
   }
 
   async remove(kind: 'port' | 'server' | 'network' | 'volume', id: string): Promise<void> {
-    this.#bodies.get(kind)?.delete(id);
+    this.removeSilently(kind, id);
     await this.#store.tx((tx) => recordChange(tx, kind, id));
+  }
+
+  removeSilently(kind: ObjectKind, id: string): void {
+    this.#bodies.get(kind)?.delete(id);
   }
 
   kinds(): readonly AnyHostKind[] {
