@@ -268,7 +268,12 @@ describe('a server', () => {
     await host.run('virsh', ['define', `${host.directory}/pet.xml`]);
     await a.apply({}, new Set([objectKey('server', server.id)]));
     expect(await a.compute.orphans?.({})).toEqual([
-      { kind: 'domain', name: server.instance_name, detail: `server ${server.id}, running` },
+      {
+        kind: 'domain',
+        name: server.instance_name,
+        object: objectKey('server', server.id),
+        detail: expect.stringContaining(`server ${server.id}, running, disks `),
+      },
     ]);
     expect(await a.storage.orphans?.({})).toMatchObject([{ kind: 'server-disks', name: server.id }]);
     const [report] = await a.apply(specOf(bare({ id: foreign })));
