@@ -67,7 +67,7 @@ async function readUnseen(db: Reader, position: string | null): Promise<NewChang
       and not pg_visible_in_snapshot(xid, ${position}::pg_snapshot)
     order by seq limit ${MOST + 1}
   `.execute(db);
-  const [xmin, xmax] = position.split(':').map(BigInt) as [bigint, bigint];
+  const [xmin, xmax] = position.split(':').slice(0, 2).map(BigInt) as [bigint, bigint];
   // a position of the future is of another cluster, from which this database was moved
   const missed = (trimmed !== null && xmin < BigInt(trimmed)) || xmax > BigInt(snapshot.split(':')[1]!);
   return { rows, position: snapshot, gap: missed || rows.length > MOST, more: false };
