@@ -21,6 +21,10 @@ export function addLink(
     link.info.id = Number(after(details, 'id'));
     const local = after(details, 'local');
     if (local) link.info.local = local;
+    if (kind === 'vxlan') {
+      link.info.port = Number(after(details, 'dstport') ?? 8472);
+      link.info.learning = !details.includes('nolearning');
+    }
     const parent = after(before, 'link');
     if (kind === 'vlan' && !namespace.links.has(parent ?? '')) throw noDevice(parent ?? '');
     const taken = [...namespace.links.values()].some((l) => l.kind === 'vxlan' && l.info.id === link.info.id);

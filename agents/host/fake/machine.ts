@@ -10,7 +10,7 @@ export interface FakeLink {
   mac: string;
   master: string | null;
   addressGeneration: string;
-  readonly info: Record<string, number | string>;
+  readonly info: Record<string, number | string | boolean>;
   readonly portFlags: { learning: boolean; flood: boolean; neigh_suppress: boolean };
   /** The other end of a pair. */
   peer: { readonly netns: string; readonly name: string } | null;
