@@ -34,15 +34,19 @@ export async function onServerReports(
 async function applyReport(app: App, tx: Tx, server: ServerRow, report: ObjectReport): Promise<void> {
   const observed_power = report.observed?.power_state ?? server.observed_power;
   const built = server.launched_at !== null;
-  if (report.state !== 'applied' || !(await isCurrent(tx, server, report))) {
-    // of a server as it was asked for before: no reason to want anything else
-    await saveServer(tx, server, { observed_power });
-  } else if (!built && hasRun(report)) {
+  // that it is up counts whichever revision it is of: one that is changed, and changed back, is reported once only
+  if (report.state === 'applied' && !built && hasRun(report)) {
     const launched_at = report.observed?.launched_at ?? nowText();
     await onUp(tx, server, { observed_power, launched_at });
-  } else if (built && server.failed && !server.task_state && isUp(report)) {
+  } else if (report.state === 'applied' && built && server.failed && !server.task_state && isUp(report)) {
     await onUp(tx, server, { observed_power });
-  } else if (built && !server.failed && !server.task_state) {
+  } else if (
+    report.state === 'applied' &&
+    built &&
+    !server.failed &&
+    !server.task_state &&
+    (await isCurrent(tx, server, report))
+  ) {
     await settle(tx, server, observed_power);
   } else {
     await saveServer(tx, server, { observed_power });
@@ -51,6 +55,7 @@ async function applyReport(app: App, tx: Tx, server: ServerRow, report: ObjectRe
   if (!built || server.task_state !== null) await app.tasks.wake(tx, { kind: 'server', id: server.id });
 }
 
+/** A word about the server as it was asked for before is no reason to want anything else. */
 async function isCurrent(tx: Tx, server: ServerRow, report: ObjectReport): Promise<boolean> {
   const object = (await serverObjects(tx, [server])).get(server.id)!;
   return report.revision === specObject<'server'>(object).revision;
