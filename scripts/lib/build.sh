@@ -68,8 +68,6 @@ ensure_dist() {
     flock 9
     ! dist_fresh || exit 0
     cd "$root" || exit 1
-    # without its output, the compiler's record of what it has written is wrong
-    [ -d dist ] || rm -f node_modules/.cache/tsc.build.tsbuildinfo
     started=$(mktemp)
     if ! output=$(as_owner npx --no-install tsc -p tsconfig.build.json 2>&1); then
       printf '%s\n' "$output" >&2

@@ -24,13 +24,20 @@ export interface ControllerRow {
 
 const DAY_MS = 24 * 3600 * 1000;
 
-/** Registers a controller, with a lease from now on. */
+/** Registers a controller, with a lease from now on; what it was under an earlier id, whose lease has run out, is forgotten. */
 export async function registerController(
   tx: Tx,
   controller: { readonly id: string; readonly name: string; readonly address: string },
   leaseMs: number,
 ): Promise<void> {
   const now = databaseNow(tx);
+  const earlier = await tx
+    .selectFrom('controller')
+    .select('id')
+    .where('name', '=', controller.name)
+    .where('lease_until', '<=', now)
+    .execute();
+  for (const { id } of earlier) await deregisterController(tx, id);
   await tx
     .insertInto('controller')
     .values({ ...controller, started_at: now, heard_at: now, lease_until: sql`${now} + ${sql.lit(leaseMs)}` })

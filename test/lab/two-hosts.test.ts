@@ -46,6 +46,8 @@ describe('two hosts', () => {
     await action();
     const { stdout } = await pinging;
     const answers = [...stdout.matchAll(/^\[([\d.]+)\] \d+ bytes from /gm)].map((match) => Number(match[1]));
+    // one that never ended is as long as the wait
+    answers.push(Date.now() / 1000);
     return Math.max(...answers.slice(1).map((time, index) => time - answers[index]!));
   };
 

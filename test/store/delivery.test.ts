@@ -112,6 +112,26 @@ forEachStore('leases on hosts', (openStore, dialect) => {
     ]);
   });
 
+  it('of a controller that lost its own are not shown beside what it is now', async () => {
+    const store = await openStore();
+    await addHosts(store, 'h');
+    const lost = { id: 'c1-before', name: 'c1', address: '127.0.0.1:1' };
+    await store.tx((tx) => registerController(tx, lost, 100));
+    await store.tx((tx) => claimHosts(tx, lost.id, 1));
+    await register(store, 'c2');
+    await later(200);
+    await store.tx((tx) => registerController(tx, { ...lost, id: 'c1-after' }, 60_000));
+    expect(await listControllers(store.read)).toMatchObject([
+      { id: 'c1-after', name: 'c1', alive: true, hosts: 0 },
+      { id: 'c2', name: 'c2', alive: true },
+    ]);
+    await store.tx((tx) => claimHosts(tx, 'c2', 1));
+    expect(await hostsOf(store, 'c2')).toEqual(['h']);
+    // another of the same name that lives is none of its business
+    await store.tx((tx) => registerController(tx, { ...lost, id: 'c1-twin' }, 60_000));
+    expect(await listControllers(store.read)).toHaveLength(3);
+  });
+
   it('are not about hosts that were removed while somebody claimed them', async () => {
     const store = await openStore();
     await addHosts(store, 'h1', 'h2');
