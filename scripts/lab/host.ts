@@ -3,7 +3,7 @@ import { cp } from 'node:fs/promises';
 import { attempt, machine, sh, waitFor } from './commands.js';
 import { HOST_DIRECTORIES, hostConfiguration } from './host-files.js';
 import { type LabNames, labFiles } from './names.js';
-import { ensureHostLinks, ensureNamespace, processesIn } from './network.js';
+import { ensureHostLinks, ensureNamespace, processesIn, unplugHost } from './network.js';
 
 /**
  * Starts a lab host unless it runs: network, mount, UTS and PID namespaces with an init and libvirt of its own. Killing the init
@@ -78,6 +78,15 @@ export async function killHost(lab: LabNames, host: string): Promise<void> {
     machine.kill(pid, 'SIGKILL');
     await waitFor(`end of ${host}`, 20_000, async () => (await initPid(lab, host)) === null);
   }
+}
+
+/**
+ * Cuts a host's power. The kernel takes namespaces down in its own time, and until then what is in them goes on forwarding; a machine
+ * without power does not, so its cables come out first.
+ */
+export async function switchOff(lab: LabNames, host: string): Promise<void> {
+  await unplugHost(lab, host);
+  await killHost(lab, host);
 }
 
 async function shareCapabilities(lab: LabNames, host: string): Promise<void> {

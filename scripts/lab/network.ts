@@ -61,6 +61,11 @@ export async function ensureHostLinks(lab: LabNames, host: string): Promise<void
   await ip(namespace, 'link', 'set', EXTERNAL.bridge, 'up');
 }
 
+/** Takes a host's cables out; `ensureHostLinks` makes new ones. */
+export async function unplugHost(lab: LabNames, host: string): Promise<void> {
+  for (const port of [`${host}-u`, `${host}-x`]) await attempt('ip', '-n', lab.switchNs, 'link', 'del', port);
+}
+
 /** Makes a namespace with loopback up; true when it was not there. A half-made one is made again. */
 export async function ensureNamespace(namespace: string): Promise<boolean> {
   if (await attempt('ip', '-n', namespace, 'link', 'set', 'lo', 'up')) return false;

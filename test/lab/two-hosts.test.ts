@@ -375,8 +375,7 @@ describe('two hosts', () => {
       if ((await place()).host !== 'host1') await lab.maru('router', 'move', routerId, 'host1', '--wait');
       const { epoch } = await place();
       expect(await lab.pings(two.floatingIp)).toBe(true);
-      const init = await lab.init('host1');
-      const seconds = await interruption(two.floatingIp, async () => machine.kill(init, 'SIGKILL'), 75);
+      const seconds = await interruption(two.floatingIp, () => lab.switchOff('host1'), 75);
       process.stdout.write(
         `host off: the floating IP of the other host's guest was away for ${seconds.toFixed(1)} s\n`,
       );

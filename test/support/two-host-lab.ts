@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { Cloud } from '../../scripts/lab/cloud.js';
+import { switchOff } from '../../scripts/lab/host.js';
 import { labNames } from '../../scripts/lab/names.js';
 import { create, findOrCreate, list, type Named, show } from '../../scripts/lab/resources.js';
 import { until } from './lab.js';
@@ -57,6 +58,12 @@ export class TwoHostLab {
     return new TwoHostLab(name, new Cloud(facts.endpoint!, { username, password, project }), facts.ssh_user!);
   }
 
+  /** Cuts a host's power; `repair` switches it on again. */
+  async switchOff(host: string): Promise<void> {
+    this.#inits.delete(host);
+    await switchOff(labNames(this.name), host);
+  }
+
   /** Starts hosts and programs of the lab that do not run. */
   async repair(): Promise<void> {
     this.#inits.clear();
@@ -80,7 +87,7 @@ export class TwoHostLab {
     return (await machine.run(process.execPath, ['dist/src/main.js', ...args], options)).stdout;
   }
 
-  /** The init process of a host: killing it is switching the host off. */
+  /** The init process of a host. */
   async init(host: string): Promise<number> {
     const known = this.#inits.get(host);
     if (known) return known;
