@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cluster } from '../support/hosts/cluster.js';
+import { type ServerRequest, serverRequest } from '../support/hosts/server-request.js';
 import { newDatabase } from '../support/stores.js';
 
 interface ControllerState {
@@ -21,7 +22,7 @@ const BEYOND_LEASE_MS = 16_000;
 describe('several controllers', () => {
   const directory = mkdtempSync(join(tmpdir(), 'maru-controllers-'));
   let cluster: Cluster;
-  let server: { name: string; imageRef: string; flavorRef: string; networks: readonly object[] };
+  let server: ServerRequest;
 
   beforeAll(async () => {
     // brings dist up to date
@@ -32,24 +33,7 @@ describe('several controllers', () => {
       [{ name: 'c1' }, { name: 'c2', clockShiftMs: 4 * 60_000 }, { name: 'c3', clockShiftMs: -4 * 60_000 }],
       HOSTS,
     );
-    const image = await cluster.call<{ id: string }>('POST', '/image/v2/images', {
-      name: 'tiny',
-      disk_format: 'raw',
-      container_format: 'bare',
-    });
-    await cluster.call('PUT', `/image/v2/images/${image.id}/file`, new Uint8Array(100_000).fill(7));
-    const { network } = await cluster.call<{ network: { id: string } }>('POST', '/network/v2.0/networks', {
-      network: { name: 'n' },
-    });
-    await cluster.call('POST', '/network/v2.0/subnets', {
-      subnet: { network_id: network.id, ip_version: 4, cidr: '10.0.0.0/24' },
-    });
-    const { flavors } = await cluster.call<{ flavors: { id: string; name: string }[] }>(
-      'GET',
-      '/compute/v2.1/flavors',
-    );
-    const flavorRef = flavors.find(({ name }) => name === 'm1.tiny')?.id ?? '';
-    server = { name: 's', imageRef: image.id, flavorRef, networks: [{ uuid: network.id }] };
+    server = await serverRequest(cluster);
   }, 300_000);
   afterAll(async () => {
     await cluster?.close();

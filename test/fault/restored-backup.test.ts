@@ -7,6 +7,7 @@ import type { CloudStatus } from '../../src/api/admin/views.js';
 import type { KnownOrphan } from '../../src/core/host/orphans.js';
 import type { IncarnationStatus } from '../../src/core/incarnation/incarnation.js';
 import { SimulatedCloud } from '../support/hosts/processes.js';
+import { type ServerRequest, serverRequest } from '../support/hosts/server-request.js';
 
 const HOSTS = ['host1', 'host2'];
 const FILES = ['maru.db', 'maru.db-wal', 'maru.db-shm'];
@@ -15,30 +16,13 @@ const FILES = ['maru.db', 'maru.db-wal', 'maru.db-shm'];
 describe('a backup of the database is restored under running hosts', () => {
   const directory = mkdtempSync(join(tmpdir(), 'maru-restore-'));
   let cloud: SimulatedCloud;
-  let server: Record<string, unknown>;
+  let server: ServerRequest;
 
   beforeAll(async () => {
     // brings dist up to date
     await execa('scripts/maru', ['--version']);
     cloud = await SimulatedCloud.start(directory, HOSTS);
-    const image = await cloud.call<{ id: string }>('POST', '/image/v2/images', {
-      name: 'tiny',
-      disk_format: 'raw',
-      container_format: 'bare',
-    });
-    await cloud.call('PUT', `/image/v2/images/${image.id}/file`, new Uint8Array(100_000).fill(7));
-    const { network } = await cloud.call<{ network: { id: string } }>('POST', '/network/v2.0/networks', {
-      network: { name: 'n' },
-    });
-    await cloud.call('POST', '/network/v2.0/subnets', {
-      subnet: { network_id: network.id, ip_version: 4, cidr: '10.0.0.0/24' },
-    });
-    const { flavors } = await cloud.call<{ flavors: { id: string; name: string }[] }>(
-      'GET',
-      '/compute/v2.1/flavors',
-    );
-    const flavorRef = flavors.find(({ name }) => name === 'm1.tiny')?.id ?? '';
-    server = { imageRef: image.id, flavorRef, networks: [{ uuid: network.id }] };
+    server = await serverRequest(cloud);
   }, 300_000);
   afterAll(async () => {
     await cloud?.close();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SimulatedCloud } from '../support/hosts/processes.js';
+import { type ServerRequest, serverRequest } from '../support/hosts/server-request.js';
 
 /**
  * Processes are killed at odd moments while servers come and go. A simulated host forgets its whole machine with its process:
@@ -12,30 +13,13 @@ import { SimulatedCloud } from '../support/hosts/processes.js';
 describe('kill -9 of controller and agents', () => {
   const directory = mkdtempSync(join(tmpdir(), 'maru-fault-'));
   let cloud: SimulatedCloud;
-  let server: { name: string; imageRef: string; flavorRef: string; networks: readonly object[] };
+  let server: ServerRequest;
 
   beforeAll(async () => {
     // brings dist up to date
     await execa('scripts/maru', ['--version']);
     cloud = await SimulatedCloud.start(directory, ['host1', 'host2']);
-    const image = await cloud.call<{ id: string }>('POST', '/image/v2/images', {
-      name: 'tiny',
-      disk_format: 'raw',
-      container_format: 'bare',
-    });
-    await cloud.call('PUT', `/image/v2/images/${image.id}/file`, new Uint8Array(100_000).fill(7));
-    const { network } = await cloud.call<{ network: { id: string } }>('POST', '/network/v2.0/networks', {
-      network: { name: 'n' },
-    });
-    await cloud.call('POST', '/network/v2.0/subnets', {
-      subnet: { network_id: network.id, ip_version: 4, cidr: '10.0.0.0/24' },
-    });
-    const { flavors } = await cloud.call<{ flavors: { id: string; name: string }[] }>(
-      'GET',
-      '/compute/v2.1/flavors',
-    );
-    const flavorRef = flavors.find(({ name }) => name === 'm1.tiny')?.id ?? '';
-    server = { name: 's', imageRef: image.id, flavorRef, networks: [{ uuid: network.id }] };
+    server = await serverRequest(cloud);
   }, 300_000);
   afterAll(async () => {
     await cloud?.close();

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { composeParts } from '../../agents/compose.js';
-import type { AgentConfig } from '../../agents/config.js';
 import { FakeMachine } from '../../agents/host/fake/machine.js';
 import { FakeHost } from '../../agents/host/fake.js';
 import { listOrphans, OrphanRefused, removeOrphan } from '../../agents/orphans.js';
@@ -11,25 +10,10 @@ import { Reconciler } from '../../agents/reconciler.js';
 import { createLogger } from '../../src/protocol/log.js';
 import { DEFAULT_SETTINGS, type ObjectReport } from '../../src/protocol/messages.js';
 import type { ObjectKey, Spec } from '../../src/protocol/objects.js';
+import { agentConfig as config } from '../support/hosts/agent-config.js';
 import { exampleSpec, IMAGE, SERVER_ID } from '../support/hosts/example-spec.js';
 
 const STATE = '/var/lib/maru-agent';
-const config: AgentConfig = {
-  name: 'host1',
-  state_dir: STATE,
-  controller: '',
-  listen: '127.0.0.1:0',
-  underlay_ip: '192.0.2.1',
-  physical_networks: { extnet: 'br-ex' },
-  virt_type: 'auto',
-  libvirt_uri: 'qemu:///system',
-  log_level: 'info',
-  heartbeat_interval: 5,
-  full_sync_interval: 60,
-  max_removal_share: 0.5,
-  image_cache_days: 0,
-  boot_wait: 15,
-};
 const VOLUME_ID = '77770001-0000-4000-8000-000000000001';
 
 describe('what a host has and its spec does not name', () => {

@@ -1,4 +1,5 @@
 import type { FaultCloud } from './fault-cloud.js';
+import { tinyFlavor, uploadImage } from './server-request.js';
 import { Tenant } from './tenant.js';
 
 /** What a tenant needs around servers: an image, a network behind a router to the provider's network, a security group. */
@@ -27,11 +28,7 @@ export class FaultScene {
   static async open(cloud: FaultCloud): Promise<FaultScene> {
     const tenant = new Tenant(cloud);
     await tenant.open();
-    const image = await upload(cloud);
-    const { flavors } = await cloud.call<{ flavors: { id: string; name: string }[] }>(
-      'GET',
-      '/compute/v2.1/flavors',
-    );
+    const image = await uploadImage(cloud);
     const network = await tenant.create('network', {});
     const subnet = await tenant.create('subnet', { network_id: network, ip_version: 4, cidr: '10.0.0.0/24' });
     const external = await tenant.create('network', {
@@ -48,7 +45,7 @@ export class FaultScene {
     const router = await tenant.create('router', { external_gateway_info: { network_id: external } });
     await tenant.insist('PUT', `/network/v2.0/routers/${router}/add_router_interface`, { subnet_id: subnet });
     const group = await tenant.create('security_group', {});
-    const flavor = flavors.find(({ name }) => name === 'm1.tiny')?.id ?? '';
+    const flavor = await tinyFlavor(cloud);
     return new FaultScene(tenant, { image, flavor, network, subnet, external, router, group });
   }
 
@@ -65,7 +62,7 @@ export class FaultScene {
 
   /** An image that no host has yet; gives its id. */
   async uploadImage(): Promise<string> {
-    return await upload(this.tenant.cloud);
+    return await uploadImage(this.tenant.cloud);
   }
 
   async interface(action: 'add' | 'remove', subnetId: string): Promise<void> {
@@ -77,14 +74,4 @@ export class FaultScene {
       action === 'add' ? [400, 409] : [404, 409],
     );
   }
-}
-
-async function upload(cloud: FaultCloud): Promise<string> {
-  const { id } = await cloud.call<{ id: string }>('POST', '/image/v2/images', {
-    name: 'tiny',
-    disk_format: 'raw',
-    container_format: 'bare',
-  });
-  await cloud.call('PUT', `/image/v2/images/${id}/file`, new Uint8Array(100_000).fill(7));
-  return id;
 }
