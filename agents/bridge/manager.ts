@@ -8,9 +8,9 @@ import type { Snapshot } from './model.js';
  * In which order what they give is used:
  *   trial:    originals of `permanent` read and kept, revert.sh and `pending` on disk, watchdog armed
  *             → trialFiles → dhcp.before → the ip batches → handOver → dhcp.after → checks bound to the bridge
- *   confirm:  permanent written (or removed) → confirmCommands → trialFiles that are not `permanent` removed → committed
- *   revert:   permanent's originals restored, trialFiles removed → addresses and routes back on the uplink → handBack
- *             → addresses and routes once more (a manager may have flushed them)
+ *   confirm:  permanent written (or removed) → trialFiles removed → confirmCommands → committed
+ *   revert:   permanent's originals restored, trialFiles removed → handBackFirst → addresses and routes back on the uplink
+ *             → handBack → addresses and routes once more (a manager may have flushed them)
  *   boot with a change pending: originals restored, before the network's services start; no command is run
  * Commands are run without a shell, as root, with a time limit of 30 s; every one must be repeatable. In revert.sh the
  * same commands are rendered with quoted arguments, and their failure is noted but stops nothing.
@@ -53,6 +53,11 @@ export interface ManagerPlan {
   readonly trialFiles: readonly ManagerFile[];
   /** argv, run after the ip batches; each must be repeatable. */
   readonly handOver: readonly (readonly string[])[];
+  /**
+   * argv, rendered into revert.sh before the addresses go back: a manager that still believed in the trial would take the uplink
+   * into the bridge again at once, and a DHCP client of the bridge would take the address with it.
+   */
+  readonly handBackFirst: readonly (readonly string[])[];
   /** argv, rendered into revert.sh after the addresses are back on the uplink. */
   readonly handBack: readonly (readonly string[])[];
   /** In /etc, written on confirm (content null: removed); the originals are kept for revert and release. */

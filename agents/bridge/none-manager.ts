@@ -15,6 +15,7 @@ function nothing(warning: string): ManagerPlan {
   return {
     trialFiles: [],
     handOver: [],
+    handBackFirst: [],
     handBack: [],
     permanent: [],
     confirmCommands: [],
