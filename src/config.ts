@@ -1,116 +1,228 @@
 import { hostname } from 'node:os';
-import { readSection } from './protocol/config-file.js';
-import type { LogLevel } from './protocol/log.js';
+import { key, type Section, type ValuesOf } from './protocol/config/key.js';
+import { loadSection } from './protocol/config/read.js';
+import { hasPassword } from './protocol/config/secrets.js';
+import {
+  type ConfigType,
+  existingPath,
+  hostNameOrAddress,
+  integer,
+  listenAddress,
+  listOf,
+  mapOf,
+  number,
+  oneOf,
+  optional,
+  path,
+  rangeOf,
+  seconds,
+  text,
+  url,
+} from './protocol/config/types.js';
+import { LOG_KEYS } from './protocol/log-keys.js';
 import type { HostSettings } from './protocol/messages.js';
 import { OBJECT_KINDS } from './protocol/objects.js';
 
+const PORTLESS_NAME = text('a name of letters, digits, dots and hyphens', (value) =>
+  /^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/.test(value) ? null : 'it has other characters',
+);
+
+const MTU = integer({ min: 1280, max: 65_535 });
+
+/** Every key of section `controller`. */
+export const CONTROLLER_KEYS = {
+  name: key(PORTLESS_NAME, {
+    default: () => hostname(),
+    defaultWords: "this machine's host name",
+    description: 'What this controller is called where several are listed.',
+  }),
+  state_dir: key(path(), {
+    default: '/var/lib/maru',
+    description: 'Directory of keys, images and the SQLite database.',
+  }),
+  database: key(databaseUrl(), {
+    default: ({ state_dir }) => `sqlite:${state_dir}/maru.db`,
+    defaultWords: 'sqlite:STATE_DIR/maru.db',
+    description: 'sqlite:FILE, which serves one controller, or postgres://user@host/database.',
+  }),
+  database_password: key(optional(text('the password of the database URL’s user')), {
+    default: null,
+    secret: true,
+    description: 'Password for a PostgreSQL database.',
+  }),
+  listen: key(listenAddress(), {
+    default: '127.0.0.1:5000',
+    description: 'Where the OpenStack APIs are served.',
+  }),
+  public_url: key(url('http', 'https'), {
+    default: ({ listen }) => `http://${listen}`,
+    defaultWords: 'http://LISTEN',
+    description: 'What URLs of the catalogue begin with, as clients reach the APIs.',
+  }),
+  agent_listen: key(listenAddress(), {
+    default: '0.0.0.0:5443',
+    description: 'Where agents connect to (mutual TLS).',
+  }),
+  agent_names: key(listOf(hostNameOrAddress()), {
+    default: () => [hostname(), 'localhost', '127.0.0.1'],
+    defaultWords: "this machine's host name, localhost and 127.0.0.1",
+    description:
+      'Names and addresses under which hosts reach agent_listen; its certificate is valid for them.',
+  }),
+  region: key(text(), { default: 'RegionOne', description: 'Name of the region in the catalogue.' }),
+  ...LOG_KEYS,
+  admin_password_file: key(path(), {
+    default: ({ state_dir }) => `${state_dir}/admin-password`,
+    defaultWords: 'STATE_DIR/admin-password',
+    description:
+      "File with the administrator's first password; made, with mode 0600, when it does not exist.",
+  }),
+  image_dir: key(path(), {
+    default: ({ state_dir }) => `${state_dir}/images`,
+    defaultWords: 'STATE_DIR/images',
+    description: 'Where uploaded images are kept.',
+  }),
+  physical_networks: key(
+    listOf(
+      text('an alias such as extnet', (value) =>
+        /^[A-Za-z0-9][\w.-]{0,63}$/.test(value)
+          ? null
+          : 'letters, digits, dots, hyphens and underscores only',
+      ),
+    ),
+    {
+      default: ['extnet'],
+      description: 'Aliases of provider networks on which administrators may make networks.',
+    },
+  ),
+  vni_range: key(rangeOf(integer({ min: 1, max: 16_777_215 })), {
+    default: [1, 65_535],
+    description: "Range of VXLAN network identifiers for tenants' networks, both ends included.",
+  }),
+  underlay_mtu: key(MTU, { default: 1500, unit: 'bytes', description: 'MTU of the network between hosts.' }),
+  provider_mtu: key(MTU, { default: 1500, unit: 'bytes', description: 'MTU of provider networks.' }),
+  host_down_after: key(seconds({ above: 0 }), {
+    default: 30,
+    unit: 'seconds',
+    reload: true,
+    description: 'Without a heartbeat for so long a host counts as down.',
+  }),
+  router_failover_delay: key(seconds({ min: 0 }), {
+    default: 0,
+    unit: 'seconds',
+    reload: true,
+    description:
+      'How long a host must have been down, beyond host_down_after, before its routers go to other hosts. They go only when ' +
+      'hosts of their networks find that nobody answers for their addresses.',
+  }),
+  build_timeout: key(seconds({ above: 0 }), {
+    default: 300,
+    unit: 'seconds',
+    reload: true,
+    description: 'A server that is not built after so long is in ERROR. Counts for builds that begin later.',
+  }),
+  drift: key(driftPolicy(), {
+    default: {},
+    reload: true,
+    description:
+      `What agents do about objects that other hands have changed, per kind (${OBJECT_KINDS.join(', ')}): heal, or report and ` +
+      'leave them. Kinds that are not named are healed.',
+  }),
+  cpu_allocation_ratio: key(number({ above: 0, max: 64 }), {
+    default: 4,
+    reload: true,
+    description: 'vCPUs given to guests for each hardware thread.',
+  }),
+  ram_allocation_ratio: key(number({ above: 0, max: 64 }), {
+    default: 1,
+    reload: true,
+    description: 'Memory given to guests for each byte there is.',
+  }),
+  reserved_host_memory_mb: key(integer({ min: 0 }), {
+    default: 512,
+    unit: 'MB',
+    reload: true,
+    description: 'Memory on each host that guests never get.',
+  }),
+  token_lifetime_seconds: key(seconds({ min: 1, max: 7 * 86_400 }), {
+    default: 3600,
+    unit: 'seconds',
+    description: 'How long a token is good for.',
+  }),
+  policy_file: key(optional(existingPath()), {
+    default: null,
+    reload: true,
+    description:
+      "Overrides of policy rules in oslo.policy's file format (YAML). SIGHUP also reads the file again.",
+  }),
+  max_image_size_gb: key(number({ above: 0 }), {
+    default: 256,
+    unit: 'GiB',
+    reload: true,
+    description: 'Largest upload.',
+  }),
+  max_virtual_size_gb: key(number({ above: 0 }), {
+    default: 2048,
+    unit: 'GiB',
+    reload: true,
+    description: 'Largest disk inside an image.',
+  }),
+};
+
 /** The controller's configuration: section `controller` of /etc/maru/maru.yaml, completed with defaults. */
-export interface Config {
-  /** What this controller is called where several are listed. */
-  readonly name: string;
-  /** Directory of keys, images and the SQLite database. */
-  readonly state_dir: string;
-  /** `sqlite:FILE` or `postgres://…`. */
-  readonly database: string;
-  /** Address of the OpenStack APIs. */
-  readonly listen: string;
-  /** What the catalogue's URLs begin with, as clients reach the API. */
-  readonly public_url: string;
-  /** Address that agents connect to (mutual TLS). */
-  readonly agent_listen: string;
-  /** Names and addresses that the agent listener's certificate is valid for. */
-  readonly agent_names: readonly string[];
-  readonly region: string;
-  readonly log_level: LogLevel;
-  /** File with the administrator's first password; made (0600) when it does not exist. */
-  readonly admin_password_file: string;
-  /** Where uploaded images are kept. */
-  readonly image_dir: string;
-  /** Aliases of provider networks, e.g. ["extnet"], that administrators may use. */
-  readonly physical_networks: readonly string[];
-  /** Range of VXLAN network identifiers for tenant networks, inclusive. */
-  readonly vni_range: readonly [number, number];
-  /** MTU of the network between hosts. */
-  readonly underlay_mtu: number;
-  /** MTU of provider networks. */
-  readonly provider_mtu: number;
-  /** Seconds without a heartbeat after which a host counts as down. */
-  readonly host_down_after: number;
-  /**
-   * Seconds that a host must have been down, beyond `host_down_after`, before its routers go to other hosts. They go only when
-   * hosts of their networks find that nobody answers for their addresses.
-   */
-  readonly router_failover_delay: number;
-  /** Seconds after which a build that has not succeeded becomes an ERROR. */
-  readonly build_timeout: number;
-  /**
-   * What agents do about objects that other hands have changed, per kind (network, dhcp, port, security-group, group-members,
-   * router, server, volume): `heal`, the default, or `report`.
-   */
-  readonly drift: HostSettings['drift'];
-  readonly cpu_allocation_ratio: number;
-  readonly ram_allocation_ratio: number;
-  /** Memory (MB) on each host that guests never get. */
-  readonly reserved_host_memory_mb: number;
-  readonly token_lifetime_seconds: number;
-  /** Policy overrides in oslo.policy's file format (YAML); optional. */
-  readonly policy_file: string | null;
-  /** Largest upload, and largest disk inside an image, in GiB. */
-  readonly max_image_size_gb: number;
-  readonly max_virtual_size_gb: number;
-}
+export type Config = ValuesOf<typeof CONTROLLER_KEYS>;
 
-/** Reads and checks the controller section of a file. Throws with the file, the key and what is wrong with it. */
-export function loadConfig(file: string): Config {
-  const config = readSection<Config>(file, 'controller', (given) => {
-    const state_dir = text(given.state_dir, '/var/lib/maru');
-    const listen = text(given.listen, '127.0.0.1:5000');
-    return {
-      name: hostname(),
-      state_dir,
-      database: `sqlite:${state_dir}/maru.db`,
-      listen,
-      public_url: `http://${listen}`,
-      agent_listen: '0.0.0.0:5443',
-      agent_names: [hostname(), 'localhost', '127.0.0.1'],
-      region: 'RegionOne',
-      log_level: 'info',
-      admin_password_file: `${state_dir}/admin-password`,
-      image_dir: `${state_dir}/images`,
-      physical_networks: ['extnet'],
-      vni_range: [1, 65_535],
-      underlay_mtu: 1500,
-      provider_mtu: 1500,
-      host_down_after: 30,
-      router_failover_delay: 0,
-      build_timeout: 300,
-      drift: {},
-      cpu_allocation_ratio: 4,
-      ram_allocation_ratio: 1,
-      reserved_host_memory_mb: 512,
-      token_lifetime_seconds: 3600,
-      policy_file: null,
-      max_image_size_gb: 256,
-      max_virtual_size_gb: 2048,
-    };
-  });
-  checkDriftPolicy(file, config.drift);
-  return config;
-}
-
-function checkDriftPolicy(file: string, drift: Readonly<Record<string, unknown>>): void {
-  for (const [kind, policy] of Object.entries(drift)) {
-    if (!(OBJECT_KINDS as readonly string[]).includes(kind)) {
-      throw new Error(`${file}: unknown kind 'controller.drift.${kind}' (known: ${OBJECT_KINDS.join(', ')})`);
-    }
-    if (policy !== 'heal' && policy !== 'report') {
-      throw new Error(
-        `${file}: 'controller.drift.${kind}' must be heal or report, not ${JSON.stringify(policy)}`,
+export const CONTROLLER_SECTION: Section<typeof CONTROLLER_KEYS> = {
+  name: 'controller',
+  description: 'What `maru controller` reads.',
+  keys: CONTROLLER_KEYS,
+  check: ({ database, database_password }, complain) => {
+    if (database_password === null) return;
+    if (!/^postgres(ql)?:/.test(database))
+      complain('database_password', 'is for PostgreSQL', 'SQLite has none');
+    else if (hasPassword(database))
+      complain('database_password', 'is given, and the database URL has one', 'keep one');
+    else if (!USER_IN_URL.test(database))
+      complain(
+        'database_password',
+        'is given, but the database URL names no user',
+        'postgres://user@host/database',
       );
-    }
-  }
+  },
+};
+
+/**
+ * Reads and checks the controller section of a file; `database` has the password in it. Throws ConfigInvalid with everything that is
+ * wrong, each with its line.
+ */
+export function loadConfig(file: string): Config {
+  const config = loadSection(file, CONTROLLER_SECTION);
+  return { ...config, database: databaseOf(config) };
 }
 
-function text(value: unknown, fallback: string): string {
-  return typeof value === 'string' ? value : fallback;
+const USER_IN_URL = /^(postgres(?:ql)?:\/\/[^:@/?#]+)(@)/;
+
+function databaseOf({ database, database_password }: Config): string {
+  if (database_password === null) return database;
+  const password = encodeURIComponent(database_password);
+  return database.replace(USER_IN_URL, (_, user: string, at: string) => `${user}:${password}${at}`);
+}
+
+function databaseUrl(): ConfigType<string> {
+  return text('sqlite:FILE or postgres://user@host/database', (value) => {
+    const [, file] = /^sqlite:(.*)$/.exec(value) ?? [];
+    if (file !== undefined) {
+      return file.startsWith('/')
+        ? null
+        : { why: 'the file has no path from the root', hint: 'sqlite:/var/lib/maru/maru.db' };
+    }
+    if (/^postgres(ql)?:\/\/./.test(value)) return null;
+    return value.startsWith('/')
+      ? { why: 'it does not say which kind', hint: `did you mean 'sqlite:${value}'?` }
+      : 'it is neither';
+  });
+}
+
+function driftPolicy(): ConfigType<HostSettings['drift']> {
+  return mapOf('kinds of objects, each heal or report', oneOf('heal', 'report'), OBJECT_KINDS);
 }

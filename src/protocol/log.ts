@@ -8,8 +8,8 @@ export interface Logger {
   with(fields: Record<string, unknown>): Logger;
 }
 
-const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
-export type LogLevel = (typeof LEVELS)[number];
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Logs to the stream (stdout, which systemd keeps in the journal), from `level` upwards. */
 export function createLogger(
@@ -17,9 +17,9 @@ export function createLogger(
   fields: Record<string, unknown> = {},
   write: (line: string) => void = (line) => process.stdout.write(line),
 ): Logger {
-  const least = LEVELS.indexOf(level);
+  const least = LOG_LEVELS.indexOf(level);
   const at = (l: LogLevel) => (msg: string, more?: Record<string, unknown>) => {
-    if (LEVELS.indexOf(l) < least) return;
+    if (LOG_LEVELS.indexOf(l) < least) return;
     write(
       `${JSON.stringify({ time: new Date().toISOString(), level: l, msg, ...fields, ...flatten(more) })}\n`,
     );

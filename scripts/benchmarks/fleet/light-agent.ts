@@ -57,6 +57,7 @@ export async function startLightAgent(
     facts: async () => factsOf(host),
     usage: async () => ({ memory_used_mb: 1024, disk_used_gb: 10, running_guests: 0 }),
     probe: async () => ({ unknown_networks: [], answers: [] }),
+    trace: async () => ({ findings: [] }),
     consoleOutput: async () => '',
     log,
   });
@@ -115,6 +116,9 @@ function configOf(host: LightHost, controller: string): AgentConfig {
     virt_type: 'qemu',
     libvirt_uri: '',
     log_level: 'error',
+    log_file: null,
+    log_file_size_mb: 50,
+    log_files_kept: 5,
     heartbeat_interval: 5,
     full_sync_interval: 60,
     max_removal_share: 0.5,
