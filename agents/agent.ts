@@ -16,6 +16,7 @@ import {
   type SpecRefusal,
 } from '../src/protocol/messages.js';
 import type { ObjectKey, ServerObject, Spec } from '../src/protocol/objects.js';
+import type { TraceReply, TraceRequest } from '../src/protocol/trace.js';
 import { agentUrl, certificateAddresses } from './addresses.js';
 import { BootGate } from './boot.js';
 import type { AgentConfig } from './config.js';
@@ -46,9 +47,17 @@ export interface AgentOptions {
   readonly facts: () => Promise<HostFacts>;
   readonly usage: () => Promise<Heartbeat['usage']>;
   readonly probe: (request: ProbeRequest) => Promise<ProbeReply>;
+  /** Looks at what the controller asks for, given what the agent holds and has reported. */
+  readonly trace: (request: TraceRequest, known: Known) => Promise<TraceReply>;
   readonly consoleOutput: (serverId: string, lines: number | null) => Promise<string>;
   readonly log: Logger;
   readonly retryMs?: number;
+}
+
+/** What an agent knows of its objects without looking at the host. */
+export interface Known {
+  readonly spec: Spec;
+  readonly latest: ReadonlyMap<ObjectKey, ObjectReport>;
 }
 
 const HEARTBEAT_RETRY_MS = 1_000;
@@ -184,6 +193,8 @@ export class Agent {
       },
       healDrift: (request: DriftHeal): Promise<DriftHealReply> => this.#reconciler.heal(request.object),
       probe: (request: ProbeRequest) => this.#options.probe(request),
+      trace: (request: TraceRequest) =>
+        this.#options.trace(request, { spec: specs.held.spec, latest: this.#reconciler.latest }),
       removeOrphan: async (removal: OrphanRemoval) => {
         const removed = await removeOrphan(this.#parts(), () => specs.held, removal);
         this.#log.warn('an orphan was removed', { ...removed });

@@ -9,7 +9,9 @@ import { type AgentConfig, loadAgentConfig } from './config.js';
 import { gatherFacts, readBootId, readUsage } from './facts.js';
 import type { Host } from './host/host.js';
 import { RealHost } from './host/real.js';
+import { answerTrace } from './network/trace/answer.js';
 import { SpecStore, type StateFiles } from './spec-store.js';
+import { traceSources } from './trace-sources.js';
 import { Controller } from './transport/controller.js';
 import { type Identity, isFromToken, join, loadIdentity } from './transport/identity.js';
 
@@ -72,6 +74,7 @@ export async function startAgent(config: AgentConfig, options: RunOptions, log: 
     facts: () => gatherFacts(host, config, shown, shown.warnings),
     usage: async () => await readUsage(host, config.state_dir, await parts.compute.runningGuests()),
     probe: (request) => parts.network.probe(request),
+    trace: (request, known) => answerTrace(traceSources({ host, config, log }, parts, known), request),
     consoleOutput: (serverId, lines) => parts.compute.consoleOutput(serverId, lines),
     log,
   });

@@ -15,9 +15,11 @@ import type {
   SpecPush,
   SpecRefusal,
 } from '../../src/protocol/messages.js';
+import type { TraceReply, TraceRequest } from '../../src/protocol/trace.js';
 import { OrphanRefused } from '../orphans.js';
 import type { Identity } from './identity.js';
 import { checkDriftHeal, checkOrphanRemoval, checkProbe, checkSpecPush } from './validate.js';
+import { checkTrace } from './validate-trace.js';
 
 /** What the controller may ask of an agent. */
 export interface AgentService {
@@ -25,6 +27,8 @@ export interface AgentService {
   plan(): Promise<Plan>;
   healDrift(request: DriftHeal): Promise<DriftHealReply>;
   probe(request: ProbeRequest): Promise<ProbeReply>;
+  /** Looks at things of our own on the host; changes nothing. */
+  trace(request: TraceRequest): Promise<TraceReply>;
   /** Rejects with OrphanRefused. */
   removeOrphan(removal: OrphanRemoval): Promise<void>;
   console(serverId: string, lines: number | null): Promise<string>;
@@ -110,6 +114,12 @@ async function route(
     const problem = checkProbe(body);
     if (problem) throw new Refused(400, problem);
     return { status: 200, body: await service.probe(body as ProbeRequest) };
+  }
+  if (call === 'POST /v1/trace') {
+    const body = await readJson(request);
+    const problem = checkTrace(body);
+    if (problem) throw new Refused(400, problem);
+    return { status: 200, body: await service.trace(body as TraceRequest) };
   }
   if (call === 'POST /v1/orphans/remove') {
     const body = await readJson(request);

@@ -7,6 +7,7 @@ import type {
   ProbeRequest,
 } from '../protocol/messages.js';
 import type { ObjectKey } from '../protocol/objects.js';
+import type { TraceReply, TraceRequest } from '../protocol/trace.js';
 
 export interface JoinTokenRequest {
   /** Only a host of this name may use the token; needed to let a known host join again. null: any new host. */
@@ -25,6 +26,8 @@ export interface HostGateway {
   consoleOutput(hostId: string, serverId: string, length: number | null): Promise<string>;
   /** Who answers for addresses on segments of the host; see ProbeRequest. */
   probe(hostId: string, request: ProbeRequest): Promise<ProbeReply>;
+  /** What is on the host of what should be; nothing is changed. */
+  trace(hostId: string, request: TraceRequest): Promise<TraceReply>;
   /** What apply would do on the host now. */
   plan(hostId: string): Promise<Plan>;
   /** Has the host put right what was only reported as changed by other hands. */

@@ -18,6 +18,7 @@ import type {
 } from '../protocol/messages.js';
 import type { ObjectKey } from '../protocol/objects.js';
 import { PeerUnreachable } from '../protocol/peer-client.js';
+import type { TraceReply, TraceRequest } from '../protocol/trace.js';
 import { dropForeignChanges } from '../store/changes.js';
 import { findHost, listHosts } from '../store/hosts.js';
 import type { Store } from '../store/store.js';
@@ -60,6 +61,8 @@ const CONTACT_CHECK_MS = 10;
 const PLAN_TIMEOUT_MS = 60_000;
 /** A host asks for less than two seconds. */
 const PROBE_TIMEOUT_MS = 10_000;
+/** A host looks for eight seconds at most. */
+const TRACE_TIMEOUT_MS = 12_000;
 
 /**
  * Everything between the controller and its hosts: joining, delivery of specs, reports, liveness, and the questions that core
@@ -258,6 +261,10 @@ export class Hosts implements HostGateway {
 
   async probe(hostId: string, request: ProbeRequest): Promise<ProbeReply> {
     return await this.#ask<ProbeReply>(hostId, '/v1/probe', PROBE_TIMEOUT_MS, request);
+  }
+
+  async trace(hostId: string, request: TraceRequest): Promise<TraceReply> {
+    return await this.#ask<TraceReply>(hostId, '/v1/trace', TRACE_TIMEOUT_MS, request);
   }
 
   async plan(hostId: string): Promise<Plan> {

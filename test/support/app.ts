@@ -236,6 +236,7 @@ const NO_HOSTS: HostGateway = {
   plan: noHost,
   healDrift: noHost,
   probe: noHost,
+  trace: noHost,
   isUp: () => false,
   isDown: () => false,
   silence: () => null,

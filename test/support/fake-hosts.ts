@@ -26,6 +26,7 @@ export class RowHosts {
     plan: unreachable,
     healDrift: unreachable,
     probe: unreachable,
+    trace: unreachable,
     isUp: (id) => !this.down.has(id),
     isDown: (id) => this.down.has(id),
     silence: () => null,

@@ -40,7 +40,7 @@ const ICMP6_IN = [130, 134, 135, 136];
 export function portChains(
   port: PortObject,
   groups: readonly SecurityGroupObject[],
-  dhcp: DhcpObject | undefined,
+  dhcp: Pick<DhcpObject, 'addresses' | 'mac'> | undefined,
 ): PortChains {
   const rules = groups.flatMap((group) => group.rules);
   const lines = (direction: 'ingress' | 'egress', family: IpFamily) => {
@@ -79,7 +79,7 @@ function basicsOut(family: IpFamily): string[] {
 }
 
 /** DHCP answers come only from the network's own server. */
-function basicsIn(family: IpFamily, dhcp: DhcpObject | undefined): string[] {
+function basicsIn(family: IpFamily, dhcp: Pick<DhcpObject, 'addresses' | 'mac'> | undefined): string[] {
   if (family === 4) {
     return (dhcp?.addresses ?? [])
       .map((cidr) => cidr.split('/')[0]!)

@@ -1,0 +1,107 @@
+import { isIP } from 'node:net';
+import { MOST_TRACE_CHECKS, type TraceCheck } from '../../src/protocol/trace.js';
+
+type Test = (value: unknown) => boolean;
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
+const KEY = /^(network|dhcp|port|security-group|group-members|router|server|volume)\/[^\s/]{1,200}$/;
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const id: Test = (value) => typeof value === 'string' && UUID.test(value);
+const mac: Test = (value) => typeof value === 'string' && MAC.test(value);
+const key: Test = (value) => typeof value === 'string' && KEY.test(value);
+const ip: Test = (value) => typeof value === 'string' && isIP(value) !== 0;
+const cidr: Test = (value) => typeof value === 'string' && ip(value.split('/')[0]) && !/\s/.test(value);
+const text: Test = (value) => typeof value === 'string' && value.length < 200;
+const flag: Test = (value) => typeof value === 'boolean';
+const orNull =
+  (test: Test): Test =>
+  (value) =>
+    value === null || test(value);
+const list =
+  (test: Test): Test =>
+  (value) =>
+    Array.isArray(value) && value.length <= MOST_TRACE_CHECKS && value.every(test);
+const oneOf =
+  (...words: readonly string[]): Test =>
+  (value) =>
+    typeof value === 'string' && words.includes(value);
+const fields =
+  (tests: Readonly<Record<string, Test>>): Test =>
+  (value) =>
+    isObject(value) && Object.entries(tests).every(([name, test]) => test(value[name]));
+
+const segment = fields({
+  id,
+  type: oneOf('flat', 'vlan', 'vxlan', 'local'),
+  physical_network: orNull(text),
+  segmentation_id: orNull((value) => Number.isInteger(value) && (value as number) >= 0),
+});
+const netns = fields({ of: oneOf('router', 'dhcp'), id });
+const device = fields({
+  of: oneOf('router', 'dhcp'),
+  id,
+  role: oneOf('gateway', 'interface', 'dhcp'),
+  port_id: id,
+});
+const router = fields({
+  id,
+  floating_ips: list(isObject),
+  interfaces: list(isObject),
+  routes: list(isObject),
+});
+const port = fields({
+  id,
+  network_id: id,
+  mac,
+  fixed_ips: list(ip),
+  allowed_address_pairs: list(fields({ ip_address: cidr, mac_address: mac })),
+  security_group_ids: list(id),
+});
+
+/** What each kind of check must have: a kind without an entry does not compile. */
+const CHECKS: Readonly<Record<TraceCheck['kind'], Test>> = {
+  told: fields({ objects: list(fields({ key, revision: text })) }),
+  reported: fields({ objects: list(key) }),
+  bridge: fields({ network: segment }),
+  uplink: fields({ network: segment }),
+  namespace: fields({ netns }),
+  plug: fields({ port_id: id, network: segment, carrier: flag }),
+  device: fields({ device, mac }),
+  addresses: fields({ device, addresses: list(cidr) }),
+  route: fields({ device, gateway: ip }),
+  nat: fields({ part: oneOf('dnat', 'snat', 'forward'), router }),
+  tunnel: fields({ network: segment }),
+  fdb: fields({ network: segment, mac: orNull(mac), vtep: ip }),
+  underlay: fields({
+    vtep: ip,
+    mtu: (value) => Number.isInteger(value) && (value as number) > 100 && (value as number) <= 65_535,
+  }),
+  filter: fields({
+    port,
+    groups: list(fields({ id, rules: list(isObject) })),
+    dhcp: orNull(fields({ mac, addresses: list(cidr) })),
+    rule: orNull(isObject),
+  }),
+  'anti-spoofing': fields({ port }),
+  trusted: fields({ port_ids: list(id) }),
+  shared: () => true,
+  guest: fields({ server_id: id }),
+  dnsmasq: fields({ network_id: id }),
+  neighbour: fields({ device, address: ip, mac: orNull(mac) }),
+};
+
+/** What is wrong with a question about what is on the host, or null: only our own objects can be named, and none by a command. */
+export function checkTrace(value: unknown): string | null {
+  if (!isObject(value) || !Array.isArray(value.checks)) return 'checks must be a list';
+  if (value.checks.length > MOST_TRACE_CHECKS) return `more than ${MOST_TRACE_CHECKS} checks at once`;
+  if (typeof value.probe !== 'boolean') return 'probe must be true or false';
+  for (const check of value.checks as unknown[]) {
+    const kind = isObject(check) ? check.kind : undefined;
+    if (typeof kind !== 'string' || !Object.hasOwn(CHECKS, kind)) return `'${kind}' is no kind of check`;
+    if (!CHECKS[kind as TraceCheck['kind']](check)) return `a check of kind '${kind}' is not complete`;
+  }
+  return null;
+}
