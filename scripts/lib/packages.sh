@@ -12,7 +12,7 @@ packages_for() {
       qemu-system-x86 qemu-utils libvirt-daemon-system libvirt-clients dnsmasq-base \
       iproute2 iptables nftables ipset conntrack procps kmod util-linux iputils-ping 'arping|iputils-arping' openssh-client \
       genisoimage e2fsprogs extlinux cpio xz-utils zstd fdisk jq curl ca-certificates ;;
-    test) packages_for run && printf '%s\n' 'busybox|busybox-static' python3 python3-openstackclient tempest postgresql debootstrap strace socat libxml2-utils ;;
+    test) packages_for run && printf '%s\n' 'busybox|busybox-static' python3 python3-openstackclient tempest postgresql debootstrap strace socat libxml2-utils man-db zsh fish ;;
     build) printf '%s\n' python3 make g++ ;;
     *) printf 'packages_for: unknown purpose %s\n' "$1" >&2 && return 2 ;;
   esac

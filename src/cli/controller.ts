@@ -21,6 +21,7 @@ export function addControllerCommand(program: Command): void {
     .command('list')
     .description('List the controllers on one PostgreSQL, and how many hosts each delivers to')
     .option('--json', 'print JSON')
+    .addHelpText('after', '\nExamples:\n  maru controller list')
     .action(async ({ json }: { json?: boolean }) => {
       const { controllers } = await new Client().get<{ controllers: ControllerSummary[] }>(
         '/maru/v1/controllers',

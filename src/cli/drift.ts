@@ -47,6 +47,7 @@ Examples:
   drift
     .command('heal <host> <object>')
     .description('Have the host put one object right, whatever the policy says')
+    .addHelpText('after', '\nExamples:\n  maru drift heal host1 port/4b6f1f0e-…')
     .action(async (host: string, object: string) => {
       const { outcome, detail } = await new Client().request<DriftHealReply>(
         'POST',

@@ -11,6 +11,7 @@ export function addHostCommands(program: Command): void {
     .command('list')
     .description('List the hosts with their state and load')
     .option('--json', 'print JSON')
+    .addHelpText('after', '\nExamples:\n  maru host list')
     .action(async ({ json }: { json?: boolean }) => {
       const { hosts } = await new Client().get<{ hosts: HostSummary[] }>('/maru/v1/hosts');
       if (json) return printJson(hosts);
@@ -74,6 +75,7 @@ export function addHostCommands(program: Command): void {
         action === 'enable' ? 'Let the scheduler use the host again' : 'Give the host no new servers',
       )
       .option('--reason <text>', 'shown with the host')
+      .addHelpText('after', `\nExamples:\n  maru host ${action} host2 --reason "new memory"`)
       .action(async (name: string, { reason }: { reason?: string }) => {
         await new Client().request('POST', `/maru/v1/hosts/${encodeURIComponent(name)}/${action}`, {
           reason: reason ?? null,

@@ -1,12 +1,16 @@
 import { Command } from 'commander';
+import { programVersion } from '../protocol/version.js';
 import { addAgentCommand } from './agent.js';
 import { addAuthorityCommands } from './ca.js';
 import { addCleanupCommand } from './cleanup.js';
+import { addCompletionCommand } from './completion.js';
+import { addConfigCommands } from './config.js';
 import { addControllerCommand } from './controller.js';
 import { addDriftCommand } from './drift.js';
 import { addHostCommands } from './host.js';
 import { addIncarnationCommands } from './incarnation.js';
 import { addLabCommands } from './lab.js';
+import { addManCommand } from './man.js';
 import { addPlanCommand } from './plan.js';
 import { addRouterCommands } from './router.js';
 import { addServerCommands } from './server.js';
@@ -19,7 +23,7 @@ export function createProgram(): Command {
     .description(
       'Runs and looks after a Maru cloud. Tenants use the openstack command; this is for its operators.',
     )
-    .version('0.1.0')
+    .version(programVersion())
     // wrong usage ends in src/main.ts with its own exit code; subcommands inherit this
     .exitOverride()
     .showHelpAfterError('(maru --help shows the commands)')
@@ -48,6 +52,9 @@ Examples:
   addCleanupCommand(program);
   addIncarnationCommands(program);
   addAuthorityCommands(program);
+  addConfigCommands(program);
   addLabCommands(program);
+  addCompletionCommand(program);
+  addManCommand(program);
   return program;
 }

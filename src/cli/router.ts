@@ -15,6 +15,7 @@ export function addRouterCommands(program: Command): void {
     .command('list')
     .description('List routers with their hosts and what their moves wait for')
     .option('--json', 'print JSON')
+    .addHelpText('after', '\nExamples:\n  maru router list')
     .action(async ({ json }: { json?: boolean }) => {
       const { routers } = await new Client().get<{ routers: RouterPlace[] }>('/maru/v1/routers');
       if (json) return printJson(routers);
@@ -27,6 +28,7 @@ export function addRouterCommands(program: Command): void {
     .command('show <id>')
     .description('Show where one router is')
     .option('--json', 'print JSON')
+    .addHelpText('after', '\nExamples:\n  maru router show 3f0c2a51-…')
     .action(async (id: string, { json }: { json?: boolean }) => {
       const place = await find(id);
       if (json) return printJson(place);

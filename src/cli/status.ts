@@ -9,6 +9,7 @@ export function addStatusCommand(program: Command): void {
     .command('status')
     .description('Show what is wrong first, then what there is. Exit code 1 when something is wrong')
     .option('--json', 'print JSON')
+    .addHelpText('after', '\nExamples:\n  maru status\n  maru status --json')
     .action(async ({ json }: { json?: boolean }) => {
       const { status } = await new Client().get<{ status: CloudStatus }>('/maru/v1/status');
       if (status.problems.length > 0) process.exitCode = 1;

@@ -11,6 +11,7 @@ export function addTaskCommands(program: Command): void {
     .description('List what is under way: builds, changes of power, deletions …')
     .option('--all', 'also what ended: successes of the last day, failures of the last week')
     .option('--json', 'print JSON')
+    .addHelpText('after', '\nExamples:\n  maru task list\n  maru task list --all')
     .action(async ({ all, json }: { all?: boolean; json?: boolean }) => {
       const path = `/maru/v1/tasks${all ? '?all=true' : ''}`;
       const { tasks } = await new Client().get<{ tasks: TaskView[] }>(path);
@@ -33,6 +34,7 @@ export function addTaskCommands(program: Command): void {
     .command('show <id>')
     .description('Show one task: its steps, who runs it, its deadline and its next attempt')
     .option('--json', 'print JSON')
+    .addHelpText('after', '\nExamples:\n  maru task show 8d1e0f77-…')
     .action(async (id: string, { json }: { json?: boolean }) => {
       const found = await new Client().get<{ task: TaskDetail }>(`/maru/v1/tasks/${encodeURIComponent(id)}`);
       if (json) return printJson(found.task);
@@ -47,6 +49,7 @@ export function addTaskCommands(program: Command): void {
       .command(`${verb} <id>`)
       .description(description)
       .option('--json', 'print JSON')
+      .addHelpText('after', `\nExamples:\n  maru task ${verb} 8d1e0f77-…`)
       .action(async (id: string, { json }: { json?: boolean }) => {
         const path = `/maru/v1/tasks/${encodeURIComponent(id)}/${verb}`;
         const { task: found } = await new Client().request<{ task: TaskDetail }>('POST', path);
