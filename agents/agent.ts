@@ -11,6 +11,7 @@ import {
   PROTOCOL_VERSION,
   type ProbeReply,
   type ProbeRequest,
+  type ProviderNetworkFacts,
   type SpecAck,
   type SpecPush,
   type SpecRefusal,
@@ -24,6 +25,7 @@ import { DriftMemory } from './drift/memory.js';
 import { DriftRegister } from './drift/register.js';
 import { listOrphans, removeOrphan } from './orphans.js';
 import type { Orphan, Part } from './part.js';
+import { withProviderNetworks } from './provider-networks.js';
 import { type Parts, Reconciler, type Settled } from './reconciler.js';
 import { letGo, removedMarker } from './removed.js';
 import { Reporter } from './reporter.js';
@@ -45,6 +47,8 @@ export interface AgentOptions {
   readonly parts: Parts;
   readonly bootId: string;
   readonly facts: () => Promise<HostFacts>;
+  /** What is on the provider networks' bridges now; asked for again and again. */
+  readonly providerNetworks?: () => Promise<readonly ProviderNetworkFacts[]>;
   readonly usage: () => Promise<Heartbeat['usage']>;
   readonly probe: (request: ProbeRequest) => Promise<ProbeReply>;
   /** Looks at what the controller asks for, given what the agent holds and has reported. */
@@ -63,6 +67,8 @@ export interface Known {
 const HEARTBEAT_RETRY_MS = 1_000;
 /** A host that was removed asks now and then whether that still holds. */
 const REMOVED_RETRY_MS = 60_000;
+/** How often it is looked whether provider networks came or went. */
+const PROVIDERS_MS = 15_000;
 /** How often it is looked whether everything has been brought about. */
 const SETTLE_MS = 2_000;
 
@@ -82,6 +88,8 @@ export class Agent {
   #facts: HostFacts | null = null;
   /** The controller has not had our facts, or asked for everything again. */
   #introduced = false;
+  /** What the controller was last told of this host. */
+  #toldFacts: HostFacts | null = null;
   readonly #usage: UsageReadings;
   #orphans: readonly Orphan[] = [];
   #syncing = false;
@@ -161,6 +169,7 @@ export class Agent {
     void this.#reconciler.changed([...specs.held.leaving, ...tombstones(specs.held.spec)]);
     this.#every(SETTLE_MS, async () => this.#settleIfDone());
     this.#every(config.full_sync_interval * 1000, () => this.#sync());
+    this.#every(PROVIDERS_MS, () => this.#lookAtProviders());
     const expired = expiryAdvice(this.#identity, new Date());
     if (expired) this.#log.error(expired);
     this.#renewal.start();
@@ -262,6 +271,20 @@ export class Agent {
     if (this.#syncAgain && !this.#closed) await this.#sync();
   }
 
+  /** A bridge that was made or lost since changes what the host offers. */
+  async #lookAtProviders(): Promise<void> {
+    const { providerNetworks } = this.#options;
+    if (!this.#facts || !providerNetworks) return;
+    try {
+      const found = await providerNetworks();
+      if (JSON.stringify(found) === JSON.stringify(this.#facts.provider_networks)) return;
+      this.#facts = withProviderNetworks(this.#facts, found);
+      this.#log.info('provider networks changed', { offered: this.#facts.physical_networks });
+    } catch (error) {
+      this.#log.warn('cannot look at the provider networks, trying again', { error });
+    }
+  }
+
   /** Notes that the spec has been brought about: what a successor finds otherwise was then changed by others. */
   #settleIfDone(): void {
     const { spec, digest, incarnation, settings } = this.#options.specs.held;
@@ -290,6 +313,7 @@ export class Agent {
     const { incarnation, sequence, digest } = specs.held;
     const reports = introducing ? this.#everything() : this.#reporter.pending();
     const drift = this.#drift.events();
+    const facts = introducing || this.#facts !== this.#toldFacts ? this.#facts : null;
     try {
       const { resync, renew, confirmed } = await controller.heartbeat({
         protocol: PROTOCOL_VERSION,
@@ -300,7 +324,7 @@ export class Agent {
         as_of: specs.held.as_of,
         digest,
         authorities: trustedAuthorities(this.#identity),
-        ...(introducing && this.#facts ? { facts: this.#facts } : {}),
+        ...(facts ? { facts } : {}),
         reports,
         orphans: this.#orphans,
         drift,
@@ -313,6 +337,7 @@ export class Agent {
       this.#boot.answered();
       if (confirmed && digest === specs.held.digest) await this.#boot.confirmed();
       this.#introduced = !resync;
+      if (facts) this.#toldFacts = facts;
       if (renew) this.#renewal.demand();
       if (this.#lostBecause !== null) this.#log.info('the controller answers again');
       this.#lostBecause = null;

@@ -1,6 +1,8 @@
 import type { Heartbeat, HostFacts } from '../src/protocol/messages.js';
+import { programVersion } from '../src/protocol/version.js';
 import type { AgentConfig } from './config.js';
 import type { Host } from './host/host.js';
+import { type ProviderNetworks, withProviderNetworks } from './provider-networks.js';
 
 /** Which way guests run, and why. */
 export interface Virtualisation {
@@ -8,14 +10,13 @@ export interface Virtualisation {
   readonly reason: string;
 }
 
-export const AGENT_VERSION = '0.1.0';
-
 /** Hardware and software of the host. What cannot be found out becomes a warning, not a failure. */
 export async function gatherFacts(
   host: Host,
   config: AgentConfig,
   virtualisation: Virtualisation,
   more: readonly string[] = [],
+  providers?: ProviderNetworks,
 ): Promise<HostFacts> {
   const warnings = [...more];
   const attempt = async <T>(what: string, read: () => Promise<T>, fallback: T): Promise<T> => {
@@ -33,13 +34,14 @@ export async function gatherFacts(
     libvirt: '',
     qemu: '',
   });
-  return {
+  const found = providers && (await attempt('provider networks', () => providers.look(), undefined));
+  const facts: HostFacts = {
     hostname: await attempt(
       'hostname',
       async () => (await host.read('uname', ['-n'])).stdout.trim(),
       config.name,
     ),
-    agent_version: AGENT_VERSION,
+    agent_version: programVersion(),
     kernel: await attempt('kernel', async () => (await host.read('uname', ['-r'])).stdout.trim(), ''),
     cpu_model: cpu.model,
     architecture: await attempt(
@@ -59,6 +61,7 @@ export async function gatherFacts(
     simulated: host.simulated,
     warnings,
   };
+  return found ? withProviderNetworks(facts, found) : facts;
 }
 
 /** What is in use now. */

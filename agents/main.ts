@@ -10,6 +10,7 @@ import { gatherFacts, readBootId, readUsage } from './facts.js';
 import type { Host } from './host/host.js';
 import { RealHost } from './host/real.js';
 import { answerTrace } from './network/trace/answer.js';
+import { ProviderNetworks } from './provider-networks.js';
 import { SpecStore, type StateFiles } from './spec-store.js';
 import { traceSources } from './trace-sources.js';
 import { Controller } from './transport/controller.js';
@@ -63,6 +64,7 @@ export async function startAgent(config: AgentConfig, options: RunOptions, log: 
     fetchImage: (id) => controller.image(id),
     log,
   });
+  const providers = new ProviderNetworks(host, config.physical_networks);
   const agent = new Agent({
     config,
     identity,
@@ -71,7 +73,8 @@ export async function startAgent(config: AgentConfig, options: RunOptions, log: 
     specs: new SpecStore(files, config.state_dir, config.max_removal_share),
     parts,
     bootId,
-    facts: () => gatherFacts(host, config, shown, shown.warnings),
+    facts: () => gatherFacts(host, config, shown, shown.warnings, providers),
+    providerNetworks: () => providers.look(),
     usage: async () => await readUsage(host, config.state_dir, await parts.compute.runningGuests()),
     probe: (request) => parts.network.probe(request),
     trace: (request, known) => answerTrace(traceSources({ host, config, log }, parts, known), request),

@@ -44,6 +44,20 @@ const order = {
 } as const;
 const reports = { type: 'array', maxItems: 200_000, items: report };
 
+const ips = { type: 'array', maxItems: 1024, items: { type: 'string', maxLength: 64 } } as const;
+const providerNetwork = {
+  type: 'object',
+  required: ['name', 'bridge', 'present', 'addresses', 'gateways', 'neighbours'],
+  properties: {
+    name: line,
+    bridge: line,
+    present: { type: 'boolean' },
+    addresses: ips,
+    gateways: ips,
+    neighbours: ips,
+  },
+} as const;
+
 const facts = {
   type: 'object',
   required: [
@@ -64,6 +78,7 @@ const facts = {
     disk_gb: { type: 'number', minimum: 0 },
     virt_type: { enum: ['kvm', 'qemu', 'fake'] },
     physical_networks: { type: 'array', maxItems: 256, items: line },
+    provider_networks: { type: 'array', maxItems: 256, items: providerNetwork },
     underlay_ip: { type: 'string', maxLength: 64 },
     simulated: { type: 'boolean' },
   },

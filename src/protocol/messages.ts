@@ -110,11 +110,28 @@ export interface HostFacts {
   readonly virt_type: 'kvm' | 'qemu' | 'fake';
   /** Why virt_type is what it is, e.g. `KVM probe guest did not run within 3 s`. */
   readonly virt_type_reason: string;
+  /** Aliases whose bridge is there. */
   readonly physical_networks: readonly string[];
+  /** Every alias of the host's configuration, and what is seen on its bridge; agents of before do not tell. */
+  readonly provider_networks?: readonly ProviderNetworkFacts[];
   readonly underlay_ip: string;
   /** Set for `maru agent --simulate`: nothing on it is real. */
   readonly simulated: boolean;
   readonly warnings: readonly string[];
+}
+
+/** A physical network as one host has it: an alias, such as `extnet`, and its bridge. */
+export interface ProviderNetworkFacts {
+  readonly name: string;
+  readonly bridge: string;
+  /** The bridge exists. */
+  readonly present: boolean;
+  /** The host's own addresses on the bridge, without prefix. */
+  readonly addresses: readonly string[];
+  /** Next hops of the host's default routes over it. */
+  readonly gateways: readonly string[];
+  /** Addresses of other machines that the host has met there, those of clouds' ports left out; at most 256. */
+  readonly neighbours: readonly string[];
 }
 
 /** An object that was found other than it had been brought about, though nobody asked for a change. */

@@ -90,8 +90,8 @@ describe('rights', () => {
     at('subnets'),
     () => ({ subnet: { network_id: world.external.id, ip_version: 4, cidr: '10.9.0.0/24' } }),
     403,
-    'PolicyNotAuthorized',
-    /disallowed/,
+    'HTTPForbidden',
+    /^Tenant \w+ not allowed to create subnet on this network$/,
   );
   refuse(
     'a port on the external network by a tenant',
@@ -99,8 +99,8 @@ describe('rights', () => {
     at('ports'),
     () => ({ port: { network_id: world.external.id } }),
     403,
-    'PolicyNotAuthorized',
-    /disallowed/,
+    'HTTPForbidden',
+    /^Tenant \w+ not allowed to create port on this network$/,
   );
   refuse(
     'a binding by a tenant',

@@ -1,5 +1,6 @@
 import type { App } from '../../core/app.js';
 import type { AuthorityStatus } from '../../core/gateway.js';
+import { providerFindings } from '../../core/network/provider-problems.js';
 import { explainServer } from '../../core/server/explain.js';
 import { listControllers } from '../../store/controllers.js';
 import { standingDrift } from '../../store/drift.js';
@@ -103,6 +104,8 @@ async function cloudStatus(app: App): Promise<CloudStatus> {
       });
     }
   }
+  const provider = await providerFindings(db);
+  problems.push(...provider.problems);
   const drift = await standingDrift(db);
   for (const { id, name } of hosts) {
     const count = drift.get(id);
@@ -126,6 +129,7 @@ async function cloudStatus(app: App): Promise<CloudStatus> {
     ...(h.enabled ? [] : [`${h.name}: disabled, gets no new servers`]),
     ...h.warnings.map((w) => `${h.name}: ${w}`),
   ]);
+  warnings.push(...provider.warnings);
   return { problems, warnings, counts: await resourceCounts(db) };
 }
 

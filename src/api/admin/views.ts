@@ -1,5 +1,6 @@
 import type { AuthorityStatus, HostCertificate } from '../../core/gateway.js';
 import type { KnownOrphan } from '../../core/host/orphans.js';
+import { mappingWarnings } from '../../core/network/provider-problems.js';
 import type { HostFacts, ObjectError } from '../../protocol/messages.js';
 import type { HostRow } from '../../store/hosts.js';
 import type { StoredReport } from '../../store/reports.js';
@@ -90,7 +91,7 @@ export function hostSummary(host: HostRow, load: HostLoad | undefined, presence:
     memory_mb_used: load?.memory_mb ?? 0,
     guests: load?.guests ?? 0,
     faults: load?.faults ?? 0,
-    warnings: facts?.warnings ?? [],
+    warnings: [...(facts?.warnings ?? []), ...mappingWarnings(facts)],
     last_seen_at: lastSeen(host, presence),
   };
 }

@@ -134,16 +134,14 @@ function checkRights(
   action: 'create' | 'update',
   given: Readonly<Record<string, unknown>>,
 ): void {
-  for (const name of Object.keys(given)) {
-    if (!resource.attributes[name]?.writeRule) continue;
-    const rule = `${action}_${resource.name}:${name}`;
-    if (ctx.allows(rule)) continue;
-    throw new MaruError(
-      'forbidden',
-      `((rule:${action}_${resource.name} and rule:${rule})) is disallowed by policy`,
-      { type: 'PolicyNotAuthorized' },
-    );
-  }
+  const verb = `${action}_${resource.name}`;
+  const rules = Object.keys(given)
+    .filter((name) => resource.attributes[name]?.writeRule)
+    .map((name) => `${verb}:${name}`);
+  if (rules.every((rule) => ctx.allows(rule))) return;
+  // Neutron names every rule that had to hold, not the one that did not
+  const all = rules.reduce((words, rule) => `(${words} and rule:${rule})`, `rule:${verb}`);
+  throw new MaruError('forbidden', `${all} is disallowed by policy`, { type: 'PolicyNotAuthorized' });
 }
 
 function missing(name: string): MaruError {

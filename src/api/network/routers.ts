@@ -162,7 +162,7 @@ function checkGatewayRights(ctx: Context, given: Json, verb: 'create' | 'update'
     if (info?.[part] === undefined) continue;
     const rule = `${verb}_router:external_gateway_info:${part}`;
     if (ctx.allows(rule)) continue;
-    throw new MaruError('forbidden', `((rule:${verb}_router and rule:${rule})) is disallowed by policy`, {
+    throw new MaruError('forbidden', `(rule:${verb}_router and rule:${rule}) is disallowed by policy`, {
       type: 'PolicyNotAuthorized',
     });
   }

@@ -46,7 +46,7 @@ export async function createNetwork(
   ctx: Context,
   given: NetworkAttributes,
 ): Promise<Network> {
-  const requested = requestedSegment(app, given);
+  const requested = await requestedSegment(tx, app, given);
   await claimNetworkQuota(app, tx, given.project_id, 'network');
   const type = requested?.network_type ?? 'vxlan';
   const mtu = checkMtu(app, type, given.mtu);

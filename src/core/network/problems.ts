@@ -1,4 +1,4 @@
-import { badRequest, conflict, type MaruError, notFound, overQuota } from '../errors.js';
+import { badRequest, conflict, forbidden, type MaruError, notFound, overQuota } from '../errors.js';
 import type { QuotaUse } from '../quota/quota.js';
 
 /** Neutron's refusals, in its words: clients and Tempest match some of these texts. */
@@ -26,6 +26,10 @@ export const ruleNotFound = (id: string): MaruError =>
 
 export const invalidInput = (message: string): MaruError =>
   badRequest(`Invalid input for operation: ${message}.`, 'InvalidInput');
+
+/** For a network that the caller sees and neither owns nor shares, such as an external one. */
+export const notAllowedOnNetwork = (projectId: string, resource: 'port' | 'subnet'): MaruError =>
+  forbidden(`Tenant ${projectId} not allowed to create ${resource} on this network`, 'HTTPForbidden');
 
 export const networkInUse = (id: string, what: string): MaruError =>
   conflict(`Unable to complete operation on network ${id}. ${what}`, 'NetworkInUse');

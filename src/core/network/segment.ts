@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { heldVnis } from '../../store/network/hold.js';
 import { usedVnis } from '../../store/network/network.js';
+import { hostsOffering } from '../../store/network/router-place.js';
 import type { Tx } from '../../store/store.js';
 import type { NetworkTables } from '../../store/tables/network.js';
 import type { App } from '../app.js';
@@ -21,7 +22,7 @@ const VNI_TRIES = 16;
 const MAX_VNI = 16_777_215;
 
 /** What an administrator asks for, checked; null: a tenant network, whose VNI is drawn. */
-export function requestedSegment(app: App, given: ProviderAttributes): Segment | null {
+export async function requestedSegment(tx: Tx, app: App, given: ProviderAttributes): Promise<Segment | null> {
   const type = given['provider:network_type'] ?? null;
   const physical = given['provider:physical_network'] ?? null;
   const id = given['provider:segmentation_id'] ?? null;
@@ -31,11 +32,11 @@ export function requestedSegment(app: App, given: ProviderAttributes): Segment |
   }
   switch (type) {
     case 'flat':
-      checkPhysical(app, type, physical);
+      await checkPhysical(tx, app, type, physical);
       if (id !== null) throw invalidInput('segmentation_id prohibited for flat provider network');
       return { network_type: 'flat', physical_network: physical, segmentation_id: null };
     case 'vlan':
-      checkPhysical(app, type, physical);
+      await checkPhysical(tx, app, type, physical);
       if (id === null) throw invalidInput('segmentation_id required for vlan provider network');
       if (id < 1 || id > 4094) throw invalidInput('segmentation_id out of range (1 through 4094)');
       return { network_type: 'vlan', physical_network: physical, segmentation_id: id };
@@ -115,9 +116,11 @@ export function largestMtu(app: App, type: Network['network_type']): number {
   return type === 'vxlan' ? app.config.underlay_mtu - 50 : app.config.provider_mtu;
 }
 
-function checkPhysical(app: App, type: string, physical: string | null): void {
+/** An alias is known when the configuration names it, so that networks can be made before hosts join, or when a host has it. */
+async function checkPhysical(tx: Tx, app: App, type: string, physical: string | null): Promise<void> {
   if (physical === null) throw invalidInput(`physical_network required for ${type} provider network`);
-  if (!app.config.physical_networks.includes(physical)) {
+  if (app.config.physical_networks.includes(physical)) return;
+  if ((await hostsOffering(tx, physical)).length === 0) {
     throw invalidInput(`physical_network '${physical}' unknown for ${type} provider network`);
   }
 }

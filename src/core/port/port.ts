@@ -13,13 +13,13 @@ import type { Context } from '../context.js';
 import { badRequest, conflict } from '../errors.js';
 import { findVisible, owns } from '../network/access.js';
 import { flag } from '../network/network.js';
-import { groupNotFound, macInUse, networkNotFound } from '../network/problems.js';
+import { groupNotFound, macInUse, networkNotFound, notAllowedOnNetwork } from '../network/problems.js';
 import { claimNetworkQuota } from '../network/quota.js';
 import { ensureDefaultGroup } from '../security-group/default-group.js';
 import { recordPortChange } from './changes.js';
 import { insertPort } from './insert.js';
 import { dropAssociations, removePort } from './remove.js';
-import { checkPortRights, checkPortSecurity, checkServiceOwner, disallowed } from './rules.js';
+import { checkPortRights, checkPortSecurity, checkServiceOwner } from './rules.js';
 
 type Port = NetworkTables['port'];
 type Network = NetworkTables['network'];
@@ -48,7 +48,7 @@ export interface PortAttributes {
 /** Creates a port with addresses, groups and, for administrators, a binding. */
 export async function createPort(tx: Tx, app: App, ctx: Context, given: PortAttributes): Promise<Port> {
   const network = await findVisible(tx, ctx, 'network', given.network_id, networkNotFound);
-  if (!owns(ctx, network) && !network.shared) throw disallowed('create_port:network', 'create_port');
+  if (!owns(ctx, network) && !network.shared) throw notAllowedOnNetwork(given.project_id, 'port');
   checkPortRights(ctx, network, { ...given }, 'create_port');
   checkServiceOwner(null, given, 'create_port');
   await claimNetworkQuota(app, tx, given.project_id, 'port');

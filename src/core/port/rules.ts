@@ -77,7 +77,7 @@ export function checkPortSecurity(
 }
 
 export function disallowed(rule: string, action: string): MaruError {
-  return new MaruError('forbidden', `((rule:${action} and rule:${rule})) is disallowed by policy`, {
+  return new MaruError('forbidden', `(rule:${action} and rule:${rule}) is disallowed by policy`, {
     type: 'PolicyNotAuthorized',
   });
 }

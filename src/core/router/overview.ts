@@ -1,6 +1,8 @@
 import { findHost, findHostByName } from '../../store/hosts.js';
 import { hostName } from '../../store/network/network.js';
 import {
+  hostsForRouter,
+  hostsOffering,
   type RouterPlacement,
   routerPlacements,
   withdrawalsOfRouters,
@@ -64,7 +66,7 @@ export async function routerPlaces(app: App, routerId?: string): Promise<RouterP
       epoch: placement.host_epoch,
       physical_network: placement.physical_network,
       state: stateOf(app, placement, task),
-      note: task?.waiting_for ?? '',
+      note: task?.waiting_for ?? (await whyWaiting(db, app, placement)),
       to_be_given_up_by: withdrawals
         .filter((withdrawal) => withdrawal.router_id === placement.id)
         .map(({ host_id }) => names.get(host_id) ?? host_id),
@@ -114,6 +116,19 @@ export async function moveRouter(
     if (other === null) throw conflict(`There is no other host that can have router ${routerId}.`);
     await beginMove(tx, app, router, other, 'an operator wants it', { requestId: ctx.requestId });
   });
+}
+
+/** What a router without a host waits for; empty when it has one. */
+async function whyWaiting(db: Reader, app: App, router: RouterPlacement): Promise<string> {
+  if (router.host_id !== null) return '';
+  const alias = router.physical_network;
+  const enabled = await hostsForRouter(db, alias);
+  if (enabled.some((id) => app.hosts.isUp(id))) return 'a host is about to get it';
+  if (alias === null) return 'no enabled host is up';
+  const offering = await hostsOffering(db, alias);
+  if (offering.length === 0) return `no host has provider network '${alias}': maru status`;
+  const names = await hostNames(db, offering);
+  return `no host with provider network '${alias}' is enabled and up: it is on ${[...names.values()].join(', ')}`;
 }
 
 async function otherHost(

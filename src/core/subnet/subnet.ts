@@ -15,7 +15,7 @@ import type { Context } from '../context.js';
 import { badRequest, conflict, forbidden, MaruError } from '../errors.js';
 import { findVisible, owns } from '../network/access.js';
 import { flag } from '../network/network.js';
-import { networkNotFound, subnetInUse } from '../network/problems.js';
+import { networkNotFound, notAllowedOnNetwork, subnetInUse } from '../network/problems.js';
 import { claimNetworkQuota } from '../network/quota.js';
 import { recordPortChange } from '../port/changes.js';
 import { updateDhcpPort } from '../port/dhcp-port.js';
@@ -55,8 +55,11 @@ export interface SubnetAttributes {
 /** Creates a subnet that overlaps no other of its network. */
 export async function createSubnet(tx: Tx, app: App, ctx: Context, given: SubnetAttributes): Promise<Subnet> {
   const network = await findVisible(tx, ctx, 'network', given.network_id, networkNotFound);
-  if (!owns(ctx, network))
-    throw forbidden('rule:create_subnet is disallowed by policy', 'PolicyNotAuthorized');
+  if (!owns(ctx, network)) {
+    throw network.shared
+      ? forbidden('rule:create_subnet is disallowed by policy', 'PolicyNotAuthorized')
+      : notAllowedOnNetwork(given.project_id, 'subnet');
+  }
   if (!given.cidr) {
     throw badRequest(
       'Bad subnets request: a subnetpool must be specified in the absence of a cidr.',

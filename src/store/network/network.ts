@@ -26,6 +26,17 @@ export async function usedVnis(db: Reader): Promise<Set<number>> {
   return new Set(rows.map((row) => row.segmentation_id ?? 0));
 }
 
+/** Networks on a physical network of hosts: flat and VLAN ones. */
+export async function providerNetworks(db: Reader): Promise<Network[]> {
+  return await db
+    .selectFrom('network')
+    .selectAll()
+    .where('physical_network', 'is not', null)
+    .orderBy('created_at')
+    .orderBy('id')
+    .execute();
+}
+
 /** Networks that a project's servers may be plugged into without naming one: its own, and shared ones it may use. */
 export async function networksOfProject(db: Reader, projectId: string): Promise<Network[]> {
   return await db
