@@ -17,6 +17,17 @@ export interface CommandOptions {
   /** Exit codes that are no error; [0] unless given. */
   readonly okCodes?: readonly number[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Mounts or unmounts (`ip netns add`, `del`): must be seen outside too when the agent's unit has mounts of its own. */
+  readonly mounts?: boolean;
+  /** Starts a program that puts itself into the background and outlives the agent, for which it must not be in the agent's unit. */
+  readonly daemon?: Daemon;
+}
+
+/** What a program that puts itself into the background is called, where it writes its process id, and where it may write at all. */
+export interface Daemon {
+  readonly name: string;
+  readonly pidFile: string;
+  readonly directory: string;
 }
 
 /**

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { execa } from 'execa';
+import { isConfined, outside, startInUnit } from './confined.js';
 import { CommandError, type CommandOptions, type CommandResult, type Host, type Pipe } from './host.js';
 import { listenInNamespace } from './namespace-socket.js';
 
@@ -19,6 +20,8 @@ export class RealHost implements Host {
   }
 
   run(command: string, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+    if (options.daemon && isConfined()) return startInUnit(execute, command, args, options, options.daemon);
+    if (options.mounts && isConfined()) return execute(...outside(command, args), options);
     return execute(command, args, options);
   }
 

@@ -43,7 +43,7 @@ export async function reconcile(context: NetworkContext, change: Change, failure
     const known = observed.names.has(namespace.name) ? observed.namespaces.get(namespace.name) : undefined;
     await guard(failures, namespace.owner, async () => {
       if (observed.broken.has(namespace.name)) {
-        await context.host.run('ip', ['netns', 'del', namespace.name]);
+        await context.host.run('ip', ['netns', 'del', namespace.name], { mounts: true });
         observed.broken.delete(namespace.name);
       }
       observed.namespaces.set(namespace.name, await prepareNamespace(context, namespace, known));

@@ -109,7 +109,10 @@ export async function applyDnsmasq(
   observed.running = false;
   // dnsmasq never gives an address to another MAC while the lease of the one before lasts
   if (stale) await dropLeases(context, directory, lost);
-  await host.run('dnsmasq', [`--conf-file=${directory}/dnsmasq.conf`], { netns });
+  await host.run('dnsmasq', [`--conf-file=${directory}/dnsmasq.conf`], {
+    netns,
+    daemon: { name: `dnsmasq-${name.replace('/', '-')}`, pidFile: `${directory}/pid`, directory },
+  });
   observed.running = true;
 }
 

@@ -13,7 +13,7 @@ export async function prepareNamespace(
   observed: ObservedNamespace | undefined,
 ): Promise<ObservedNamespace> {
   const found = observed ?? { sysctls: new Map(), devices: new Map(), routes: new Map(), tables: new Map() };
-  if (!observed) await host.run('ip', ['netns', 'add', desired.name]);
+  if (!observed) await host.run('ip', ['netns', 'add', desired.name], { mounts: true });
   const { sysctls } = diffNamespace(desired, found);
   if (sysctls.length) {
     await host.run('sysctl', ['-q', '-w', ...sysctls], { netns: desired.name });
@@ -69,7 +69,7 @@ export async function announce(
 
 /** Removes a namespace; its devices are gone already. */
 export async function removeNamespace({ host }: NetworkContext, name: string): Promise<void> {
-  await host.run('ip', ['netns', 'del', name]);
+  await host.run('ip', ['netns', 'del', name], { mounts: true });
 }
 
 function note(desired: DesiredNamespace, observed: ObservedNamespace): void {

@@ -40,11 +40,11 @@ export async function probe(
   const name = `${PREFIX}${randomBytes(4).toString('hex')}`;
   running.add(name);
   try {
-    await host.run('ip', ['netns', 'add', name]);
+    await host.run('ip', ['netns', 'add', name], { mounts: true });
     return await ask(host, log, name, asked);
   } finally {
     // the devices go with it
-    await host.run('ip', ['netns', 'del', name]).catch((error) => {
+    await host.run('ip', ['netns', 'del', name], { mounts: true }).catch((error) => {
       log.warn('the namespace of a probe was not removed', { netns: name, error });
     });
     running.delete(name);
@@ -137,7 +137,7 @@ async function removeLeftOvers(host: Host, log: Log): Promise<void> {
     const { stdout } = await host.read('ip', ['netns', 'list']);
     const names = stdout.split('\n').map((line) => line.split(' ')[0]!);
     for (const name of names.filter((each) => each.startsWith(PREFIX) && !running.has(each))) {
-      await host.run('ip', ['netns', 'del', name]).catch((error) => {
+      await host.run('ip', ['netns', 'del', name], { mounts: true }).catch((error) => {
         log.debug('the namespace of an earlier probe was not removed', { netns: name, error });
       });
     }
