@@ -8,7 +8,9 @@ let confined: boolean | undefined;
 
 /** True when this process has mounts of its own, as in a systemd unit with a sandbox: what it mounts nobody else sees. */
 export function isConfined(): boolean {
-  confined ??= mountNamespace('self') !== mountNamespace('1');
+  const [own, machines] = [mountNamespace('self'), mountNamespace('1')];
+  // who may not look at the first process could not act among its mounts either
+  confined ??= own !== null && machines !== null && own !== machines;
   return confined;
 }
 
@@ -65,7 +67,6 @@ function mountNamespace(process: string): string | null {
   try {
     return readlinkSync(`/proc/${process}/ns/mnt`);
   } catch {
-    // not root: then nothing is mounted either
     return null;
   }
 }
