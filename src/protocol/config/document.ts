@@ -72,6 +72,17 @@ export class ConfigDocument {
     return this.#sections.get(section) ?? [];
   }
 
+  /** True when the file has the section, be it empty. */
+  has(section: SectionName): boolean {
+    return this.#sections.has(section);
+  }
+
+  /** Where a key, or the file of its secret, is named; null when it is not. */
+  nodeOf(section: SectionName, key: string): Node | null {
+    const found = this.entries(section).find(({ name }) => name === key || name === `${key}_file`);
+    return found?.nameNode ?? null;
+  }
+
   /** What an alias (`*name`) stands for; other nodes as they are. */
   resolve(node: Node): Node {
     return (isAlias(node) && this.#document && node.resolve(this.#document)) || node;

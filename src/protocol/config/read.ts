@@ -65,10 +65,9 @@ export function readSection<T extends KeyTable>(
   }
   const reading = { values, origins } as unknown as SectionReading<T>;
   if (document.problems.length === before) {
-    section.check?.(reading.values, (one, message, hint) => {
-      const entry = document.entries(name).find((e) => e.name === one || e.name === `${String(one)}_file`);
-      document.complain(entry?.nameNode ?? null, `'${String(one)}' ${message}`, hint);
-    });
+    section.check?.(reading.values, (one, message, hint) =>
+      document.complain(document.nodeOf(name, String(one)), `'${String(one)}' ${message}`, hint),
+    );
   }
   return reading;
 }
