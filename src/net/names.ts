@@ -38,6 +38,20 @@ export function routerGatewayName(portId: string): string {
   return `qg-${portId.slice(0, 11)}`;
 }
 
+/** Namespace of a router, or of the DHCP server of a network. */
+export function namespaceName(netns: { readonly of: 'router' | 'dhcp'; readonly id: string }): string {
+  return netns.of === 'router' ? routerNamespace(netns.id) : dhcpNamespace(netns.id);
+}
+
+/** Name of a router's or DHCP server's device inside its namespace. */
+export function innerName(device: {
+  readonly role: 'gateway' | 'interface' | 'dhcp';
+  readonly port_id: string;
+}): string {
+  if (device.role === 'gateway') return routerGatewayName(device.port_id);
+  return device.role === 'interface' ? routerInterfaceName(device.port_id) : dhcpDeviceName(device.port_id);
+}
+
 /** The DHCP server's device inside its namespace. */
 export function dhcpDeviceName(portId: string): string {
   return `ns-${portId.slice(0, 11)}`;

@@ -11,15 +11,15 @@ export interface Logger {
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** Logs to the stream (stdout, which systemd keeps in the journal), from `level` upwards. */
+/** Logs to the stream (stdout, which systemd keeps in the journal), from `level` upwards; a function is asked at each line. */
 export function createLogger(
-  level: LogLevel,
+  level: LogLevel | (() => LogLevel),
   fields: Record<string, unknown> = {},
   write: (line: string) => void = (line) => process.stdout.write(line),
 ): Logger {
-  const least = LOG_LEVELS.indexOf(level);
   const at = (l: LogLevel) => (msg: string, more?: Record<string, unknown>) => {
-    if (LOG_LEVELS.indexOf(l) < least) return;
+    const least = typeof level === 'function' ? level() : level;
+    if (LOG_LEVELS.indexOf(l) < LOG_LEVELS.indexOf(least)) return;
     write(
       `${JSON.stringify({ time: new Date().toISOString(), level: l, msg, ...fields, ...flatten(more) })}\n`,
     );

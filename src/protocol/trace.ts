@@ -101,10 +101,10 @@ export interface TraceFinding {
   readonly state: TraceState;
   /** What is there, or what is wrong, in words. */
   readonly detail: string;
-  /** Command that shows it on the host. */
-  readonly show: string;
   /** What mends it, where there is something that an operator does; else the agent does it by itself. */
   readonly mend?: string;
+  /** Name of the bridge that the host has for the provider network in question. */
+  readonly bridge?: string;
 }
 
 /** One finding for each check, in order. */

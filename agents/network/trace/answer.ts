@@ -1,7 +1,6 @@
 import type { ObjectReport, ObservedServer } from '../../../src/protocol/messages.js';
 import type { ObjectKey } from '../../../src/protocol/objects.js';
 import type { TraceCheck, TraceReply, TraceRequest } from '../../../src/protocol/trace.js';
-import { showCommand } from '../../../src/protocol/trace-commands.js';
 import { CommandError } from '../../host/host.js';
 import { eachLimited } from '../concurrency.js';
 import type { NetworkContext } from '../config.js';
@@ -48,10 +47,10 @@ export async function answerTrace(
   ended = true;
   clearTimeout(timer);
   return {
-    findings: request.checks.map((check, index) => ({
-      ...found[index]!,
-      show: showCommand(check, 'network' in check ? providerOf(snapshot, check.network) : null),
-    })),
+    findings: request.checks.map((check, index) => {
+      const bridge = 'network' in check ? providerOf(snapshot, check.network) : null;
+      return { ...found[index]!, ...(bridge === null ? {} : { bridge }) };
+    }),
   };
 }
 

@@ -1,6 +1,5 @@
 import { tapName, vxlanName } from '../../../src/net/names.js';
 import type { Segment, TraceCheck } from '../../../src/protocol/trace.js';
-import { IP_AND_ICMP } from '../../../src/protocol/trace-commands.js';
 import { bridgeOf } from '../bridge/desired.js';
 import { FLOOD_MAC, fdbKey, isOurLink, VXLAN_PORT } from '../links/model.js';
 import { type Found, fail, ok, unknown } from './finding.js';
@@ -109,6 +108,9 @@ export async function fdb(snapshot: Snapshot, { network, mac, vtep }: Check<'fdb
   }
   return ok(`${mac} behind ${dev} at ${vtep}`);
 }
+
+/** IPv4 and ICMP headers, which are not part of ping's `-s`. */
+const IP_AND_ICMP = 28;
 
 /** Whether packets of full size reach another host's tunnel address. */
 export async function underlay(

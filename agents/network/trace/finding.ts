@@ -1,7 +1,7 @@
 import type { TraceFinding } from '../../../src/protocol/trace.js';
 
-/** What was found, without the command that shows it. */
-export type Found = Omit<TraceFinding, 'show'>;
+/** What was found of one check. */
+export type Found = TraceFinding;
 
 export function ok(detail: string): Found {
   return { state: 'ok', detail };

@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
 import { parseCidr } from '../../../src/net/cidr.js';
 import { normaliseIp } from '../../../src/net/ip.js';
+import { innerName, namespaceName } from '../../../src/net/names.js';
 import type { InnerRef, TraceCheck } from '../../../src/protocol/trace.js';
-import { innerName, namespaceName } from '../../../src/protocol/trace-commands.js';
 import { dnsmasqDirectory, observeDnsmasq } from '../dhcp/process.js';
 import type { ObservedDevice } from '../namespace/model.js';
 import { type Found, fail, ok, unknown } from './finding.js';

@@ -1,5 +1,5 @@
+import { namespaceName } from '../../../src/net/names.js';
 import type { NamespaceRef } from '../../../src/protocol/trace.js';
-import { namespaceName } from '../../../src/protocol/trace-commands.js';
 import type { NetworkContext } from '../config.js';
 import type { IpFamily, ObservedChains } from '../firewall/iptables/model.js';
 import { observeTables } from '../firewall/iptables/observe.js';
