@@ -3,7 +3,7 @@ import type { Cloud } from '../lab/cloud.js';
 import { waitFor } from '../lab/commands.js';
 import { ensureSecurityGroup, ensureTenantNetwork } from '../lab/demo.js';
 import { labDown } from '../lab/down.js';
-import { type LabNames, labNames } from '../lab/names.js';
+import { type LabNames, labFiles, labNames } from '../lab/names.js';
 import { create, type Named, show } from '../lab/resources.js';
 import { printStep } from '../lab/steps.js';
 import { labUp, locked } from '../lab/up.js';
@@ -40,7 +40,7 @@ export async function withBenchLab<T>(work: (bench: BenchLab) => Promise<T>): Pr
 async function prepare(lab: LabNames, admin: Cloud, imageFile: string): Promise<BenchLab> {
   const external = await ensurePublicNetwork(admin);
   const image = await ensureImage(admin, 'tiny', imageFile);
-  const demo = await ensureDemoUser(lab, admin);
+  const demo = await ensureDemoUser(labFiles(lab), admin);
   const network = await ensureTenantNetwork(demo, external.id);
   const group = await ensureSecurityGroup(demo);
   // small enough that two guests fit any machine that runs benchmarks

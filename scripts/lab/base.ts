@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { Cloud, type Credentials } from './cloud.js';
 import { writeClouds } from './clouds-yaml.js';
 import { machine } from './commands.js';
+import type { DemoFiles } from './demo.js';
 import { EXTERNAL, type LabNames, labFiles } from './names.js';
 import { findOrCreate, list, type Named } from './resources.js';
 
@@ -52,27 +53,35 @@ export async function ensureImage(admin: Cloud, name: string, file: string): Pro
   return image;
 }
 
-/** The external flat network `public` on br-ex, with an allocation pool that leaves the outside world its address. */
-export async function ensurePublicNetwork(admin: Cloud): Promise<Named> {
+/** What there is outside: the physical network's alias, its addresses, and those of them that are the cloud's. */
+export interface Outside {
+  readonly physicalNetwork: string;
+  readonly cidr: string;
+  readonly gateway: string | null;
+  readonly poolStart: string;
+  readonly poolEnd: string;
+}
+
+/** The external flat network `public` on br-ex, with an allocation pool that leaves the outside world its addresses. */
+export async function ensurePublicNetwork(admin: Cloud, outside: Outside = EXTERNAL): Promise<Named> {
   const network = await findOrCreate(admin, 'network', 'public', {
     'router:external': true,
     'provider:network_type': 'flat',
-    'provider:physical_network': EXTERNAL.physicalNetwork,
+    'provider:physical_network': outside.physicalNetwork,
   });
   await findOrCreate(admin, 'subnet', 'public', {
     network_id: network.id,
     ip_version: 4,
-    cidr: EXTERNAL.cidr,
-    gateway_ip: EXTERNAL.gateway,
-    allocation_pools: [{ start: EXTERNAL.poolStart, end: EXTERNAL.poolEnd }],
+    cidr: outside.cidr,
+    gateway_ip: outside.gateway,
+    allocation_pools: [{ start: outside.poolStart, end: outside.poolEnd }],
     enable_dhcp: false,
   });
   return network;
 }
 
 /** Project and user `demo`; writes both clouds to clouds.yaml. */
-export async function ensureDemoUser(lab: LabNames, admin: Cloud): Promise<Cloud> {
-  const files = labFiles(lab);
+export async function ensureDemoUser(files: DemoFiles, admin: Cloud): Promise<Cloud> {
   const password =
     (await machine.readFileIfExists(files.demoPassword)) ?? randomBytes(18).toString('base64url');
   await machine.writeFile(files.demoPassword, password, 0o600);
@@ -90,11 +99,7 @@ export async function ensureDemoUser(lab: LabNames, admin: Cloud): Promise<Cloud
   await admin.call('identity', 'PUT', `/projects/${project.id}/users/${user.id}/roles/${member.id}`);
 
   const credentials: Credentials = { username: 'demo', password, project: 'demo' };
-  const adminPassword = (await machine.readFile(files.adminPassword)).trim();
-  await writeClouds(lab, admin.endpoint, {
-    maru: { username: 'admin', password: adminPassword, project: 'admin' },
-    demo: credentials,
-  });
+  await writeClouds(files.clouds, admin, { maru: admin.credentials, demo: credentials });
   const demo = new Cloud(admin.endpoint, credentials);
   await demo.authenticate();
   return demo;

@@ -21,19 +21,19 @@ type Json = Record<string, unknown>;
 /** A small client of the OpenStack APIs: finds services in the catalogue and renews its token when it is refused. */
 export class Cloud {
   readonly endpoint: string;
-  readonly #credentials: Credentials;
+  readonly credentials: Credentials;
   #token: string | null = null;
   #catalogue = new Map<string, string>();
   projectId = '';
 
   constructor(endpoint: string, credentials: Credentials) {
     this.endpoint = endpoint;
-    this.#credentials = credentials;
+    this.credentials = credentials;
   }
 
   /** Gets a token of the project; throws ApiError when it is refused. */
   async authenticate(): Promise<void> {
-    const { username, password, project } = this.#credentials;
+    const { username, password, project } = this.credentials;
     const domain = { name: 'Default' };
     const auth = {
       identity: { methods: ['password'], password: { user: { name: username, password, domain } } },

@@ -1,12 +1,11 @@
 import { stringify } from 'yaml';
-import type { Credentials } from './cloud.js';
+import type { Cloud, Credentials } from './cloud.js';
 import { machine } from './commands.js';
-import { type LabNames, labFiles } from './names.js';
 
 /** Writes clouds.yaml (0600) with one entry for each pair of a name and credentials. */
 export async function writeClouds(
-  lab: LabNames,
-  endpoint: string,
+  file: string,
+  { endpoint }: Pick<Cloud, 'endpoint'>,
   clouds: Readonly<Record<string, Credentials>>,
 ): Promise<void> {
   const entries = Object.entries(clouds).map(([name, { username, password, project }]) => [
@@ -24,5 +23,5 @@ export async function writeClouds(
       },
     },
   ]);
-  await machine.writeFile(labFiles(lab).clouds, stringify({ clouds: Object.fromEntries(entries) }), 0o600);
+  await machine.writeFile(file, stringify({ clouds: Object.fromEntries(entries) }), 0o600);
 }

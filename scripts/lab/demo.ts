@@ -1,11 +1,24 @@
 import type { Cloud } from './cloud.js';
 import { GiveUp, machine, waitFor } from './commands.js';
-import { type LabNames, labFiles } from './names.js';
 import { create, findOrCreate, KINDS, list, type Named, show } from './resources.js';
 
 const ACTIVE_MS = 180_000;
 const REACHABLE_MS = 300_000;
 const NAME = 'demo';
+
+/** What the demo keeps on disk. */
+export interface DemoFiles {
+  /** The private half of the key pair (0600). */
+  readonly demoKey: string;
+  readonly demoPassword: string;
+  /** clouds.yaml with the clouds `maru`, the administrator's, and `demo`. */
+  readonly clouds: string;
+}
+
+/** From where the guest is to be reached: a network namespace, or this machine as it is. */
+export interface Place {
+  readonly netns?: string;
+}
 
 interface Server extends Named {
   readonly status: string;
@@ -62,15 +75,15 @@ export async function ensureSecurityGroup(demo: Cloud): Promise<Named> {
   return group;
 }
 
-/** A key pair that the cloud generates; the private half is kept in a file of the lab (0600). */
-export async function ensureKeyPair(lab: LabNames, demo: Cloud): Promise<string> {
+/** A key pair that the cloud generates; the private half is kept in a file (0600). */
+export async function ensureKeyPair(files: DemoFiles, demo: Cloud): Promise<string> {
   const { keypairs } = await demo.call<{ keypairs: { keypair: { name: string } }[] }>(
     'compute',
     'GET',
     '/os-keypairs',
   );
   const exists = keypairs.some(({ keypair }) => keypair.name === NAME);
-  const file = labFiles(lab).demoKey;
+  const file = files.demoKey;
   if (exists && (await machine.stat(file))) return NAME;
   // without its private half a key pair opens nothing
   if (exists) await demo.call('compute', 'DELETE', `/os-keypairs/${NAME}`);
@@ -115,22 +128,27 @@ export async function ensureFloatingIp(demo: Cloud, publicId: string, serverId: 
 }
 
 /** Waits until ping and ssh from the outside world reach the guest; gives the boot id that ssh read in it. */
-export async function reachFromOutside(lab: LabNames, address: string, sshUser: string): Promise<string> {
+export async function reachFromOutside(
+  from: Place,
+  files: DemoFiles,
+  address: string,
+  sshUser: string,
+): Promise<string> {
   const deadline = Date.now() + REACHABLE_MS;
   const left = () => Math.max(5_000, deadline - Date.now());
   await waitFor(`ping ${address} from outside`, left(), async () => {
-    await machine.run('ping', ['-c', '1', '-W', '1', address], { netns: lab.outsideNs });
+    await machine.run('ping', ['-c', '1', '-W', '1', address], from);
     return true;
   });
-  const command = [...sshArguments(lab, address, sshUser), 'cat /proc/sys/kernel/random/boot_id'];
+  const command = [...sshArguments(files, address, sshUser), 'cat /proc/sys/kernel/random/boot_id'];
   return await waitFor(`ssh ${sshUser}@${address} from outside`, left(), async () => {
-    const { stdout } = await machine.run('ssh', command, { netns: lab.outsideNs, timeoutMs: 40_000 });
+    const { stdout } = await machine.run('ssh', command, { ...from, timeoutMs: 40_000 });
     return stdout.trim();
   });
 }
 
 /** Arguments of ssh for the demo server: guests come and go behind an address, so its host key proves nothing here. */
-export function sshArguments(lab: LabNames, address: string, sshUser: string): string[] {
+export function sshArguments(files: DemoFiles, address: string, sshUser: string): string[] {
   const options = [
     'BatchMode=yes',
     'ConnectTimeout=10',
@@ -138,12 +156,7 @@ export function sshArguments(lab: LabNames, address: string, sshUser: string): s
     'UserKnownHostsFile=/dev/null',
     'LogLevel=ERROR',
   ];
-  return [
-    '-i',
-    labFiles(lab).demoKey,
-    ...options.flatMap((option) => ['-o', option]),
-    `${sshUser}@${address}`,
-  ];
+  return ['-i', files.demoKey, ...options.flatMap((option) => ['-o', option]), `${sshUser}@${address}`];
 }
 
 /** What helps to find out why the demo server is not as it should be. */

@@ -45,7 +45,7 @@ async function main(): Promise<void> {
     ensurePublicNetwork(admin),
   );
   const uploaded = await printStep('image "tiny"', () => ensureImage(admin, 'tiny', image.file));
-  const demo = await printStep('project and user "demo"', () => ensureDemoUser(lab, admin));
+  const demo = await printStep('project and user "demo"', () => ensureDemoUser(labFiles(lab), admin));
   const flavor = await flavorNamed(demo, 'm1.tiny');
 
   let floatingIp: string | null = null;
@@ -56,7 +56,7 @@ async function main(): Promise<void> {
         ensureTenantNetwork(demo, publicNetwork.id),
       );
       const group = await printStep('security group: ping and ssh', () => ensureSecurityGroup(demo));
-      const key = await printStep('key pair', () => ensureKeyPair(lab, demo));
+      const key = await printStep('key pair', () => ensureKeyPair(labFiles(lab), demo));
       const server = await printStep('server "demo" (m1.tiny)', () =>
         ensureServer(demo, { image: uploaded, flavor, network, group, key }),
       );
@@ -66,7 +66,7 @@ async function main(): Promise<void> {
       );
       floatingIp = address;
       await printStep(`ping and ssh ${address} from outside`, () =>
-        reachFromOutside(lab, address, image.sshUser),
+        reachFromOutside({ netns: lab.outsideNs }, labFiles(lab), address, image.sshUser),
       );
     } catch (error) {
       await sayWhy(lab, demo, admin);

@@ -77,7 +77,8 @@ export async function adminOf(lab: LabNames, settings: LabSettings): Promise<Clo
     const credentials = { username: 'admin', password, project: 'admin' };
     const cloud = new Cloud(endpoint, credentials);
     await cloud.authenticate();
-    if (!(await machine.stat(files.clouds))) await writeClouds(lab, endpoint, { maru: credentials });
+    if (!(await machine.stat(files.clouds)))
+      await writeClouds(files.clouds, { endpoint }, { maru: credentials });
     return cloud;
   });
 }

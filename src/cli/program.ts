@@ -6,6 +6,8 @@ import { addCleanupCommand } from './cleanup.js';
 import { addCompletionCommand } from './completion.js';
 import { addConfigCommands } from './config.js';
 import { addControllerCommand } from './controller.js';
+import { addDoctorCommand } from './doctor.js';
+import { addDemoCommand } from './demo.js';
 import { addDriftCommand } from './drift.js';
 import { addHostCommands } from './host.js';
 import { addIncarnationCommands } from './incarnation.js';
@@ -43,6 +45,7 @@ Examples:
   addControllerCommand(program);
   addAgentCommand(program);
   addStatusCommand(program);
+  addDoctorCommand(program);
   addHostCommands(program);
   addRouterCommands(program);
   addServerCommands(program);
@@ -53,6 +56,7 @@ Examples:
   addIncarnationCommands(program);
   addAuthorityCommands(program);
   addConfigCommands(program);
+  addDemoCommand(program);
   addLabCommands(program);
   addCompletionCommand(program);
   addManCommand(program);
