@@ -9,8 +9,8 @@ import { createStoragePart } from '../../agents/storage/part.js';
 import { configDriveFile, imageFile, serverDirectory, volumeFile } from '../../agents/storage/paths.js';
 import { inspect } from '../../agents/storage/qemu-img.js';
 import { objectKey, specObject } from '../../src/protocol/keys.js';
-import type { DiskBody, ImageRef, Spec, VolumeObject } from '../../src/protocol/objects.js';
-import { imageOf, memoryLog, serverObject, specOf } from '../support/guests.js';
+import type { DiskBody, Spec, VolumeObject } from '../../src/protocol/objects.js';
+import { imageOf, memoryLog, rootDisk, serverObject, specOf } from '../support/guests.js';
 
 class CountingHost extends RealHost {
   runs: string[] = [];
@@ -58,17 +58,8 @@ function storage(stateDir = `${directory}/${randomUUID()}`, source = qcow2) {
   return { part, stateDir, apply: (spec: Spec) => part.apply({ spec, changed: null }) };
 }
 
-const root = (image: ImageRef | null, size = 64 << 20): DiskBody => ({
-  role: 'root',
-  device: 'vda',
-  bus: 'virtio',
-  size_bytes: size,
-  image,
-  volume_id: null,
-  boot_index: 1,
-});
 const extra = (role: 'ephemeral' | 'swap', device: string): DiskBody => ({
-  ...root(null, 16 << 20),
+  ...rootDisk(null, 16 << 20),
   role,
   device,
   boot_index: null,
@@ -78,7 +69,7 @@ describe('disks of a server', () => {
   test('are made once: overlay, ephemeral, swap, config drive', async () => {
     const { part, stateDir, apply } = storage();
     const server = serverObject({
-      disks: [root(qcow2.image), extra('ephemeral', 'vdb'), extra('swap', 'vdc')],
+      disks: [rootDisk(qcow2.image), extra('ephemeral', 'vdb'), extra('swap', 'vdc')],
       config_drive: true,
     });
     const spec = specOf(server);
@@ -151,20 +142,20 @@ describe('disks of a server', () => {
 
   test('are never made anew, whatever changes', async () => {
     const { stateDir, apply } = storage();
-    const server = serverObject({ disks: [root(qcow2.image)] });
+    const server = serverObject({ disks: [rootDisk(qcow2.image)] });
     await apply(specOf(server));
     const file = `${serverDirectory(stateDir, server.id)}/root.qcow2`;
     await host.run('qemu-io', ['-f', 'qcow2', '-c', 'write -P 0xcd 2M 1M', file]);
     const before = await stat(file);
-    await apply(specOf({ ...server, disks: [root(qcow2.image, 128 << 20)] }));
-    await apply(specOf({ ...server, disks: [root(null)] }));
+    await apply(specOf({ ...server, disks: [rootDisk(qcow2.image, 128 << 20)] }));
+    await apply(specOf({ ...server, disks: [rootDisk(null)] }));
     const after = await stat(file);
     expect([after.ino, after.mtimeMs, after.size]).toEqual([before.ino, before.mtimeMs, before.size]);
   });
 
   test('are as large as the image at least', async () => {
     const { stateDir, apply } = storage();
-    const server = serverObject({ disks: [root(qcow2.image, 1 << 20)] });
+    const server = serverObject({ disks: [rootDisk(qcow2.image, 1 << 20)] });
     await apply(specOf(server));
     const info = await inspect(host, `${serverDirectory(stateDir, server.id)}/root.qcow2`, 'qcow2');
     expect(info.virtualSize).toBe(32 << 20);
@@ -172,7 +163,7 @@ describe('disks of a server', () => {
 
   test('share one download', async () => {
     const { apply } = storage();
-    const servers = Array.from({ length: 5 }, () => serverObject({ disks: [root(qcow2.image)] }));
+    const servers = Array.from({ length: 5 }, () => serverObject({ disks: [rootDisk(qcow2.image)] }));
     await apply(specOf(...servers));
     expect(downloads).toHaveLength(1);
   });
@@ -181,7 +172,7 @@ describe('disks of a server', () => {
 describe('an image that is not what it should be', () => {
   async function refused(source: Awaited<ReturnType<typeof imageOf>>, image = source.image) {
     const { part, stateDir, apply } = storage(undefined, source);
-    const server = serverObject({ disks: [root(image)] });
+    const server = serverObject({ disks: [rootDisk(image)] });
     const spec = specOf(server);
     await apply(spec);
     expect(await host.listDirectory(`${stateDir}/images`)).toEqual([]);
@@ -237,9 +228,9 @@ describe('an image that is not what it should be', () => {
 
   test('changed in the cache, is not used for another disk', async () => {
     const { part, stateDir, apply } = storage();
-    await apply(specOf(serverObject({ disks: [root(qcow2.image)] })));
+    await apply(specOf(serverObject({ disks: [rootDisk(qcow2.image)] })));
     await truncate(imageFile(stateDir, qcow2.image.id), 100);
-    const server = serverObject({ disks: [root(qcow2.image)] });
+    const server = serverObject({ disks: [rootDisk(qcow2.image)] });
     await apply(specOf(server));
     expect((await part.disksReady(server, specOf(server)))?.message).toContain('has 100 bytes');
   });
@@ -251,7 +242,7 @@ test('a full disk is told in words, leaves nothing half-made, and is overcome', 
   await host.run('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', small]);
   try {
     const { part, stateDir, apply } = storage(`${small}/state`);
-    const server = serverObject({ disks: [root(qcow2.image)] });
+    const server = serverObject({ disks: [rootDisk(qcow2.image)] });
     const spec = specOf(server);
     await apply(spec);
     const error = await part.disksReady(server, spec);
@@ -315,7 +306,7 @@ describe('a volume', () => {
 
 test('base images are pruned when they are old and nothing is based on them', async () => {
   const { part, stateDir, apply } = storage();
-  const server = serverObject({ disks: [root(qcow2.image)] });
+  const server = serverObject({ disks: [rootDisk(qcow2.image)] });
   await apply(specOf(server));
   const note = `${imageFile(stateDir, qcow2.image.id)}.json`;
   const age = () => host.run('touch', ['-d', '3 days ago', note]);

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ServerObject, Spec } from '../../src/protocol/objects.js';
 import { computeAgent } from '../support/compute-agent.js';
-import { imageOf, serverObject, specOf, tombstone } from '../support/guests.js';
+import { imageOf, rootDisk, serverObject, specOf, tombstone } from '../support/guests.js';
 import { LabHost, LIBVIRT_URI, until } from '../support/lab-host.js';
 
 let host: LabHost;
@@ -52,17 +52,7 @@ describe('a host whose libvirtd goes away', () => {
     state = `${host.directory}/state-${++count}`;
     server = serverObject({
       memory_mb: 64,
-      disks: [
-        {
-          role: 'root',
-          device: 'vda',
-          bus: 'virtio',
-          size_bytes: 32 << 20,
-          image: image.image,
-          volume_id: null,
-          boot_index: 1,
-        },
-      ],
+      disks: [rootDisk(image.image, 32 << 20)],
     });
     agent = start();
   });

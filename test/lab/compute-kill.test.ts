@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ServerObject, Spec } from '../../src/protocol/objects.js';
 import { computeAgent } from '../support/compute-agent.js';
-import { imageOf, serverObject, specOf, tombstone } from '../support/guests.js';
+import { imageOf, rootDisk, serverObject, specOf, tombstone } from '../support/guests.js';
 import { LabHost } from '../support/lab-host.js';
 import { mortalHost } from '../support/mortal-host.js';
 
@@ -23,17 +23,7 @@ const fetchImage = async () => createReadStream(`${host.directory}/base.qcow2`);
 function guest(): ServerObject {
   return serverObject({
     memory_mb: 64,
-    disks: [
-      {
-        role: 'root',
-        device: 'vda',
-        bus: 'virtio',
-        size_bytes: 32 << 20,
-        image: image.image,
-        volume_id: null,
-        boot_index: 1,
-      },
-    ],
+    disks: [rootDisk(image.image, 32 << 20)],
   });
 }
 

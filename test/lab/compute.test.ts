@@ -7,7 +7,7 @@ import { objectKey } from '../../src/protocol/keys.js';
 import type { ObjectReport } from '../../src/protocol/messages.js';
 import type { ObjectKey, ServerObject, Spec } from '../../src/protocol/objects.js';
 import { computeAgent } from '../support/compute-agent.js';
-import { imageOf, serverObject, specOf, tinyImageFile, tombstone } from '../support/guests.js';
+import { imageOf, rootDisk, serverObject, specOf, tinyImageFile, tombstone } from '../support/guests.js';
 import { LabHost, textOf, until } from '../support/lab-host.js';
 
 /** Building the image downloads the kernel's package. */
@@ -25,15 +25,7 @@ const agent = (bootId = 'boot-1', shutdownTimeoutMs = 2_000) =>
   computeAgent(host, `${host.directory}/state`, async () => image.open(), bootId, shutdownTimeoutMs);
 
 function tiny(given: Partial<ServerObject> = {}): ServerObject {
-  const disk = {
-    role: 'root',
-    device: 'vda',
-    bus: 'virtio',
-    size_bytes: 1 << 30,
-    volume_id: null,
-    boot_index: 1,
-  } as const;
-  return serverObject({ disks: [{ ...disk, image: image.image }], ...given });
+  return serverObject({ disks: [rootDisk(image.image, 1 << 30)], ...given });
 }
 
 const power = (reports: readonly ObjectReport[]) =>

@@ -2,9 +2,20 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { CommandError } from '../../agents/host/host.js';
 import { createNetworkPart } from '../../agents/network/part.js';
 import type { Part } from '../../agents/part.js';
-import type { ObjectBodies } from '../../src/protocol/objects.js';
 import { NetworkLab } from './network-lab.js';
-import { egressAll, flat, group, id, mac, port, rule, SpecBuilder, subnet, vxlan } from './network-spec.js';
+import {
+  egressAll,
+  flat,
+  group,
+  id,
+  mac,
+  port,
+  router as routerBody,
+  rule,
+  SpecBuilder,
+  subnet,
+  vxlan,
+} from './network-spec.js';
 
 const [PUBLIC, NET, SUB, DHCP_PORT, ROUTER, QR, QG, GROUP, WEB, EDGE] = [
   1, 2, 3, 4, 5, 6, 7, 8, 0x10, 0x20,
@@ -38,25 +49,13 @@ function cloud(): SpecBuilder {
   spec.put('security-group', GROUP, group(GROUP, [...egressAll(), rule('ingress', { protocol: 'icmp' })]));
   spec.put('port', WEB, port(WEB, NET, mac(0x10), ['10.0.0.5'], [GROUP]));
   spec.put('port', EDGE, { ...port(EDGE, PUBLIC, mac(0x20), ['203.0.113.20'], [GROUP]), mtu: 1500 });
-  const router: ObjectBodies['router'] = {
-    id: ROUTER,
-    epoch: 1,
-    admin_state_up: true,
-    external: {
-      port_id: QG,
-      network_id: PUBLIC,
-      mac: mac(7),
-      mtu: 1500,
-      addresses: ['203.0.113.10/24'],
-      gateways: ['203.0.113.1'],
-      enable_snat: true,
-    },
-    interfaces: [{ port_id: QR, network_id: NET, mac: mac(6), mtu: 1450, addresses: ['10.0.0.1/24'] }],
-    routes: [],
-    floating_ips: [
-      { id: id(9), floating_ip_address: '203.0.113.50', fixed_ip_address: '10.0.0.5', port_id: WEB },
-    ],
-  };
+  const floating = { floating_ip_address: '203.0.113.50', fixed_ip_address: '10.0.0.5', port_id: WEB };
+  const router = routerBody(
+    ROUTER,
+    { qg: QG, network: PUBLIC },
+    { qr: QR, network: NET },
+    { floating_ips: [{ id: id(9), ...floating }] },
+  );
   spec.put('router', ROUTER, router);
   return spec;
 }

@@ -3,7 +3,18 @@ import { createNetworkPart } from '../../agents/network/part.js';
 import type { Part } from '../../agents/part.js';
 import type { ObjectBodies, ObjectKey } from '../../src/protocol/objects.js';
 import { type Machine, NetworkLab } from './network-lab.js';
-import { egressAll, flat, group, id, mac, port, rule, SpecBuilder, vxlan } from './network-spec.js';
+import {
+  egressAll,
+  flat,
+  group,
+  id,
+  mac,
+  port,
+  router as routerBody,
+  rule,
+  SpecBuilder,
+  vxlan,
+} from './network-spec.js';
 
 const [PUBLIC, NET, ROUTER, QR, QG, GROUP] = [1, 2, 5, 6, 7, 8].map(id) as [
   string,
@@ -95,23 +106,13 @@ class Site {
 }
 
 function router(): ObjectBodies['router'] {
-  return {
-    id: ROUTER,
-    epoch: 1,
-    admin_state_up: true,
-    external: {
-      port_id: QG,
-      network_id: PUBLIC,
-      mac: mac(7),
-      mtu: 1500,
-      addresses: ['203.0.113.10/24'],
-      gateways: ['203.0.113.1'],
-      enable_snat: true,
-    },
-    interfaces: [{ port_id: QR, network_id: NET, mac: mac(6), mtu: 1450, addresses: ['10.0.0.1/24'] }],
-    routes: [],
-    floating_ips: [{ id: id(9), floating_ip_address: FLOATING, fixed_ip_address: SHARED, port_id: id(0x99) }],
-  };
+  const floating = { floating_ip_address: FLOATING, fixed_ip_address: SHARED, port_id: id(0x99) };
+  return routerBody(
+    ROUTER,
+    { qg: QG, network: PUBLIC },
+    { qr: QR, network: NET },
+    { floating_ips: [{ id: id(9), ...floating }] },
+  );
 }
 
 describe('an address that moves between guests of two hosts', () => {

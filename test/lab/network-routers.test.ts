@@ -3,7 +3,18 @@ import { createNetworkPart, type NetworkPart } from '../../agents/network/part.j
 import type { ObjectReport } from '../../src/protocol/messages.js';
 import type { ObjectBodies, ObjectKey } from '../../src/protocol/objects.js';
 import { type Machine, NetworkLab } from './network-lab.js';
-import { egressAll, flat, group, id, mac, port, rule, SpecBuilder, vxlan } from './network-spec.js';
+import {
+  egressAll,
+  flat,
+  group,
+  id,
+  mac,
+  port,
+  router as routerBody,
+  rule,
+  SpecBuilder,
+  vxlan,
+} from './network-spec.js';
 
 const [PUBLIC, NET, ROUTER, QR, QG, GROUP] = [1, 2, 5, 6, 7, 8].map(id) as [
   string,
@@ -68,33 +79,12 @@ class Site {
 }
 
 function router(epoch: number): ObjectBodies['router'] {
-  return {
-    id: ROUTER,
+  const inside = { qr: QR, network: NET, addresses: ['10.0.0.1/24', '2001:db8:1::1/64'] };
+  const floating = { floating_ip_address: FLOATING, fixed_ip_address: '10.0.0.32', port_id: id(0x20) };
+  return routerBody(ROUTER, { qg: QG, network: PUBLIC }, inside, {
     epoch,
-    admin_state_up: true,
-    external: {
-      port_id: QG,
-      network_id: PUBLIC,
-      mac: mac(7),
-      mtu: 1500,
-      addresses: ['203.0.113.10/24'],
-      gateways: ['203.0.113.1'],
-      enable_snat: true,
-    },
-    interfaces: [
-      {
-        port_id: QR,
-        network_id: NET,
-        mac: mac(6),
-        mtu: 1450,
-        addresses: ['10.0.0.1/24', '2001:db8:1::1/64'],
-      },
-    ],
-    routes: [],
-    floating_ips: [
-      { id: id(9), floating_ip_address: FLOATING, fixed_ip_address: '10.0.0.32', port_id: id(0x20) },
-    ],
-  };
+    floating_ips: [{ id: id(9), ...floating }],
+  });
 }
 
 function withdrawn(epoch: number): ObjectBodies['router'] {

@@ -4,7 +4,19 @@ import type { Part } from '../../agents/part.js';
 import { eui64Address } from '../../src/net/mac.js';
 import type { ObjectBodies, ObjectKey } from '../../src/protocol/objects.js';
 import { type Machine, NetworkLab } from './network-lab.js';
-import { egressAll, flat, group, id, mac, port, rule, SpecBuilder, subnet, vxlan } from './network-spec.js';
+import {
+  egressAll,
+  flat,
+  group,
+  id,
+  mac,
+  port,
+  router,
+  rule,
+  SpecBuilder,
+  subnet,
+  vxlan,
+} from './network-spec.js';
 import { Connection, connects, startEcho } from './network-traffic.js';
 
 const [PUBLIC, NET, SUB4, SUB6, DHCP_PORT, ROUTER, QR, QG, GROUP] = [1, 2, 3, 0x33, 4, 5, 6, 7, 8].map(
@@ -59,28 +71,11 @@ describe('DHCP, floating IPs and IPv6', () => {
     more: Partial<ObjectBodies['router']> = {},
   ) =>
     spec.put('router', ROUTER, {
-      id: ROUTER,
-      epoch: 1,
-      admin_state_up: true,
-      external: {
-        port_id: QG,
-        network_id: PUBLIC,
-        mac: mac(7),
-        mtu: 1500,
-        addresses: ['203.0.113.10/24'],
-        gateways: ['203.0.113.1'],
-        enable_snat: true,
-      },
-      interfaces: [
-        {
-          port_id: QR,
-          network_id: NET,
-          mac: mac(6),
-          mtu: 1450,
-          addresses: ['10.0.0.1/24', '2001:db8:1::1/64'],
-        },
-      ],
-      routes: [],
+      ...router(
+        ROUTER,
+        { qg: QG, network: PUBLIC },
+        { qr: QR, network: NET, addresses: ['10.0.0.1/24', '2001:db8:1::1/64'] },
+      ),
       floating_ips: Object.entries(floating).map(([floating_ip_address, fixed_ip_address]) => ({
         id: id(0xf0),
         floating_ip_address,

@@ -56,6 +56,41 @@ export function vxlan(networkId: string, vni: number): ObjectBodies['network'] {
   };
 }
 
+/** A router between the external network (port `qg`, 203.0.113.10) and a tenant's (port `qr`). */
+export function router(
+  routerId: string,
+  external: { readonly qg: string; readonly network: string },
+  inside: { readonly qr: string; readonly network: string; readonly addresses?: readonly string[] },
+  more: Partial<ObjectBodies['router']> = {},
+): ObjectBodies['router'] {
+  return {
+    id: routerId,
+    epoch: 1,
+    admin_state_up: true,
+    external: {
+      port_id: external.qg,
+      network_id: external.network,
+      mac: mac(7),
+      mtu: 1500,
+      addresses: ['203.0.113.10/24'],
+      gateways: ['203.0.113.1'],
+      enable_snat: true,
+    },
+    interfaces: [
+      {
+        port_id: inside.qr,
+        network_id: inside.network,
+        mac: mac(6),
+        mtu: 1450,
+        addresses: inside.addresses ?? ['10.0.0.1/24'],
+      },
+    ],
+    routes: [],
+    floating_ips: [],
+    ...more,
+  };
+}
+
 export function subnet(
   subnetId: string,
   cidr: string,

@@ -3,7 +3,19 @@ import { createNetworkPart } from '../../agents/network/part.js';
 import type { Part } from '../../agents/part.js';
 import type { ObjectKey } from '../../src/protocol/objects.js';
 import { type Machine, NetworkLab } from './network-lab.js';
-import { egressAll, flat, group, id, mac, port, rule, SpecBuilder, subnet, vxlan } from './network-spec.js';
+import {
+  egressAll,
+  flat,
+  group,
+  id,
+  mac,
+  port,
+  router as routerBody,
+  rule,
+  SpecBuilder,
+  subnet,
+  vxlan,
+} from './network-spec.js';
 
 const [PUBLIC, TENANT, SUBNET, DHCP_PORT, ROUTER, QR, QG, GROUP, WEB, PEER] = [
   1, 2, 3, 4, 5, 6, 7, 8, 0x10, 0x20,
@@ -25,28 +37,23 @@ describe('one host with an external network, a tenant network, a router and two 
   const setRules = (...rules: ReturnType<typeof rule>[]) =>
     apply(spec.put('security-group', GROUP, group(GROUP, [...egressAll(), ...rules])));
   const router = (floating: readonly [string, string, string][]) =>
-    spec.put('router', ROUTER, {
-      id: ROUTER,
-      epoch: 1,
-      admin_state_up: true,
-      external: {
-        port_id: QG,
-        network_id: PUBLIC,
-        mac: mac(7),
-        mtu: 1500,
-        addresses: ['203.0.113.10/24'],
-        gateways: ['203.0.113.1'],
-        enable_snat: true,
-      },
-      interfaces: [{ port_id: QR, network_id: TENANT, mac: mac(6), mtu: 1450, addresses: ['10.0.0.1/24'] }],
-      routes: [],
-      floating_ips: floating.map(([floating_ip_address, fixed_ip_address, port_id]) => ({
-        id: port_id,
-        floating_ip_address,
-        fixed_ip_address,
-        port_id,
-      })),
-    });
+    spec.put(
+      'router',
+      ROUTER,
+      routerBody(
+        ROUTER,
+        { qg: QG, network: PUBLIC },
+        { qr: QR, network: TENANT },
+        {
+          floating_ips: floating.map(([floating_ip_address, fixed_ip_address, port_id]) => ({
+            id: port_id,
+            floating_ip_address,
+            fixed_ip_address,
+            port_id,
+          })),
+        },
+      ),
+    );
 
   beforeAll(async () => {
     lab = await NetworkLab.up();

@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { objectKey, specObject } from '../../src/protocol/keys.js';
 import { createLogger, type Logger } from '../../src/protocol/log.js';
-import type { ImageRef, ServerObject, Spec, SubnetBody } from '../../src/protocol/objects.js';
+import type { DiskBody, ImageRef, ServerObject, Spec, SubnetBody } from '../../src/protocol/objects.js';
 
 /** A server with a root disk and nothing else; what a test is about is given. */
 export function serverObject(given: Partial<ServerObject> = {}): ServerObject {
@@ -21,17 +21,7 @@ export function serverObject(given: Partial<ServerObject> = {}): ServerObject {
     memory_mb: 128,
     power: 'running',
     reboot: { soft: 0, hard: 0 },
-    disks: [
-      {
-        role: 'root',
-        device: 'vda',
-        bus: 'virtio',
-        size_bytes: 64 << 20,
-        image: null,
-        volume_id: null,
-        boot_index: 1,
-      },
-    ],
+    disks: [rootDisk(null)],
     nics: [],
     config_drive: false,
     hardware: {},
@@ -52,6 +42,19 @@ export function serverObject(given: Partial<ServerObject> = {}): ServerObject {
       networks: [],
     },
     ...given,
+  };
+}
+
+/** A root disk, empty or of an image. */
+export function rootDisk(image: ImageRef | null, bytes = 64 << 20): DiskBody {
+  return {
+    role: 'root',
+    device: 'vda',
+    bus: 'virtio',
+    size_bytes: bytes,
+    image,
+    volume_id: null,
+    boot_index: 1,
   };
 }
 
