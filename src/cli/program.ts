@@ -6,7 +6,6 @@ import { addCleanupCommand } from './cleanup.js';
 import { addCompletionCommand } from './completion.js';
 import { addConfigCommands } from './config.js';
 import { addControllerCommand } from './controller.js';
-import { addDoctorCommand } from './doctor.js';
 import { addDemoCommand } from './demo.js';
 import { addDriftCommand } from './drift.js';
 import { addHostCommands } from './host.js';
@@ -45,7 +44,6 @@ Examples:
   addControllerCommand(program);
   addAgentCommand(program);
   addStatusCommand(program);
-  addDoctorCommand(program);
   addHostCommands(program);
   addRouterCommands(program);
   addServerCommands(program);
