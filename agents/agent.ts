@@ -1,4 +1,5 @@
 import { splitAddress } from '../src/net/listen-address.js';
+import type { DoctorReport } from '../src/protocol/doctor.js';
 import type { Logger } from '../src/protocol/log.js';
 import {
   type DriftHeal,
@@ -54,6 +55,8 @@ export interface AgentOptions {
   /** Looks at what the controller asks for, given what the agent holds and has reported. */
   readonly trace: (request: TraceRequest, known: Known) => Promise<TraceReply>;
   readonly consoleOutput: (serverId: string, lines: number | null) => Promise<string>;
+  /** What is wrong with this machine. */
+  readonly doctor: () => Promise<DoctorReport>;
   readonly log: Logger;
   readonly retryMs?: number;
 }
@@ -210,6 +213,7 @@ export class Agent {
         this.#orphans = await listOrphans(this.#parts(), specs.held.spec);
       },
       console: (serverId: string, lines: number | null) => this.#options.consoleOutput(serverId, lines),
+      doctor: () => this.#options.doctor(),
       health: () => ({ name: config.name, sequence: specs.held.sequence, digest: specs.held.digest }),
     };
   }

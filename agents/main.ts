@@ -6,6 +6,7 @@ import { Agent } from './agent.js';
 import { composeParts } from './compose.js';
 import { probeVirtualisation } from './compute/probe.js';
 import { type AgentConfig, loadAgentConfig } from './config.js';
+import { examineHost, shared } from './doctor/host.js';
 import { gatherFacts, readBootId, readUsage } from './facts.js';
 import type { Host } from './host/host.js';
 import { RealHost } from './host/real.js';
@@ -23,6 +24,8 @@ export interface RunOptions {
   readonly join?: string;
   /** The machine, instead of this one or a new pretended one. */
   readonly host?: Host;
+  /** Where the configuration came from, for messages. */
+  readonly configFile?: string;
   /** Where the agent keeps its own files, instead of this machine's disk. */
   readonly files?: StateFiles;
 }
@@ -31,7 +34,7 @@ export interface RunOptions {
 export async function runAgent(configFile: string, options: RunOptions = {}): Promise<void> {
   const config = loadAgentConfig(configFile);
   const log = createLogger(config.log_level, { host: config.name });
-  const agent = await startAgent(config, options, log);
+  const agent = await startAgent(config, { ...options, configFile }, log);
   const signal = await new Promise<string>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name));
   });
@@ -79,6 +82,7 @@ export async function startAgent(config: AgentConfig, options: RunOptions, log: 
     probe: (request) => parts.network.probe(request),
     trace: (request, known) => answerTrace(traceSources({ host, config, log }, parts, known), request),
     consoleOutput: (serverId, lines) => parts.compute.consoleOutput(serverId, lines),
+    doctor: shared(() => examineHost(host, config, options.configFile ?? 'its configuration')),
     log,
   });
   const { port } = await agent.start();

@@ -53,23 +53,35 @@ async function probe(host: Host, stateDir: string): Promise<Virtualisation> {
     );
   }
   await host.makeDirectory(stateDir, 0o711);
-  const payload = `${stateDir}/kvm-probe.img`;
+  const { outcome, reason } = await probeKvm(host, `${stateDir}/kvm-probe.img`);
+  return outcome === 'ran' ? { type: 'kvm', reason, warnings: [] } : emulated(reason);
+}
+
+/**
+ * Runs a guest of a few instructions under KVM, from a file of 512 bytes that is removed again. `hangs`: it did not end in time, as
+ * where KVM is offered and does not work; `failed`: QEMU gave up or could not be started.
+ */
+export async function probeKvm(
+  host: Host,
+  payload: string,
+): Promise<{ readonly outcome: 'ran' | 'hangs' | 'failed'; readonly reason: string }> {
   await host.writeFile(payload, bootSector(), 0o644);
   try {
     const { exitCode } = await host.read('qemu-system-x86_64', probeArguments(payload), {
       timeoutMs: PROBE_TIMEOUT_MS,
       okCodes: Array.from({ length: 256 }, (_, code) => code),
     });
-    if (exitCode === PAYLOAD_EXIT_CODE) return { type: 'kvm', reason: 'KVM probe guest ran', warnings: [] };
-    return emulated(`KVM probe guest ended with ${exitCode} instead of ${PAYLOAD_EXIT_CODE}`);
+    if (exitCode === PAYLOAD_EXIT_CODE) return { outcome: 'ran', reason: 'KVM probe guest ran' };
+    const reason = `KVM probe guest ended with ${exitCode} instead of ${PAYLOAD_EXIT_CODE}`;
+    return { outcome: 'failed', reason };
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
     if (/still running/.test(error.message)) {
-      return emulated(
-        `KVM probe guest did not run within ${PROBE_TIMEOUT_MS / 1000} s, although /dev/kvm opens`,
-      );
+      const seconds = PROBE_TIMEOUT_MS / 1000;
+      const reason = `KVM probe guest did not run within ${seconds} s, although /dev/kvm opens`;
+      return { outcome: 'hangs', reason };
     }
-    return emulated(`KVM probe could not be started: ${error.message}`);
+    return { outcome: 'failed', reason: `KVM probe could not be started: ${error.message}` };
   } finally {
     await host.removeFile(payload);
   }

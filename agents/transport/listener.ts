@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import type { DoctorReport } from '../../src/protocol/doctor.js';
 import type { Logger } from '../../src/protocol/log.js';
 import type {
   ConsoleReply,
@@ -32,6 +33,8 @@ export interface AgentService {
   /** Rejects with OrphanRefused. */
   removeOrphan(removal: OrphanRemoval): Promise<void>;
   console(serverId: string, lines: number | null): Promise<string>;
+  /** What is wrong with this machine. */
+  doctor(): Promise<DoctorReport>;
   health(): unknown;
 }
 
@@ -137,6 +140,7 @@ async function route(
     return { status: 200, body: await service.healDrift(body as DriftHeal) };
   }
   if (call === 'GET /v1/plan') return { status: 200, body: await service.plan() };
+  if (call === 'GET /v1/doctor') return { status: 200, body: await service.doctor() };
   if (call === 'GET /v1/health') return { status: 200, body: service.health() };
   const [, serverId] = /^GET \/v1\/console\/([A-Za-z0-9-]+)$/.exec(call) ?? [];
   if (serverId !== undefined) {

@@ -1,3 +1,4 @@
+import type { DoctorReport } from '../protocol/doctor.js';
 import type {
   DriftHeal,
   DriftHealReply,
@@ -30,6 +31,8 @@ export interface HostGateway {
   trace(hostId: string, request: TraceRequest): Promise<TraceReply>;
   /** What apply would do on the host now. */
   plan(hostId: string): Promise<Plan>;
+  /** What is wrong with the machine itself. */
+  doctor(hostId: string): Promise<DoctorReport>;
   /** Has the host put right what was only reported as changed by other hands. */
   healDrift(hostId: string, request: DriftHeal): Promise<DriftHealReply>;
   /** True when the host was heard of within `host_down_after`. */

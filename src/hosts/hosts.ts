@@ -6,6 +6,7 @@ import { MaruError, notFound } from '../core/errors.js';
 import type { HostGateway, JoinTokenRequest } from '../core/gateway.js';
 import type { AnyHostKind } from '../desired/kind.js';
 import { splitAddress } from '../net/listen-address.js';
+import type { DoctorReport } from '../protocol/doctor.js';
 import type { Logger } from '../protocol/log.js';
 import type {
   ConsoleReply,
@@ -269,6 +270,10 @@ export class Hosts implements HostGateway {
 
   async plan(hostId: string): Promise<Plan> {
     return await this.#ask<Plan>(hostId, '/v1/plan', PLAN_TIMEOUT_MS);
+  }
+
+  async doctor(hostId: string): Promise<DoctorReport> {
+    return await this.#ask<DoctorReport>(hostId, '/v1/doctor', PLAN_TIMEOUT_MS);
   }
 
   async healDrift(hostId: string, request: DriftHeal): Promise<DriftHealReply> {

@@ -28,6 +28,11 @@ function migrations(dialect: 'sqlite' | 'postgres'): Record<string, Migration> {
   };
 }
 
+/** Names of all migrations of this release. */
+export function knownMigrations(): string[] {
+  return Object.keys(migrations('sqlite'));
+}
+
 /** Brings the schema up to this release's; a no-op when it is. Throws with the failing migration's name. */
 export async function migrate<T>(db: Kysely<T>, dialect: 'sqlite' | 'postgres'): Promise<void> {
   const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations(dialect) } });

@@ -234,6 +234,7 @@ function defaultConfig(directory: string): Config {
 const NO_HOSTS: HostGateway = {
   consoleOutput: noHost,
   plan: noHost,
+  doctor: noHost,
   healDrift: noHost,
   probe: noHost,
   trace: noHost,

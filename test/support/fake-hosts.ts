@@ -24,6 +24,7 @@ export class RowHosts {
   readonly gateway: HostGateway = {
     consoleOutput: unreachable,
     plan: unreachable,
+    doctor: unreachable,
     healDrift: unreachable,
     probe: unreachable,
     trace: unreachable,

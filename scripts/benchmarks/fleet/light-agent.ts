@@ -59,6 +59,9 @@ export async function startLightAgent(
     probe: async () => ({ unknown_networks: [], answers: [] }),
     trace: async () => ({ findings: [] }),
     consoleOutput: async () => '',
+    doctor: async () => {
+      throw new Error('nobody asks this one');
+    },
     log,
   });
   await agent.start();

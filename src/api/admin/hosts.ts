@@ -79,6 +79,16 @@ export const hostOperations: readonly Operation[] = [
     }),
   },
   {
+    method: 'GET',
+    path: '/v1/hosts/:host/doctor',
+    policy: { name: 'maru:hosts:doctor', rule: ADMIN },
+    summary: 'Show what is wrong with the machine of a host, and what mends it',
+    status: 200,
+    handler: async ({ app, params }) => ({
+      doctor: await app.hosts.doctor((await hostNamed(app, params.host!)).id),
+    }),
+  },
+  {
     method: 'DELETE',
     path: '/v1/hosts/:host',
     policy: { name: 'maru:hosts:remove', rule: ADMIN },

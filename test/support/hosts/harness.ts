@@ -279,6 +279,9 @@ export class TestAgent {
       probe: async () => ({ unknown_networks: [], answers: [] }),
       trace: async () => ({ findings: [] }),
       consoleOutput: async (id, lines) => `console of ${id}, ${lines} lines\n`,
+      doctor: async () => {
+        throw new Error('nobody asks this one');
+      },
       log,
       retryMs: 20,
     });

@@ -1,0 +1,14 @@
+import { type AgentConfig, loadAgentConfig } from '../config.js';
+import type { HostSettings } from './facts.js';
+
+/** The agent's part of a configuration file; throws when it cannot be used. Without a file (null): the defaults. */
+export function hostSettings(file: string | null): HostSettings {
+  return settingsOf(loadAgentConfig(file ?? '/dev/null'));
+}
+
+/** What doctor goes by, of a configuration that is loaded. */
+export function settingsOf(config: AgentConfig): HostSettings {
+  const { name, state_dir, controller, listen, underlay_ip, physical_networks, virt_type, libvirt_uri } =
+    config;
+  return { name, state_dir, controller, listen, underlay_ip, physical_networks, virt_type, libvirt_uri };
+}
