@@ -55,9 +55,18 @@ export const CONTROLLER_KEYS = {
     description: 'Where the OpenStack APIs are served.',
   }),
   public_url: key(url('http', 'https'), {
-    default: ({ listen }) => `http://${listen}`,
-    defaultWords: 'http://LISTEN',
+    default: ({ listen, tls_cert_file }) => `${tls_cert_file ? 'https' : 'http'}://${listen}`,
+    defaultWords: 'http://LISTEN, https://LISTEN with tls_cert_file',
     description: 'What URLs of the catalogue begin with, as clients reach the APIs.',
+  }),
+  tls_cert_file: key(optional(existingPath()), {
+    default: null,
+    description:
+      'Certificate (PEM, with its chain) with which the APIs are served over HTTPS; read again when it changes. Without: plain HTTP.',
+  }),
+  tls_key_file: key(optional(existingPath()), {
+    default: null,
+    description: 'Key of tls_cert_file (PEM); the controller’s user must be able to read it.',
   }),
   agent_listen: key(listenAddress(), {
     default: '0.0.0.0:5443',
@@ -176,7 +185,13 @@ export const CONTROLLER_SECTION: Section<typeof CONTROLLER_KEYS> = {
   name: 'controller',
   description: 'What `maru controller` reads.',
   keys: CONTROLLER_KEYS,
-  check: ({ database, database_password }, complain) => {
+  check: ({ database, database_password, tls_cert_file, tls_key_file }, complain) => {
+    if ((tls_cert_file === null) !== (tls_key_file === null)) {
+      const [there, missing] = tls_cert_file
+        ? (['tls_cert_file', 'tls_key_file'] as const)
+        : (['tls_key_file', 'tls_cert_file'] as const);
+      complain(there, `needs ${missing}`, 'give both or neither');
+    }
     if (database_password === null) return;
     if (!/^postgres(ql)?:/.test(database))
       complain('database_password', 'is for PostgreSQL', 'SQLite has none');

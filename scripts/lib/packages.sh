@@ -2,18 +2,23 @@
 # The operating system's packages, by purpose, for Debian 12/13 and Ubuntu 22.04/24.04.
 
 # packages_for PURPOSE: what `ensure_packages` wants, one a line.
+#   controller, host   what an installation of that role needs (all-in-one: host)
 #   run    a host with guests, and building the tiny image
 #   test   what the test suite uses on top of that
 #   build  compiling better-sqlite3 where no prebuilt binary fits
+#   package  building packages of Maru
 # `a|b`: either will do, and a is installed when there is neither.
 packages_for() {
   case $1 in
-    run) printf '%s\n' \
+    controller) printf '%s\n' iproute2 procps util-linux ca-certificates ;;
+    host) printf '%s\n' \
       qemu-system-x86 qemu-utils libvirt-daemon-system libvirt-clients dnsmasq-base \
-      iproute2 iptables nftables ipset conntrack procps kmod util-linux iputils-ping 'arping|iputils-arping' openssh-client \
-      genisoimage e2fsprogs extlinux cpio xz-utils zstd fdisk jq curl ca-certificates ;;
+      iproute2 iptables nftables ipset conntrack procps kmod util-linux iputils-ping 'arping|iputils-arping' ca-certificates ;;
+    run) packages_for host && printf '%s\n' \
+      openssh-client genisoimage e2fsprogs extlinux cpio xz-utils zstd fdisk jq curl ;;
     test) packages_for run && printf '%s\n' 'busybox|busybox-static' python3 python3-openstackclient tempest postgresql debootstrap strace socat libxml2-utils man-db zsh fish ;;
     build) printf '%s\n' python3 make g++ ;;
+    package) printf '%s\n' dpkg-dev binutils xz-utils ;;
     *) printf 'packages_for: unknown purpose %s\n' "$1" >&2 && return 2 ;;
   esac
 }

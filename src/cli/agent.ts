@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { CliError } from './error.js';
 
 /** `maru agent`: runs a host's agent in the foreground. */
 export function addAgentCommand(program: Command): void {
@@ -12,12 +13,14 @@ export function addAgentCommand(program: Command): void {
         'MARU_JOIN_TOKEN',
       ),
     )
+    .option('--join-only', 'join and end; the agent then starts without a token')
     .option('--simulate', 'pretend: nothing on this machine is touched, and the host is marked as simulated')
     .addHelpText(
       'after',
       '\nExamples:\n  maru agent --config /etc/maru/maru.yaml\n  maru agent --join maru1.eyJ…',
     )
-    .action(async ({ config, join, simulate }: { config: string; join?: string; simulate?: boolean }) => {
+    .action(async ({ config, join, joinOnly: ends, simulate }: AgentOptions) => {
+      if (ends) return await joinAndEnd(config, join);
       // a name held in a variable keeps the agent out of the controller's program: it is loaded only here
       const entry = '../../agents/main.js';
       const { runAgent } = (await import(entry)) as {
@@ -25,4 +28,23 @@ export function addAgentCommand(program: Command): void {
       };
       await runAgent(config, { join, simulate });
     });
+}
+
+interface AgentOptions {
+  readonly config: string;
+  readonly join?: string;
+  readonly joinOnly?: boolean;
+  readonly simulate?: boolean;
+}
+
+async function joinAndEnd(config: string, token: string | undefined): Promise<void> {
+  const entry = '../../agents/join.js';
+  const { joinOnly } = (await import(entry)) as {
+    joinOnly(config: string, token: string | undefined): Promise<string>;
+  };
+  try {
+    process.stdout.write(`joined as ${await joinOnly(config, token)}\n`);
+  } catch (error) {
+    throw new CliError(error instanceof Error ? error.message : String(error));
+  }
 }

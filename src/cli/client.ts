@@ -1,5 +1,6 @@
 import { type Credentials, findCredentials } from './credentials.js';
 import { CliError } from './error.js';
+import { type HttpReply, send } from './http.js';
 
 /** Talks to the controller with a token of its own. Failures become CliErrors that say what to do. */
 export class Client {
@@ -32,7 +33,7 @@ export class Client {
     if (response.status === 401)
       throw new CliError(`the controller refuses user ${username}: wrong name or password`);
     await decode(response, 'authentication');
-    return response.headers.get('x-subject-token')!;
+    return String(response.headers['x-subject-token']);
   }
 
   async #fetch(
@@ -40,27 +41,26 @@ export class Client {
     path: string,
     body: unknown,
     headers: Record<string, string>,
-  ): Promise<Response> {
+  ): Promise<HttpReply> {
+    const { ca } = this.#credentials;
+    const json: Record<string, string> = body ? { 'content-type': 'application/json' } : {};
     try {
-      return await fetch(this.#root + path, {
+      return await send(this.#root + path, {
         method,
-        headers: {
-          ...headers,
-          accept: 'application/json',
-          ...(body ? { 'content-type': 'application/json' } : {}),
-        },
+        headers: { ...headers, accept: 'application/json', ...json },
         ...(body ? { body: JSON.stringify(body) } : {}),
+        ...(ca ? { ca } : {}),
       });
     } catch (error) {
-      const cause = (error as { cause?: { message?: string } }).cause?.message ?? String(error);
-      throw new CliError(`no answer from the controller at ${this.#root} (${cause}); is it running?`);
+      throw new CliError(
+        `no answer from the controller at ${this.#root} (${(error as Error).message}); is it running?`,
+      );
     }
   }
 }
 
-async function decode<T>(response: Response, what: string): Promise<T> {
-  const text = await response.text();
-  if (!response.ok) throw new CliError(`${what}: ${response.status} ${messageOf(text)}`);
+async function decode<T>({ status, text }: HttpReply, what: string): Promise<T> {
+  if (status < 200 || status > 299) throw new CliError(`${what}: ${status} ${messageOf(text)}`);
   return (text ? JSON.parse(text) : undefined) as T;
 }
 

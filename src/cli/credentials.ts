@@ -12,6 +12,8 @@ export interface Credentials {
   readonly projectName: string;
   readonly userDomain: string;
   readonly projectDomain: string;
+  /** PEM text of the authorities that the controller's certificate must come from; absent: the system's. */
+  readonly ca?: string;
 }
 
 /**
@@ -43,12 +45,13 @@ function cloudFiles(env: NodeJS.ProcessEnv): string[] {
 }
 
 function fromCloudsFile(file: string, wanted: string | undefined): Credentials {
-  const { clouds = {} } = (parse(readFileSync(file, 'utf8')) ?? {}) as {
-    clouds?: Record<string, { auth?: Record<string, string> }>;
+  const { clouds = {} } = (parse(readable(file)) ?? {}) as {
+    clouds?: Record<string, { auth?: Record<string, string>; cacert?: string }>;
   };
   const names = Object.keys(clouds);
   const name = wanted ?? (names.includes('maru') ? 'maru' : names.length === 1 ? names[0] : undefined);
-  const auth = name === undefined ? undefined : clouds[name]?.auth;
+  const cloud = name === undefined ? undefined : clouds[name];
+  const auth = cloud?.auth;
   if (!auth)
     throw new CliError(
       `${file}: no cloud '${name ?? ''}' (it has: ${names.join(', ') || 'none'}); set OS_CLOUD`,
@@ -61,7 +64,16 @@ function fromCloudsFile(file: string, wanted: string | undefined): Credentials {
     projectName: required(auth.project_name, `${file}: cloud ${name}: project_name`),
     userDomain: auth.user_domain_name ?? 'Default',
     projectDomain: auth.project_domain_name ?? 'Default',
+    ...authority(cloud.cacert, `${file}: cloud ${name}: cacert`),
   };
+}
+
+function readable(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new CliError(`${(error as Error).message}; as root it can be read: use sudo`);
+  }
 }
 
 function fromEnvironment(env: NodeJS.ProcessEnv): Credentials {
@@ -72,7 +84,17 @@ function fromEnvironment(env: NodeJS.ProcessEnv): Credentials {
     projectName: required(env.OS_PROJECT_NAME, 'OS_PROJECT_NAME'),
     userDomain: env.OS_USER_DOMAIN_NAME ?? 'Default',
     projectDomain: env.OS_PROJECT_DOMAIN_NAME ?? 'Default',
+    ...authority(env.OS_CACERT, 'OS_CACERT'),
   };
+}
+
+function authority(file: string | undefined, what: string): { ca?: string } {
+  if (!file) return {};
+  try {
+    return { ca: readFileSync(file, 'utf8') };
+  } catch (error) {
+    throw new CliError(`${what}: ${(error as Error).message}`, 2);
+  }
 }
 
 function required(value: string | undefined, what: string): string {

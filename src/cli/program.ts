@@ -6,10 +6,12 @@ import { addCleanupCommand } from './cleanup.js';
 import { addCompletionCommand } from './completion.js';
 import { addConfigCommands } from './config.js';
 import { addControllerCommand } from './controller.js';
+import { addDoctorCommand } from './doctor.js';
 import { addDemoCommand } from './demo.js';
 import { addDriftCommand } from './drift.js';
 import { addHostCommands } from './host.js';
 import { addIncarnationCommands } from './incarnation.js';
+import { addInstallCommands } from './install.js';
 import { addLabCommands } from './lab.js';
 import { addManCommand } from './man.js';
 import { addPlanCommand } from './plan.js';
@@ -44,6 +46,7 @@ Examples:
   addControllerCommand(program);
   addAgentCommand(program);
   addStatusCommand(program);
+  addDoctorCommand(program);
   addHostCommands(program);
   addRouterCommands(program);
   addServerCommands(program);
@@ -55,6 +58,7 @@ Examples:
   addAuthorityCommands(program);
   addConfigCommands(program);
   addDemoCommand(program);
+  addInstallCommands(program);
   addLabCommands(program);
   addCompletionCommand(program);
   addManCommand(program);

@@ -1,0 +1,106 @@
+import 'reflect-metadata';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+  webcrypto,
+  X509Certificate,
+} from 'node:crypto';
+import { isIP } from 'node:net';
+import * as x509 from '@peculiar/x509';
+
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' };
+const SIGNING = { name: 'ECDSA', hash: 'SHA-256' };
+const DAY_MS = 24 * 3600 * 1000;
+const AUTHORITY_DAYS = 3650;
+/** The longest that browsers and Apple's libraries take. */
+const SERVER_DAYS = 825;
+/** It is replaced by a run of the installer when it lasts no longer than this. */
+export const RENEW_BEFORE_DAYS = 60;
+
+export interface KeyPair {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** A certificate authority for the public API alone: its key stays with root, and it lasts ten years. */
+export async function makeAuthority(name: string): Promise<KeyPair> {
+  const key = newKey();
+  const keys = await imported(key);
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: serial(),
+    name: [{ CN: [`Maru API of ${name} ${randomBytes(3).toString('hex')}`] }],
+    ...lasting(AUTHORITY_DAYS),
+    keys,
+    signingAlgorithm: SIGNING,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  return { certificate: pem(certificate), key };
+}
+
+/** A server's certificate for these names and addresses. */
+export async function issueServer(authority: KeyPair, names: readonly string[]): Promise<KeyPair> {
+  const key = newKey();
+  const issuer = new x509.X509Certificate(authority.certificate);
+  const { publicKey } = await imported(key);
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: serial(),
+    subject: [{ CN: [names[0] ?? 'maru'] }],
+    issuer: issuer.subjectName,
+    ...lasting(SERVER_DAYS),
+    publicKey,
+    signingKey: (await imported(authority.key)).privateKey,
+    signingAlgorithm: SIGNING,
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+      new x509.SubjectAlternativeNameExtension(
+        names.map((value) => ({ type: isIP(value) ? ('ip' as const) : ('dns' as const), value })),
+      ),
+      await x509.AuthorityKeyIdentifierExtension.create(issuer),
+    ],
+  });
+  return { certificate: pem(certificate), key };
+}
+
+/** What is wrong with a server's certificate and key; null when they can be used. Both are PEM texts. */
+export function problemOf({ certificate, key }: KeyPair, names: readonly string[], days = 0): string | null {
+  let parsed: X509Certificate;
+  try {
+    parsed = new X509Certificate(certificate);
+    if (!parsed.checkPrivateKey(createPrivateKey(key))) return 'the key is not that of the certificate';
+  } catch (error) {
+    return `certificate or key cannot be read: ${(error as Error).message}`;
+  }
+  if (Date.parse(parsed.validTo) < Date.now() + days * DAY_MS) return `it ends on ${parsed.validTo}`;
+  const missing = names.filter((name) => !(isIP(name) ? parsed.checkIP(name) : parsed.checkHost(name)));
+  return missing.length > 0 ? `it is not valid for ${missing.join(', ')}` : null;
+}
+
+function lasting(days: number) {
+  // clients' clocks may be behind
+  return { notBefore: new Date(Date.now() - DAY_MS), notAfter: new Date(Date.now() + days * DAY_MS) };
+}
+
+function newKey(): string {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: ALGORITHM.namedCurve });
+  return privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+}
+
+async function imported(keyPem: string): Promise<webcrypto.CryptoKeyPair> {
+  const privateDer = createPrivateKey(keyPem).export({ type: 'pkcs8', format: 'der' });
+  const publicDer = createPublicKey(keyPem).export({ type: 'spki', format: 'der' });
+  return {
+    privateKey: await webcrypto.subtle.importKey('pkcs8', privateDer, ALGORITHM, true, ['sign']),
+    publicKey: await webcrypto.subtle.importKey('spki', publicDer, ALGORITHM, true, ['verify']),
+  };
+}
+
+const serial = () => `01${randomBytes(14).toString('hex')}`;
+const pem = (certificate: x509.X509Certificate) => `${certificate.toString('pem').trim()}\n`;

@@ -1,0 +1,113 @@
+import { type Document, parseDocument } from 'yaml';
+import { type Action, ensureDirectory, ensureFile, machine } from './actions.js';
+import { CONFIG, TLS, USER } from './layout.js';
+import {
+  type InstallOptions,
+  isController,
+  isHost,
+  ownAddress,
+  ownName,
+  physicalNetworks,
+} from './options.js';
+import type { Step } from './run-steps.js';
+
+const DEFAULT_NETWORKS = ['extnet:br-ex'];
+const HEAD = ` Maru's configuration: \`maru config show --defaults\` lists every key. Written by maru install, which leaves
+ alone what you change here unless you give it the option concerned.`;
+
+/** A setting: `given` ones replace what the file has, others are only added. */
+interface Setting {
+  readonly path: readonly [section: 'controller' | 'agent', key: string];
+  /** Undefined: the key goes. */
+  readonly value: unknown;
+  readonly given: boolean;
+}
+
+/** Writes /etc/maru/maru.yaml, or into it what is missing; comments and other keys stay. */
+export function configStep(options: InstallOptions): Step {
+  return {
+    name: 'configuration',
+    advice: `Is ${CONFIG} valid YAML? maru config check tells.`,
+    async look(): Promise<Action[]> {
+      const content = merged(await machine.readFileIfExists(CONFIG), await settings(options));
+      return [
+        ...(await ensureDirectory('/etc/maru', 0o755)),
+        ...(await ensureFile({ path: CONFIG, content, mode: 0o640, owner: ownerOf(options) })),
+      ];
+    },
+  };
+}
+
+/** Who may read the configuration: the controller's user where there is one. */
+export function ownerOf({ role }: Pick<InstallOptions, 'role'>): string {
+  return isController(role) ? `root:${USER}` : 'root:root';
+}
+
+/** The file's text with the settings in it. */
+export function merged(before: string | null, wanted: readonly Setting[]): string {
+  const document: Document = parseDocument(before ?? '{}\n');
+  if (document.errors.length > 0) throw new Error(`${CONFIG}: ${document.errors[0]?.message}`);
+  if (before === null) document.commentBefore = HEAD;
+  for (const { path, value, given } of wanted) {
+    if (document.hasIn(path) && !given) continue;
+    if (JSON.stringify(plain(document.getIn(path))) === JSON.stringify(value)) continue;
+    if (value === undefined) document.deleteIn(path);
+    else document.setIn(path, document.createNode(value));
+  }
+  (document.contents as { flow?: boolean } | null)!.flow = false;
+  return document.toString({ lineWidth: 0 });
+}
+
+/** The value of a key in the file as it is now; null when there is none. */
+export async function configured(section: 'controller' | 'agent', key: string): Promise<unknown> {
+  const text = await machine.readFileIfExists(CONFIG);
+  return text === null ? null : (plain(parseDocument(text).getIn([section, key])) ?? null);
+}
+
+async function settings(options: InstallOptions): Promise<Setting[]> {
+  const { role } = options;
+  const address = options.address ?? (await ownAddress());
+  const named = options.address !== undefined;
+  const networks = physicalNetworks(options.physicalNetwork ?? DEFAULT_NETWORKS);
+  const networksGiven = options.physicalNetwork !== undefined;
+  const wanted: Setting[] = [];
+  const set = (section: 'controller' | 'agent', key: string, value: unknown, given: boolean) =>
+    wanted.push({ path: [section, key], value, given });
+  if (isController(role)) {
+    const tlsGiven = options.tls !== undefined || options.tlsCert !== undefined;
+    const secure = options.tls !== 'none';
+    const shown = address.includes(':') ? `[${address}]` : address;
+    set('controller', 'listen', `0.0.0.0:${options.apiPort}`, false);
+    set(
+      'controller',
+      'public_url',
+      `${secure ? 'https' : 'http'}://${shown}:${options.apiPort}`,
+      named || tlsGiven,
+    );
+    set('controller', 'agent_names', [...new Set([ownName(), address, 'localhost', '127.0.0.1'])], named);
+    set('controller', 'physical_networks', Object.keys(networks), networksGiven);
+    set('controller', 'tls_cert_file', secure ? `${TLS}/api.pem` : undefined, tlsGiven);
+    set('controller', 'tls_key_file', secure ? `${TLS}/api.key` : undefined, tlsGiven);
+  }
+  if (isHost(role)) {
+    const controller = options.controller ?? (role === 'all-in-one' ? 'https://127.0.0.1:5443' : '');
+    set('agent', 'name', options.name ?? ownName(), options.name !== undefined);
+    if (controller) set('agent', 'controller', withScheme(controller), options.controller !== undefined);
+    set('agent', 'underlay_ip', address, named);
+    set('agent', 'physical_networks', networks, networksGiven);
+  }
+  return wanted;
+}
+
+/** `controller1` or `controller1:5443` will do for an operator. */
+function withScheme(controller: string): string {
+  const url = new URL(controller.includes('://') ? controller : `https://${controller}`);
+  if (!url.port) url.port = '5443';
+  return url.toString().replace(/\/$/, '');
+}
+
+function plain(value: unknown): unknown {
+  return value !== null && typeof value === 'object' && 'toJSON' in value
+    ? (value as { toJSON(): unknown }).toJSON()
+    : value;
+}

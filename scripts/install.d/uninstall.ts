@@ -1,0 +1,95 @@
+import { type Action, ask, ensureGone, machine } from './actions.js';
+import { checkMachine } from './checks.js';
+import { MODULES_FILE, SYSCTL_FILE } from './kernel.js';
+import {
+  AGENT_STATE,
+  COMMAND,
+  CONTROLLER_STATE,
+  INSTALL_STATE,
+  PROGRAM,
+  TLS,
+  UNITS,
+  USER,
+} from './layout.js';
+import { GUESTS_BEFORE, GUESTS_FILE } from './libvirt.js';
+import { purgeGuests, purgeNetworks } from './purge.js';
+import { type Outcome, runSteps, type Step } from './run-steps.js';
+
+export interface UninstallOptions {
+  readonly dryRun: boolean;
+  /** Guests with their disks, images, volumes, the database, configuration and keys too. */
+  readonly purge: boolean;
+}
+
+/** Takes the programs off this machine. Guests go on running, and what they and the cloud consist of stays, unless `purge`. */
+export async function uninstall(options: UninstallOptions, print: (line: string) => void): Promise<Outcome> {
+  await checkMachine();
+  return await runSteps(stepsOf(options.purge), { dryRun: options.dryRun, print });
+}
+
+function stepsOf(purge: boolean): Step[] {
+  return [
+    { name: 'units', look: units },
+    ...(purge
+      ? [
+          { name: 'guests', look: purgeGuests },
+          { name: 'networks', look: purgeNetworks },
+        ]
+      : []),
+    {
+      name: 'kernel',
+      look: async () => [...(await ensureGone(SYSCTL_FILE)), ...(await ensureGone(MODULES_FILE))],
+    },
+    { name: 'libvirt', look: libvirtGuests },
+    ...(purge ? [{ name: 'data', look: data }] : []),
+    { name: 'program', look: program },
+  ];
+}
+
+async function units(): Promise<Action[]> {
+  const actions: Action[] = [];
+  const names = Object.values(UNITS);
+  for (const name of names) {
+    const state = (await ask('systemctl', 'show', '--property=LoadState', '--value', name))?.trim();
+    if (state !== 'loaded') continue;
+    if (
+      (await ask('systemctl', 'is-active', name)) !== null ||
+      (await ask('systemctl', 'is-enabled', name)) !== null
+    )
+      actions.push({ do: 'run', argv: ['systemctl', 'disable', '--now', name] });
+  }
+  const files = (await Promise.all(names.map((name) => ensureGone(`/etc/systemd/system/${name}`)))).flat();
+  const reload: Action[] = files.length > 0 ? [{ do: 'run', argv: ['systemctl', 'daemon-reload'] }] : [];
+  return [...actions, ...files, ...reload];
+}
+
+async function libvirtGuests(): Promise<Action[]> {
+  const before = await machine.readFileIfExists(GUESTS_BEFORE);
+  if (before === null) return [];
+  return [
+    ...(before === ''
+      ? await ensureGone(GUESTS_FILE)
+      : [{ do: 'write' as const, path: GUESTS_FILE, content: before, mode: 0o644 }]),
+    { do: 'remove', path: GUESTS_BEFORE },
+  ];
+}
+
+async function program(): Promise<Action[]> {
+  const packaged = (await ask('dpkg-query', '-S', PROGRAM)) !== null;
+  if (packaged) {
+    const text = `${PROGRAM} belongs to a package: remove that with apt-get remove maru`;
+    return [...(await ensureGone(INSTALL_STATE)), { do: 'warn', text }];
+  }
+  // last: it is what runs now
+  const paths = [INSTALL_STATE, COMMAND, `${PROGRAM}.new`, `${PROGRAM}.old`, PROGRAM];
+  return (await Promise.all(paths.map(ensureGone))).flat();
+}
+
+async function data(): Promise<Action[]> {
+  const paths = [AGENT_STATE, CONTROLLER_STATE, TLS, '/etc/maru'];
+  const gone = (await Promise.all(paths.map(ensureGone))).flat();
+  const account: Action[] = (await ask('getent', 'passwd', USER))
+    ? [{ do: 'run', argv: ['userdel', USER] }]
+    : [];
+  return [...gone, ...account];
+}

@@ -1,0 +1,95 @@
+import { createHash } from 'node:crypto';
+import { type Action, ask, ensureFile, machine, quoted } from './actions.js';
+import { CONFIG, INSTALL_STATE, TEMPLATES } from './layout.js';
+import { programVersion } from './program-tree.js';
+import type { Step } from './run-steps.js';
+
+const READY_MS = 90_000;
+
+/** Installs unit files, unless the package has, and enables them. */
+export function unitFilesStep(names: readonly string[]): Step {
+  return {
+    name: 'units',
+    async look(): Promise<Action[]> {
+      const actions: Action[] = [];
+      const enable: string[] = [];
+      for (const name of names) {
+        const content = await machine.readFileIfExists(`${TEMPLATES}/systemd/${name}`);
+        if (content === null)
+          throw new Error(`${TEMPLATES}/systemd/${name} is missing: this copy of Maru is not whole`);
+        if ((await packagedUnit(name)) !== content) {
+          actions.push(...(await ensureFile({ path: `/etc/systemd/system/${name}`, content, mode: 0o644 })));
+        }
+        if ((await ask('systemctl', 'is-enabled', name))?.trim() !== 'enabled') enable.push(name);
+      }
+      if (actions.length > 0) actions.push({ do: 'run', argv: ['systemctl', 'daemon-reload'] });
+      if (enable.length > 0) actions.push({ do: 'run', argv: ['systemctl', 'enable', ...enable] });
+      return actions;
+    },
+  };
+}
+
+/**
+ * Starts a unit, or starts it again when program, unit file or configuration are not those it was started with, and waits until
+ * `ready` says so. What it was started with is noted only then: an interrupted run does it once more.
+ */
+export function runningStep(
+  unit: string,
+  inputs: readonly string[],
+  ready: () => Promise<string | null>,
+): Step {
+  const note = `${INSTALL_STATE}/${unit}.started`;
+  return {
+    name: unit.replace('.service', ''),
+    advice: `Its log: journalctl -u ${unit} -n 50`,
+    async look(): Promise<Action[]> {
+      const active = (await ask('systemctl', 'is-active', unit))?.trim() === 'active';
+      const digest = await digestOf(unit, inputs);
+      const fresh = (await machine.readFileIfExists(note)) === digest;
+      if (active && fresh) return [];
+      const verb = active ? 'restart' : 'start';
+      return [
+        { do: 'run', argv: ['systemctl', verb, unit] },
+        {
+          do: 'call',
+          say: `wait until ${unit} is ready`,
+          call: async () => {
+            await waitReady(unit, ready);
+            await machine.makeDirectory(INSTALL_STATE, 0o755);
+            await machine.writeFile(note, await digestOf(unit, inputs), 0o644);
+          },
+        },
+      ];
+    },
+  };
+}
+
+async function packagedUnit(name: string): Promise<string | null> {
+  return (
+    (await machine.readFileIfExists(`/usr/lib/systemd/system/${name}`)) ??
+    (await machine.readFileIfExists(`/lib/systemd/system/${name}`))
+  );
+}
+
+async function waitReady(unit: string, ready: () => Promise<string | null>): Promise<void> {
+  const deadline = Date.now() + READY_MS;
+  for (;;) {
+    const wrong = await ready().catch((error: Error) => error.message);
+    if (wrong === null) return;
+    if (Date.now() > deadline) {
+      const log = await ask('journalctl', '-u', unit, '-n', '15', '--no-pager', '-o', 'cat');
+      throw new Error(
+        `${unit} is not ready within ${READY_MS / 1000} s: ${wrong}\nWhat it said last (${quoted(['journalctl', '-u', unit])}):\n${log ?? 'nothing'}`,
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}
+
+async function digestOf(unit: string, inputs: readonly string[]): Promise<string> {
+  const hash = createHash('sha256').update(await programVersion());
+  for (const file of [`/etc/systemd/system/${unit}`, `/usr/lib/systemd/system/${unit}`, CONFIG, ...inputs]) {
+    hash.update(`\0${file}\0${(await machine.readFileIfExists(file)) ?? ''}`);
+  }
+  return `${hash.digest('hex')}\n`;
+}
