@@ -81,7 +81,6 @@ export interface RouteState {
   readonly expires: number | null;
   /** mtu, advmss, initcwnd … as `ip route` takes them. */
   readonly metrics: Readonly<Record<string, string>>;
-  readonly lockedMetrics: readonly string[];
   readonly nextHops: readonly NextHop[];
   /** What of this route is not understood here; such a route is never moved. */
   readonly unknown: readonly string[];

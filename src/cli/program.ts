@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { programVersion } from '../protocol/version.js';
 import { addAgentCommand } from './agent.js';
+import { addBridgeCommands } from './bridge.js';
 import { addAuthorityCommands } from './ca.js';
 import { addCleanupCommand } from './cleanup.js';
 import { addCompletionCommand } from './completion.js';
@@ -14,6 +15,7 @@ import { addIncarnationCommands } from './incarnation.js';
 import { addInstallCommands } from './install.js';
 import { addLabCommands } from './lab.js';
 import { addManCommand } from './man.js';
+import { addNetworkCommands } from './network.js';
 import { addPlanCommand } from './plan.js';
 import { addRouterCommands } from './router.js';
 import { addServerCommands } from './server.js';
@@ -48,6 +50,7 @@ Examples:
   addStatusCommand(program);
   addDoctorCommand(program);
   addHostCommands(program);
+  addNetworkCommands(program);
   addRouterCommands(program);
   addServerCommands(program);
   addTaskCommands(program);
@@ -56,6 +59,7 @@ Examples:
   addCleanupCommand(program);
   addIncarnationCommands(program);
   addAuthorityCommands(program);
+  addBridgeCommands(program);
   addConfigCommands(program);
   addDemoCommand(program);
   addInstallCommands(program);

@@ -1,0 +1,249 @@
+import {
+  addressDeletion,
+  addressLine,
+  neighbourLine,
+  routeLine,
+  routesThrough,
+  ruleLine,
+  sameKey,
+  words,
+} from './lines.js';
+import type { AddressState, Family, LinkState, RouteState, RuleState, Snapshot } from './model.js';
+import { linkOf } from './model.js';
+
+/** One command of a change; `input` is what it reads. */
+export interface PlannedCommand {
+  readonly argv: readonly string[];
+  readonly input?: string;
+  /** Its failure stops nothing. */
+  readonly optional?: boolean;
+}
+
+/** A part of the change that is done at once; between steps a change may be cut off and is whole again after a revert. */
+export interface PlannedStep {
+  readonly name: string;
+  readonly commands: readonly PlannedCommand[];
+}
+
+export interface BridgeChange {
+  readonly kind: 'takeover' | 'release';
+  readonly bridge: string;
+  readonly uplink: string;
+  readonly snapshot: Snapshot;
+}
+
+/**
+ * The commands that move everything from the uplink to the bridge, or back. Make before break: the new device has its
+ * addresses and routes before the old one loses any. Pure.
+ */
+export function planChange(change: BridgeChange): readonly PlannedStep[] {
+  const { kind, bridge, uplink, snapshot } = change;
+  const [from, to] = kind === 'takeover' ? [uplink, bridge] : [bridge, uplink];
+  const carried = carriedBy(snapshot);
+  const both = (name: string, lines: (family: Family) => readonly string[], force = false): PlannedStep => ({
+    name,
+    commands: [4, 6].flatMap((family) => batch(lines(family as Family), family as Family, force)),
+  });
+  const step = (name: string, ...lines: string[]): PlannedStep => ({ name, commands: batch(lines, null) });
+
+  const move = [
+    step('neighbours', ...snapshot.neighbours.map((neighbour) => neighbourLine(neighbour, to))),
+    both('addresses', (family) =>
+      additions(carried.addresses, family).map((address) =>
+        addressLine('replace', address, from, to, { nodad: true }),
+      ),
+    ),
+    both('routes', (family) => routeAdditions(snapshot, carried.routes, family, from, to)),
+    both('rules', (family) => ofFamily(carried.rules, family).map((rule) => ruleLine('add', rule, from, to))),
+  ];
+  const clear = both('clear', (family) => deletions(snapshot, carried, family, from));
+  const again = both(
+    'again',
+    (family) => [
+      // an address that goes takes the routes with it that prefer it as source, whichever device they use
+      ...ofFamily(carried.routes, family).map((route) => routeLine('append', route, from, to)),
+      ...ofFamily(carried.addresses, family)
+        .filter((address) => address.family === 6 && !address.noDad)
+        .map((address) => addressLine('change', address, from, to, { nodad: false })),
+    ],
+    true,
+  );
+  const announce: PlannedStep = {
+    name: 'announce',
+    // twice, for what is lost
+    commands: [...carried.addresses, ...carried.addresses]
+      .filter((address) => address.family === 4 && address.scope === 0)
+      .map(({ address }) => ({
+        argv: ['arping', '-q', '-U', '-c', '1', '-w', '1', '-I', to, address],
+        optional: true,
+      })),
+  };
+  const settings = settingCommands(snapshot, to);
+  if (kind === 'release')
+    return [
+      { name: 'settings', commands: [loose(to), loose(from), ...settings] },
+      ...move,
+      step('port', words(['link', 'set', 'dev', uplink, 'nomaster'])),
+      clear,
+      again,
+      { name: 'generation', commands: batch(generationLines(snapshot, from, to), null) },
+      step('down', words(['link', 'set', 'dev', bridge, 'down'])),
+      announce,
+      { name: 'strict', commands: strict(snapshot, to) },
+    ].filter(notEmpty);
+  return [
+    step('bridge', ...bridgeLines(bridge, linkOf(snapshot, uplink)!)),
+    { name: 'settings', commands: [loose(to), ...settings] },
+    step('up', words(['link', 'set', 'dev', bridge, 'up'])),
+    step('port', words(['link', 'set', 'dev', uplink, 'master', bridge])),
+    ...move,
+    clear,
+    again,
+    { name: 'generation', commands: batch(generationLines(snapshot, from, to), null) },
+    announce,
+    { name: 'strict', commands: strict(snapshot, to) },
+  ].filter(notEmpty);
+}
+
+/**
+ * A bridge that is, for everybody else on the wire, the uplink: its MAC said explicitly, or it would change when a port
+ * with a lower one joins. The MTU is set twice because one given at creation, or equal to the present one, does not count
+ * as set, and the bridge would follow the smallest MTU of its ports.
+ */
+export function bridgeLines(bridge: string, uplink: LinkState): readonly string[] {
+  const stp = ['type', 'bridge', 'stp_state', 0, 'forward_delay', 0, 'mcast_snooping', 0];
+  return [
+    words(['link', 'add', 'name', bridge, 'address', uplink.mac, ...stp]),
+    words(['link', 'set', 'dev', bridge, 'mtu', uplink.mtu - 1]),
+    words(['link', 'set', 'dev', bridge, 'mtu', uplink.mtu]),
+    words(['link', 'set', 'dev', bridge, 'addrgenmode', 'none']),
+  ];
+}
+
+/** What hangs on the snapshot's device and is carried by a change. The kernel makes temporary addresses by itself. */
+export function carriedBy(snapshot: Snapshot): {
+  readonly addresses: readonly AddressState[];
+  readonly routes: readonly RouteState[];
+  readonly rules: readonly RuleState[];
+} {
+  const { device, addresses } = snapshot;
+  return {
+    addresses: addresses.filter((address) => !address.temporary),
+    routes: routesThrough(snapshot.routes, device, addresses),
+    rules: snapshot.rules.filter((rule) => rule.iif === device || rule.oif === device),
+  };
+}
+
+/** Addresses of a family in the order in which adding them gives the kernel's order: IPv6 lists the newest first. */
+export function additions(addresses: readonly AddressState[], family: Family): readonly AddressState[] {
+  const found = ofFamily(addresses, family);
+  return family === 6 ? found.toReversed() : found;
+}
+
+/** Whether an IPv4 route may be put in the place of what is there: only the first of several with the same key may. */
+export function isFirstOfKey(snapshot: Snapshot, route: RouteState): boolean {
+  const first = snapshot.routes.find((other) => sameKey(other, route));
+  return first?.nextHops.some((hop) => hop.dev === snapshot.device) === true && sameRoute(first, route);
+}
+
+export function ofFamily<T extends { readonly family: Family }>(
+  all: readonly T[],
+  family: Family,
+): readonly T[] {
+  return all.filter((entry) => entry.family === family);
+}
+
+function routeAdditions(
+  snapshot: Snapshot,
+  routes: readonly RouteState[],
+  family: Family,
+  from: string,
+  to: string,
+): readonly string[] {
+  return ofFamily(routes, family).map((route) =>
+    routeLine(family === 4 && isFirstOfKey(snapshot, route) ? 'replace' : 'append', route, from, to),
+  );
+}
+
+/** What the old device loses: routes and rules first, then addresses, secondaries before their primary. */
+function deletions(
+  snapshot: Snapshot,
+  carried: ReturnType<typeof carriedBy>,
+  family: Family,
+  device: string,
+): readonly string[] {
+  return [
+    ...ofFamily(carried.rules, family).map((rule) => ruleLine('del', rule, device, device)),
+    ...ofFamily(carried.routes, family)
+      .filter((route) => family === 6 || !isFirstOfKey(snapshot, route))
+      .map((route) => routeLine('del', route, device, device)),
+    ...ofFamily(snapshot.addresses, family)
+      .toReversed()
+      .map((address) => addressDeletion(address, device)),
+  ];
+}
+
+/** The new device behaves as the old one did, where it does not anyway. */
+function settingCommands(snapshot: Snapshot, to: string): readonly PlannedCommand[] {
+  const forwards = snapshot.sysctls.some((s) => s.path === 'ipv6/conf/DEV/forwarding' && s.value !== '0');
+  const settings = snapshot.sysctls
+    .filter(({ path }) => !SET_ELSEWHERE.has(path.split('/').at(-1)!))
+    // a host that forwards ignores router advertisements unless told twice
+    .map((s) =>
+      s.path === 'ipv6/conf/DEV/accept_ra' && forwards && s.value === '1' ? { ...s, value: '2' } : s,
+    )
+    .map(({ path, value }) => setting(path, to, value));
+  return settings.length ? [{ argv: ['sysctl', '-q', '-e', '-w', ...settings], optional: true }] : [];
+}
+
+/** During the switch packets of one device answer those of the other, which a strict filter would drop. */
+function loose(device: string): PlannedCommand {
+  return { argv: ['sysctl', '-q', '-w', setting('ipv4/conf/DEV/rp_filter', device, '2')] };
+}
+
+function strict(snapshot: Snapshot, to: string): readonly PlannedCommand[] {
+  const found = snapshot.sysctls.find((s) => s.path === 'ipv4/conf/DEV/rp_filter');
+  return found && found.value !== '2'
+    ? [{ argv: ['sysctl', '-q', '-w', setting(found.path, to, found.value)] }]
+    : [];
+}
+
+/** The port makes no link-local address of its own when its cable comes back; the holder of the addresses may again. */
+function generationLines(snapshot: Snapshot, from: string, to: string): readonly string[] {
+  const mode = MODES[linkOf(snapshot, snapshot.device)?.addressGeneration ?? ''];
+  return [
+    words(['link', 'set', 'dev', from, 'addrgenmode', 'none']),
+    ...(mode ? [words(['link', 'set', 'dev', to, 'addrgenmode', mode])] : []),
+  ];
+}
+
+function setting(path: string, device: string, value: string): string {
+  return `net/${path.replace('/DEV/', `/${words([device])}/`)}=${words([value])}`;
+}
+
+function batch(lines: readonly string[], family: Family | null, force = false): readonly PlannedCommand[] {
+  if (!lines.length) return [];
+  const argv = ['ip', ...(family ? [`-${family}`] : []), ...(force ? ['-force'] : []), '-batch', '-'];
+  return [{ argv, input: `${lines.join('\n')}\n`, ...(force ? { optional: true } : {}) }];
+}
+
+function notEmpty(step: PlannedStep): boolean {
+  return step.commands.length > 0;
+}
+
+function sameRoute(a: RouteState, b: RouteState): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** Written on their own: at another time, or by `ip link`. */
+const SET_ELSEWHERE = new Set([
+  'rp_filter',
+  'addr_gen_mode',
+  'mtu',
+  'forwarding',
+  'bc_forwarding',
+  'force_forwarding',
+]);
+
+/** A stable secret is hashed with the device's name: such addresses are not made again on another device. */
+const MODES: Readonly<Record<string, string>> = { eui64: 'eui64' };
