@@ -10,6 +10,7 @@ import { placementOperations } from './placement.js';
 import { routerOperations } from './routers.js';
 import { statusOperations } from './status.js';
 import { taskOperations } from './tasks.js';
+import { traceOperations } from './trace.js';
 
 /** What operators need beyond OpenStack's APIs, mounted under `/maru`; used by the `maru` command. */
 export function adminService(): Service {
@@ -27,6 +28,7 @@ export function adminService(): Service {
       ...statusOperations,
       ...placementOperations,
       ...taskOperations,
+      ...traceOperations,
     ],
     format: formatAdminProblem,
     methodNotAllowed: true,

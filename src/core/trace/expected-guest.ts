@@ -23,7 +23,7 @@ export function guestHops(
   const body = objectOf(host.spec, 'port', port.id);
   const keys: ObjectKey[] = [key, `network/${port.network_id}`, `server/${server?.id}`];
   const hops: Hop[] = [];
-  if (router?.host.id === host.id || router === null) hops.push(there.told(keys, "the guest's host"));
+  if (router?.host.id === host.id || router === null) hops.push(there.told(keys, "guest's host"));
   if (!network || !body) return hops;
   // the router's own host has been looked at already
   if (router?.host.id !== host.id)

@@ -17,7 +17,7 @@ export function tunnelHops(
   const network = segmentOf(from.spec, port.network_id);
   const key = `network/${port.network_id}` as const;
   const [near, far] = [new Looked(from, key), new Looked(to, key)];
-  const told = far.told([key, `port/${port.id}`, `server/${scene.server?.id}`], "the guest's host");
+  const told = far.told([key, `port/${port.id}`, `server/${scene.server?.id}`], "guest's host");
   if (!network || !object) return [told];
   if (network.type !== 'vxlan') {
     return [

@@ -28,7 +28,7 @@ export function expectedHops(scene: TraceScene): readonly Hop[] {
   const { host, body } = placed.at;
   const there = new Looked(host, `router/${router.id}`);
   const guest = guestHost(scene);
-  hops.push(there.told(routerKeys(scene, body), "the router's host"));
+  hops.push(there.told(routerKeys(scene, body), "router's host"));
   hops.push(...(floating ? outsideHops(scene, there, body) : [there.namespace('router', router.id)]));
   hops.push(...insideHops(scene, there, body));
   if (guest && guest.id !== host.id) hops.push(...tunnelHops(scene, host, guest, body));

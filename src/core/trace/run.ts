@@ -3,6 +3,9 @@ import { MaruError } from '../errors.js';
 import { showCommand } from './commands.js';
 import type { Hop, TracedHop, Verdict } from './model.js';
 
+/** A host has to answer within its time, so a large network is asked for in parts. */
+const CHECKS_AT_ONCE = 500;
+
 export type Ask = (hostId: string, request: TraceRequest) => Promise<TraceReply>;
 
 /**
@@ -48,10 +51,15 @@ async function lookOn(
       ...(index === 0 && first === 'fail' ? { mend: `on ${name}: systemctl restart maru-agent` } : {}),
     }));
   try {
-    const { findings } = await ask(hostId, { checks, probe });
+    const findings: TraceFinding[] = [];
+    for (let at = 0; at < checks.length; at += CHECKS_AT_ONCE) {
+      const some = checks.slice(at, at + CHECKS_AT_ONCE);
+      findings.push(...(await ask(hostId, { checks: some, probe })).findings);
+    }
     return checks.map((check, index) => {
       const { bridge, ...finding } = findings[index] ?? NOTHING;
-      return { ...finding, show: showCommand(check, bridge ?? null) };
+      const late = check.kind === 'told' && finding.state === 'fail' ? { mend: deliveryAdvice(name) } : {};
+      return { ...late, ...finding, show: showCommand(check, bridge ?? null) };
     });
   } catch (error) {
     if (!(error instanceof MaruError)) throw error;
@@ -62,3 +70,7 @@ async function lookOn(
 }
 
 const NOTHING: TraceFinding = { state: 'unknown', detail: 'the agent said nothing of it' };
+
+function deliveryAdvice(host: string): string {
+  return `what was just changed arrives within seconds; if it stays so, maru host show ${host} says why`;
+}

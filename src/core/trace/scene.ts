@@ -69,7 +69,8 @@ export async function readScene(
 
 /** What of hosts' specs is worked out; the rest of them is left out. */
 export interface Concerned {
-  readonly routerIds: readonly (string | null | undefined)[];
+  /** Null: every router of the hosts. */
+  readonly routerIds: readonly (string | null | undefined)[] | null;
   readonly networkIds: readonly (string | null | undefined)[];
   /** Null: every port of the networks. */
   readonly portIds: readonly (string | null | undefined)[] | null;
@@ -111,7 +112,7 @@ function isConcerned(
   body: { readonly network_id?: string },
   { routerIds, networkIds, portIds }: Concerned,
 ): boolean {
-  if (kind === 'router') return routerIds.includes(id);
+  if (kind === 'router') return routerIds === null || routerIds.includes(id);
   if (kind === 'network' || kind === 'dhcp') return networkIds.includes(id);
   if (kind === 'port') return portIds === null ? networkIds.includes(body.network_id) : portIds.includes(id);
   if (kind === 'group-members') return networkIds.includes(body.network_id);

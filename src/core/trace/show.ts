@@ -1,0 +1,140 @@
+import { listHosts } from '../../store/hosts.js';
+import { addressesOfPorts } from '../../store/network/address.js';
+import { subnetsOfNetworks } from '../../store/network/network.js';
+import { presences } from '../../store/network/placed.js';
+import { portsOfNetwork } from '../../store/network/port.js';
+import { findNetworksAnywhere, hostsOfPorts } from '../../store/network/trace.js';
+import { findReports } from '../../store/reports.js';
+import type { Reader } from '../../store/store.js';
+import type { App } from '../app.js';
+import { conflict, notFound } from '../errors.js';
+import type { TracedHop, TraceHost } from './model.js';
+import { networkKeys, networkObjects } from './network-objects.js';
+import { lookAtHops } from './run.js';
+import { hostsWithSpecs } from './scene.js';
+
+/** What exists for a network, in the cloud and on each of its hosts. */
+export interface NetworkView {
+  readonly id: string;
+  readonly name: string;
+  readonly project_id: string;
+  readonly type: string;
+  readonly physical_network: string | null;
+  readonly segmentation_id: number | null;
+  readonly mtu: number;
+  readonly external: boolean;
+  readonly subnets: readonly {
+    readonly id: string;
+    readonly cidr: string;
+    readonly gateway_ip: string | null;
+    readonly enable_dhcp: boolean;
+  }[];
+  readonly ports: readonly {
+    readonly id: string;
+    /** Such as `compute:nova`, `network:router_interface`; empty when nobody has it. */
+    readonly owner: string;
+    readonly device_id: string;
+    readonly mac: string;
+    readonly addresses: readonly string[];
+    readonly host: string | null;
+    readonly status: string;
+  }[];
+  readonly hosts: readonly NetworkOnHost[];
+}
+
+export interface NetworkOnHost {
+  readonly host: string;
+  readonly state: 'up' | 'down';
+  /** What should be there, and how it was found just now. */
+  readonly objects: readonly TracedHop[];
+  /** What the host last reported of the objects, as the database has it. */
+  readonly reports: readonly {
+    readonly object: string;
+    readonly state: string;
+    readonly current: boolean;
+    readonly error: string | null;
+    readonly reported_at: string;
+  }[];
+}
+
+/** Shows a network by id or name, whosever it is; its hosts are asked, and nothing is changed. */
+export async function showNetwork(app: App, idOrName: string): Promise<NetworkView> {
+  const { view, hosts } = await app.store.read
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .execute(async (db) => await readNetwork(db, idOrName));
+  const ask = app.hosts.trace.bind(app.hosts);
+  const shown = await Promise.all(
+    [...hosts.values()].map(async (host): Promise<NetworkOnHost> => {
+      const keys = networkKeys(host.spec, view.id);
+      const reports = await findReports(app.store.read, host.id, keys);
+      return {
+        host: host.name,
+        state: app.hosts.isUp(host.id) ? 'up' : 'down',
+        objects: await lookAtHops(networkObjects(host, view.id), ask, false),
+        reports: reports.map(({ key, state, revision, error, reported_at }) => ({
+          object: key,
+          state,
+          current: revision === host.spec[key]?.revision,
+          error: error?.message ?? null,
+          reported_at,
+        })),
+      };
+    }),
+  );
+  return { ...view, hosts: shown.sort((a, b) => (a.host < b.host ? -1 : 1)) };
+}
+
+async function readNetwork(
+  db: Reader,
+  idOrName: string,
+): Promise<{ view: Omit<NetworkView, 'hosts'>; hosts: ReadonlyMap<string, TraceHost> }> {
+  const found = await findNetworksAnywhere(db, idOrName);
+  if (found.length > 1) {
+    throw conflict(`More than one network is named ${idOrName}: ${found.map(({ id }) => id).join(', ')}`);
+  }
+  const [network] = found;
+  if (!network)
+    throw notFound(`There is no network '${idOrName}'; openstack network list --all-projects shows them.`);
+  const { id } = network;
+  const ports = await portsOfNetwork(db, id);
+  const portIds = ports.map((port) => port.id);
+  const addresses = await addressesOfPorts(db, portIds);
+  const bound = await hostsOfPorts(db, portIds);
+  const names = new Map((await listHosts(db)).map((host) => [host.id, host.name]));
+  const present = (await presences(db, { networkIds: [id] })).map(({ host_id }) => host_id);
+  const hosts = await hostsWithSpecs(db, present, {
+    routerIds: null,
+    networkIds: [id],
+    portIds: null,
+    serverIds: [],
+  });
+  return {
+    hosts,
+    view: {
+      id,
+      name: network.name,
+      project_id: network.project_id,
+      type: network.network_type,
+      physical_network: network.physical_network,
+      segmentation_id: network.segmentation_id,
+      mtu: network.mtu,
+      external: network.external === 1,
+      subnets: (await subnetsOfNetworks(db, [id])).map((subnet) => ({
+        id: subnet.id,
+        cidr: subnet.cidr,
+        gateway_ip: subnet.gateway_ip,
+        enable_dhcp: subnet.enable_dhcp === 1,
+      })),
+      ports: ports.map((port) => ({
+        id: port.id,
+        owner: port.device_owner,
+        device_id: port.device_id,
+        mac: port.mac_address,
+        addresses: addresses.filter((a) => a.port_id === port.id).map((a) => a.ip_address),
+        host: names.get(bound.get(port.id) ?? '') ?? null,
+        status: port.status,
+      })),
+    },
+  };
+}
