@@ -99,8 +99,11 @@ export async function ensureDemoUser(files: DemoFiles, admin: Cloud): Promise<Cl
   await admin.call('identity', 'PUT', `/projects/${project.id}/users/${user.id}/roles/${member.id}`);
 
   const credentials: Credentials = { username: 'demo', password, project: 'demo' };
-  await writeClouds(files.clouds, admin, { maru: admin.credentials, demo: credentials });
-  const demo = new Cloud(admin.endpoint, credentials);
+  const { endpoint, ca } = admin;
+  const cacert = ca === undefined ? null : `${dirname(files.clouds)}/ca.pem`;
+  if (ca !== undefined && cacert) await machine.writeFile(cacert, ca, 0o644);
+  await writeClouds(files.clouds, { endpoint, cacert }, { maru: admin.credentials, demo: credentials });
+  const demo = new Cloud(endpoint, credentials, ca);
   await demo.authenticate();
   return demo;
 }

@@ -1,3 +1,5 @@
+import { sendTrusting } from './trusting-fetch.js';
+
 /** Whom a client is. */
 export interface Credentials {
   readonly username: string;
@@ -22,13 +24,16 @@ type Json = Record<string, unknown>;
 export class Cloud {
   readonly endpoint: string;
   readonly credentials: Credentials;
+  readonly ca: string | undefined;
   #token: string | null = null;
   #catalogue = new Map<string, string>();
   projectId = '';
 
-  constructor(endpoint: string, credentials: Credentials) {
+  /** `ca`: PEM text of the authorities that the cloud's certificate must come from, when they are not the system's. */
+  constructor(endpoint: string, credentials: Credentials, ca?: string) {
     this.endpoint = endpoint;
     this.credentials = credentials;
+    this.ca = ca;
   }
 
   /** Gets a token of the project; throws ApiError when it is refused. */
@@ -107,7 +112,7 @@ export class Cloud {
     headers: Record<string, string>,
   ): Promise<Response> {
     const plain = body === undefined || body instanceof Uint8Array;
-    const response = await fetch(url, {
+    const request = {
       method,
       headers: {
         accept: 'application/json',
@@ -116,7 +121,9 @@ export class Cloud {
       },
       body: plain ? (body as Uint8Array<ArrayBuffer> | undefined) : JSON.stringify(body),
       signal: AbortSignal.timeout(120_000),
-    }).catch((error: Error) => {
+    };
+    const sent = this.ca === undefined ? fetch(url, request) : sendTrusting(this.ca, url, request);
+    const response = await sent.catch((error: Error) => {
       throw new Error(
         `${method} ${url}: ${error.cause instanceof Error ? error.cause.message : error.message}`,
       );

@@ -1,11 +1,11 @@
 import { stringify } from 'yaml';
-import type { Cloud, Credentials } from './cloud.js';
+import type { Credentials } from './cloud.js';
 import { machine } from './commands.js';
 
-/** Writes clouds.yaml (0600) with one entry for each pair of a name and credentials. */
+/** Writes clouds.yaml (0600) with one entry for each pair of a name and credentials; `cacert`: a file of who is trusted. */
 export async function writeClouds(
   file: string,
-  { endpoint }: Pick<Cloud, 'endpoint'>,
+  { endpoint, cacert }: { readonly endpoint: string; readonly cacert?: string | null },
   clouds: Readonly<Record<string, Credentials>>,
 ): Promise<void> {
   const entries = Object.entries(clouds).map(([name, { username, password, project }]) => [
@@ -13,6 +13,7 @@ export async function writeClouds(
     {
       region_name: 'RegionOne',
       identity_api_version: 3,
+      ...(cacert ? { cacert } : {}),
       auth: {
         auth_url: `${endpoint}/identity/v3`,
         username,

@@ -38,14 +38,14 @@ export function addDemoCommand(program: Command): void {
     )
     .action(async (options: DemoOptions) => {
       const outside = outsideOf(options);
-      const { authUrl, username, password, projectName } = findCredentials();
+      const { authUrl, username, password, projectName, ca } = findCredentials();
       // only this command needs what labs are made with
       const { cloudDemo } = await import('../../scripts/lab/cloud-demo.js');
       const { Cloud } = await import('../../scripts/lab/cloud.js');
       const { printStep, silentStep } = await import('../../scripts/lab/steps.js');
       const endpoint = authUrl.replace(/\/identity(\/v3)?\/?$/, '');
       const request = {
-        admin: new Cloud(endpoint, { username, password, project: projectName }),
+        admin: new Cloud(endpoint, { username, password, project: projectName }, ca),
         outside,
         image: options.image ? resolve(options.image) : null,
         sshUser: options.sshUser ?? null,
