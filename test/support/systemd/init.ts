@@ -38,6 +38,8 @@ mount -o remount,ro,bind ".$checkout"
 pivot_root . .outside
 umount -l /.outside
 rmdir /.outside
+# as systemd itself does outside containers: units see what is mounted later
+mount --make-rshared /
 exec env -i container=maru PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \\
   /lib/systemd/systemd --log-target=journal-or-kmsg --show-status=no
 `;
