@@ -46,7 +46,7 @@ export function showCommand(check: TraceCheck, provider: string | null = null): 
     case 'underlay':
       return `ping -c 3 -M do -s ${check.mtu - IP_AND_ICMP} ${check.vtep}`;
     case 'filter':
-      return `iptables -S maru-i${check.port.id.slice(0, 11)}`;
+      return `${check.rule?.ethertype === 'IPv6' ? 'ip6tables' : 'iptables'} -S maru-i${check.port.id.slice(0, 11)}`;
     case 'anti-spoofing':
       return `nft list table bridge maru | grep ${tapName(check.port.id)}`;
     case 'trusted':
