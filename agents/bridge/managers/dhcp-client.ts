@@ -1,0 +1,163 @@
+import type { Host } from '../../host/host.js';
+import { BridgeRefusal, type ManagerFile, type ManagerPlan, type OriginalFile } from '../manager.js';
+
+/** A DHCP client of its own process that works on the uplink. */
+export interface DhcpClient {
+  readonly program: 'dhclient' | 'dhcpcd' | 'udhcpc';
+  readonly pid: number;
+  readonly argv: readonly string[];
+  /** The unit or program that started it, when it is not a plain one: NetworkManager. */
+  readonly owner: 'NetworkManager' | null;
+}
+
+/** The DHCP clients of this network namespace that have the uplink, whoever started them. */
+export async function dhcpClientsOn(host: Host, uplink: string): Promise<readonly DhcpClient[]> {
+  const found: DhcpClient[] = [];
+  const own = await namespaceOf(host, 'self');
+  for (const pid of await host.listDirectory('/proc')) {
+    if (!/^\d+$/.test(pid)) continue;
+    const text = (await host.readFileIfExists(`/proc/${pid}/cmdline`).catch(() => null)) ?? '';
+    const argv = text.split('\0').filter((word) => word !== '');
+    const program = programOf(argv);
+    if (!program || !worksOn(argv, program, uplink) || (await namespaceOf(host, pid)) !== own) continue;
+    const owner = argv.some((word) => /NetworkManager|nm-dhcp/.test(word)) ? 'NetworkManager' : null;
+    found.push({ program, pid: Number(pid), argv, owner });
+  }
+  return found;
+}
+
+/** What of a ManagerPlan the hand-over of a client takes. */
+export interface ClientHandOver
+  extends Pick<ManagerPlan, 'trialFiles' | 'handBackFirst' | 'handBack' | 'warnings'> {
+  readonly dhcp: NonNullable<ManagerPlan['dhcp']>;
+  /** Its lease under the bridge's name, so that the client of the next boot asks for the same address. */
+  readonly permanent: readonly OriginalFile[];
+}
+
+/**
+ * Ends clients on `from` without giving their leases back and starts them on `to` with the same leases. Refuses programs whose lease
+ * cannot be taken along.
+ */
+export async function handOverClients(
+  host: Host,
+  clients: readonly DhcpClient[],
+  from: string,
+  to: string,
+): Promise<ClientHandOver | null> {
+  if (clients.length === 0) return null;
+  const parts: ClientHandOver[] = [];
+  for (const client of clients) {
+    if (client.program !== 'dhclient')
+      throw new BridgeRefusal(
+        `${client.program} (pid ${client.pid}) has ${from}, and its lease cannot be taken to ${to}`,
+        'Configure the address statically, or use dhclient (isc-dhcp-client), systemd-networkd or NetworkManager, and try again.',
+      );
+    const leaseFile = optionValue(client.argv, '-lf');
+    const text = leaseFile === null ? null : await host.readFileIfExists(leaseFile);
+    parts.push(handOverDhclient(client, text, from, to));
+  }
+  return {
+    trialFiles: parts.flatMap((p) => p.trialFiles),
+    handBackFirst: parts.flatMap((p) => p.handBackFirst),
+    handBack: parts.flatMap((p) => p.handBack),
+    warnings: parts.flatMap((p) => p.warnings),
+    dhcp: {
+      before: parts.flatMap((p) => p.dhcp.before),
+      after: parts.flatMap((p) => p.dhcp.after),
+    },
+    permanent: parts.flatMap((p) => p.permanent),
+  };
+}
+
+/** Pure: `leases` is the text of its lease file, null when there is none. */
+export function handOverDhclient(
+  client: Pick<DhcpClient, 'pid' | 'argv'>,
+  leases: string | null,
+  from: string,
+  to: string,
+): ClientHandOver {
+  const { argv, pid } = client;
+  const family = argv.includes('-6') ? '6' : '';
+  const leaseName = `dhclient${family}.${to}.leases`;
+  // in /run: AppArmor's profile of dhclient allows these names there
+  const trialLease = `/run/${leaseName}`;
+  const oldLease = optionValue(argv, '-lf');
+  const pidFile = `/run/dhclient${family}.${to}.pid`;
+  const options = argv.slice(1).filter((word, at) => {
+    const before = argv[at] ?? '';
+    return !(
+      ['-nw', '-d', '-1', '-w', '-r', '-x', from].includes(word) ||
+      /^(-lf|-pf|-n)$/.test(word) ||
+      /^(-lf|-pf)$/.test(before)
+    );
+  });
+  const start = ['dhclient', ...options, '-nw', '-lf', trialLease, '-pf', pidFile, to];
+  const oldPid = optionValue(argv, '-pf');
+  const startAgain = ['dhclient', ...argv.slice(1).filter((word) => !/^(-nw|-d|-1|-w)$/.test(word))];
+  const kept = leases === null ? '' : renameLeases(leases, from, to);
+  const trial: ManagerFile = { path: trialLease, content: kept, mode: 0o644 };
+  const permanentLease =
+    oldLease?.includes(from) === true ? oldLease.replaceAll(from, to) : `/var/lib/dhcp/${leaseName}`;
+  return {
+    trialFiles: [trial],
+    dhcp: {
+      // at once, and not by -r: a lease that is given back may be given to another
+      before: [['kill', '-KILL', String(pid)]],
+      after: [start],
+    },
+    handBackFirst: [['pkill', '-KILL', '-F', pidFile, 'dhclient']],
+    handBack: [[...startAgain.slice(0, -1), '-nw', startAgain.at(-1)!]],
+    permanent: [{ path: permanentLease, content: kept, mode: 0o644 }],
+    warnings: [
+      ...(leases === null || kept === ''
+        ? [
+            `no lease of dhclient for ${from} was found${oldLease ? ` in ${oldLease}` : ''}: the server may give ${to} another address`,
+          ]
+        : []),
+      ...(oldPid === null
+        ? [`dhclient on ${from} has no pid file of its own; after a revert it is started as it was`]
+        : []),
+    ],
+  };
+}
+
+/** The leases of `from`, said to be of `to`; those of other interfaces in the same file are left out. */
+export function renameLeases(leases: string, from: string, to: string): string {
+  const blocks = leases.match(/^(?:default-duid .*;|lease6? \{[\s\S]*?^\})$/gm) ?? [];
+  const own = blocks.filter((b) => b.startsWith('default-duid') || b.includes(`interface "${from}";`));
+  return own.map((block) => `${block.replace(`interface "${from}";`, `interface "${to}";`)}\n`).join('');
+}
+
+function programOf(argv: readonly string[]): DhcpClient['program'] | null {
+  const name = argv[0]?.split('/').at(-1)?.replace(/:$/, '');
+  if (name === 'dhclient' || name === 'dhcpcd' || name === 'udhcpc') return name;
+  return name === 'busybox' && argv[1] === 'udhcpc' ? 'udhcpc' : null;
+}
+
+function worksOn(argv: readonly string[], program: DhcpClient['program'], uplink: string): boolean {
+  if (argv.slice(1).some((word) => word === uplink || word === `-i${uplink}`)) return true;
+  // dhcpcd rewrites its title: "dhcpcd: eth0 [ip4]", "dhcpcd: [master] [ip4] [ip6]"
+  if (
+    program === 'dhcpcd' &&
+    argv
+      .join(' ')
+      .split(/[\s\0]+/)
+      .includes(uplink)
+  )
+    return true;
+  // without a name they take every interface
+  return (
+    program === 'dhclient' &&
+    argv.slice(1).every((word, at) => word.startsWith('-') || /^-\w+f$/.test(argv[at] ?? ''))
+  );
+}
+
+function optionValue(argv: readonly string[], option: string): string | null {
+  const at = argv.indexOf(option);
+  return at < 0 ? null : (argv[at + 1] ?? null);
+}
+
+async function namespaceOf(host: Host, pid: string): Promise<string> {
+  const { stdout } = await host.read('readlink', [`/proc/${pid}/ns/net`], { okCodes: [0, 1] });
+  return stdout.trim();
+}

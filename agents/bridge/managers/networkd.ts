@@ -1,0 +1,150 @@
+import { createHash } from 'node:crypto';
+import type { Host } from '../../host/host.js';
+import { BridgeRefusal, type ManagerPlan, type TakeoverPlan, type UplinkManager } from '../manager.js';
+import { linkOf } from '../model.js';
+import { parseIni, renderIni, type Section, section } from './ini.js';
+import { dhcpIdentity, networkdLink } from './networkctl.js';
+import { networkdFiles, networkdReleased } from './networkd-files.js';
+
+const ETC = '/etc/systemd/network';
+const RUN = '/run/systemd/network';
+
+/**
+ * systemd-networkd with files of the administrator's own. Nothing of theirs is changed: ours have earlier names, so they are found
+ * first; they are in /run until confirmed.
+ */
+export class NetworkdManager implements UplinkManager {
+  readonly name = 'networkd';
+  readonly #host: Host;
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  async plan({ bridge, uplink, snapshot }: TakeoverPlan): Promise<ManagerPlan> {
+    const status = await networkdLink(this.#host, uplink);
+    const link = linkOf(snapshot, uplink);
+    if (!status?.file || !link)
+      throw new BridgeRefusal(`networkd has no .network for ${uplink}`, `See networkctl status ${uplink}.`);
+    const original = await readNetwork(this.#host, status.file);
+    const { netdev, bridgeNetwork, portNetwork, warnings } = networkdFiles({
+      bridge,
+      uplink,
+      mac: link.mac,
+      mtu: link.mtu,
+      source: status.file,
+      sections: original.sections,
+      identity: await dhcpIdentity(this.#host, link.index, status),
+    });
+    const files = [
+      { name: `05-maru-${bridge}.netdev`, content: netdev },
+      { name: `05-maru-${bridge}.network`, content: `# original: ${original.digest}\n${bridgeNetwork}` },
+      { name: `05-maru-${uplink}.network`, content: portNetwork },
+    ];
+    return {
+      trialFiles: files.map(({ name, content }) => ({ path: `${RUN}/${name}`, content, mode: 0o644 })),
+      handOver: applied(bridge),
+      handBackFirst: [['networkctl', 'reload']],
+      handBack: [['networkctl', 'reconfigure', uplink]],
+      permanent: files.map(({ name, content }) => ({ path: `${ETC}/${name}`, content, mode: 0o644 })),
+      confirmCommands: [],
+      dhcp: null,
+      warnings,
+    };
+  }
+
+  async planRelease({ bridge, uplink }: TakeoverPlan): Promise<ManagerPlan> {
+    const own = [`05-maru-${bridge}.netdev`, `05-maru-${bridge}.network`, `05-maru-${uplink}.network`];
+    const text = await this.#host.readFileIfExists(`${ETC}/${own[1]}`);
+    const port = await this.#host.readFileIfExists(`${ETC}/${own[2]}`);
+    if (text === null || port === null) {
+      throw new BridgeRefusal(
+        `${ETC}/${own[1]} and ${ETC}/${own[2]} are not both there: ${bridge} was not made by maru bridge, or they were removed`,
+        `Write the .network of ${uplink} by hand, remove those of ${bridge}, and apply them with networkctl reload.`,
+      );
+    }
+    const { content, path, warnings } = await this.#released(bridge, uplink, text, port);
+    return {
+      trialFiles: [
+        { path: `${RUN}/04-maru-${uplink}.network`, content, mode: 0o644 },
+        {
+          path: `${RUN}/04-maru-${bridge}.network`,
+          content: renderIni([section('Match', { Name: bridge }), section('Link', { Unmanaged: 'yes' })]),
+          mode: 0o644,
+        },
+      ],
+      handOver: applied(uplink),
+      handBackFirst: [['networkctl', 'reload']],
+      handBack: [['networkctl', 'reconfigure', bridge]],
+      permanent: [
+        ...own.map((name) => ({ path: `${ETC}/${name}`, content: null, mode: 0o644 })),
+        ...(path ? [{ path, content, mode: 0o644 }] : []),
+      ],
+      confirmCommands: [],
+      dhcp: null,
+      warnings,
+    };
+  }
+
+  /** The uplink's file as it was, when that is still there; else (`path` says where it goes) made from the bridge's. */
+  async #released(bridge: string, uplink: string, text: string, port: string) {
+    const [, source] = /made by maru bridge from (\S+);/.exec(text) ?? [];
+    const digest = /^# original: (\S+)$/m.exec(text)?.[1];
+    const original = source ? await readNetwork(this.#host, source).catch(() => null) : null;
+    if (!original || !source) {
+      const path = `${ETC}/10-maru-${uplink}.network`;
+      return {
+        path,
+        content: networkdReleased(uplink, bridge, parsed(port, uplink), parsed(text, bridge)),
+        warnings: [
+          `${source ?? 'the original .network'} is no longer there: ${path} is made from what ${bridge} has`,
+        ],
+      };
+    }
+    return {
+      path: null,
+      content: renderIni([
+        section('Match', { Name: uplink }),
+        ...original.sections.filter((s) => s.name !== 'Match'),
+      ]),
+      warnings:
+        original.digest === digest
+          ? []
+          : [`${source} was changed since the takeover; as it is now it will be used`],
+    };
+  }
+}
+
+function applied(device: string): readonly (readonly string[])[] {
+  return [
+    ['networkctl', 'reload'],
+    ['networkctl', 'reconfigure', device],
+  ];
+}
+
+/** A .network with its drop-ins as networkd reads them: those of a name in /etc hide those in /run and /usr/lib. */
+async function readNetwork(host: Host, path: string) {
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  const dropIns = new Map<string, string>();
+  for (const root of ['/usr/lib/systemd/network', '/lib/systemd/network', RUN, ETC]) {
+    for (const file of await host.listDirectory(`${root}/${name}.d`)) {
+      if (file.endsWith('.conf')) dropIns.set(file, `${root}/${name}.d/${file}`);
+    }
+  }
+  const paths = [path, ...[...dropIns].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, full]) => full)];
+  const texts = await Promise.all(paths.map((p) => host.readFile(p)));
+  return {
+    sections: texts.flatMap((text, at) => parsed(text, paths[at]!)),
+    digest: createHash('sha256').update(texts.join('\0')).digest('hex'),
+  };
+}
+
+function parsed(text: string, path: string): readonly Section[] {
+  const sections = parseIni(text, true);
+  if (!sections)
+    throw new BridgeRefusal(
+      `${path} has a line that is neither a section nor a setting`,
+      'Mend it and try again.',
+    );
+  return sections;
+}
