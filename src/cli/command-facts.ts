@@ -109,8 +109,13 @@ function textAfterHelp(command: Command): { notes: string; examples: string[] } 
   };
   // its types leave out that a command is an emitter
   (command as unknown as NodeJS.EventEmitter).emit('afterHelp', context);
-  const [notes = '', examples = ''] = text.split(/^Examples?:\n/m);
-  return { notes: notes.trim(), examples: unindented(examples) };
+  const [before = '', after = ''] = text.split(/^Examples?:\n/m);
+  // what stands at the margin again is no example
+  const end = /^\S/m.exec(after)?.index ?? after.length;
+  return {
+    notes: `${before.trim()}\n\n${after.slice(end).trim()}`.trim(),
+    examples: unindented(after.slice(0, end)),
+  };
 }
 
 function unindented(text: string): string[] {

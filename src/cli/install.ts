@@ -101,6 +101,7 @@ function addRole(install: Command, role: Role): void {
         'file with the token; - is standard input. MARU_JOIN_TOKEN will do as well',
       );
   }
+  command.addHelpText('after', `\nExamples:\n${EXAMPLES[role]}`);
   command.action(async (given: Partial<InstallOptions>) => {
     if ((given.tlsCert === undefined) !== (given.tlsKey === undefined)) {
       throw new CliError('--tls-cert and --tls-key belong together', 2);
@@ -115,6 +116,14 @@ function addRole(install: Command, role: Role): void {
     });
   });
 }
+
+const EXAMPLES: Record<Role, string> = {
+  controller:
+    '  sudo maru install controller --address cloud.example.org\n  sudo maru install controller --tls none --dry-run',
+  host: '  sudo maru install host --controller https://192.0.2.10:5443 --token-file token',
+  'all-in-one':
+    '  sudo maru install all-in-one\n  sudo maru install all-in-one --physical-network extnet:br-ex',
+};
 
 const NEXT: Record<Role, string> = {
   controller: 'next: sudo maru status; then on each host: maru install host, with a token of maru host token',
