@@ -2,7 +2,9 @@ import type { Host } from '../host/host.js';
 import type { OriginalFile } from './manager.js';
 import { type ChangeRecord, PENDING, STATE_DIRECTORY } from './paths.js';
 import { startOf } from './pending.js';
-import { renderCommit, renderRevert, renderStep, renderWatchdog, type ScriptedChange } from './scripts.js';
+import { renderRevert } from './revert-script.js';
+import type { ScriptedChange } from './script-parts.js';
+import { renderCommit, renderStep, renderWatchdog } from './scripts.js';
 import { uptime } from './snapshot.js';
 
 /**

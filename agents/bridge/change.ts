@@ -6,7 +6,7 @@ import { type ChangeRecord, PENDING } from './paths.js';
 import { clearTheWay, commit, type Reverted, readRecord, revert, wasConfirmed } from './pending.js';
 import { carriedBy, type PlannedCommand } from './plan.js';
 import type { ChangeRequest, PreparedChange } from './prepare.js';
-import { NO_LONGER_PENDING } from './scripts.js';
+import { NO_LONGER_PENDING } from './script-parts.js';
 import { takeSnapshot, uptime } from './snapshot.js';
 
 /** How a change ended. */
@@ -100,7 +100,11 @@ async function apply(
   if (manager.trialFiles.length) faultPoint(host, 'trial-files');
   await each('dhcp-before', manager.dhcp?.before ?? []);
   for (const { name, commands } of steps) {
-    for (const command of commands) await run(command);
+    for (const command of commands) {
+      const [file, ...args] = command.argv;
+      if (command.aside) await host.spawnDetached(file!, args).catch(() => {});
+      else await run(command);
+    }
     faultPoint(host, name);
   }
   await each('hand-over', manager.handOver);

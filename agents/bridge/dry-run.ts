@@ -27,8 +27,9 @@ export function describeChange({ change, steps, managerName }: PreparedChange): 
 
 function shown({ argv, input, optional }: PlannedCommand): string {
   const command = argv.map((word) => (/^[\w./:@%+=!-]+$/.test(word) ? word : `'${word}'`)).join(' ');
-  const tolerant = optional ? `${command} || true` : command;
-  return input === undefined ? tolerant : `${tolerant} <<'END'\n${input}END`;
+  const fed = input === undefined ? command : `${command} <<'END'`;
+  const tolerant = optional ? `${fed} || true` : fed;
+  return input === undefined ? tolerant : `${tolerant}\n${input}END`;
 }
 
 function file({ path, content, mode }: { path: string; content: string; mode: number }): string[] {

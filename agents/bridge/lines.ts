@@ -184,7 +184,7 @@ function hasGateway(route: RouteState): boolean {
 }
 
 /** Routes that come and go with an address: its local and broadcast entries, and its prefix unless it says `noprefixroute`. */
-function madeByKernel(route: RouteState, addresses: readonly AddressState[]): boolean {
+export function madeByKernel(route: RouteState, addresses: readonly AddressState[]): boolean {
   if (route.protocol !== KERNEL) return false;
   if (route.table === LOCAL_TABLE) return true;
   if (route.table !== MAIN_TABLE || hasGateway(route)) return false;

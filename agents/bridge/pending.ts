@@ -3,7 +3,7 @@ import { differences } from './compare.js';
 import { BridgeRefusal } from './manager.js';
 import type { Snapshot } from './model.js';
 import { type ChangeRecord, confirmedDirectory, LAST, PENDING, STATE_DIRECTORY } from './paths.js';
-import { NO_LONGER_PENDING } from './scripts.js';
+import { NO_LONGER_PENDING } from './script-parts.js';
 import { takeSnapshot, uptime } from './snapshot.js';
 
 /** A change that is on trial. */

@@ -1,6 +1,8 @@
+import { MAIN_TABLE } from './ip-json.js';
 import {
   addressDeletion,
   addressLine,
+  madeByKernel,
   neighbourLine,
   routeLine,
   routesThrough,
@@ -17,6 +19,8 @@ export interface PlannedCommand {
   readonly input?: string;
   /** Its failure stops nothing. */
   readonly optional?: boolean;
+  /** It changes nothing on this host: nothing waits for it. */
+  readonly aside?: boolean;
 }
 
 /** A part of the change that is done at once; between steps a change may be cut off and is whole again after a revert. */
@@ -60,6 +64,8 @@ export function planChange(change: BridgeChange): readonly PlannedStep[] {
   const again = both(
     'again',
     (family) => [
+      // IPv6's prefix route stays when the last address of the prefix to go is one without prefix route
+      ...prefixRoutes(snapshot, family).map((route) => routeLine('del', route, from, from)),
       // an address that goes takes the routes with it that prefer it as source, whichever device they use
       ...ofFamily(carried.routes, family).map((route) => routeLine('append', route, from, to)),
       ...ofFamily(carried.addresses, family)
@@ -70,12 +76,12 @@ export function planChange(change: BridgeChange): readonly PlannedStep[] {
   );
   const announce: PlannedStep = {
     name: 'announce',
-    // twice, for what is lost
-    commands: [...carried.addresses, ...carried.addresses]
+    commands: carried.addresses
       .filter((address) => address.family === 4 && address.scope === 0)
       .map(({ address }) => ({
-        argv: ['arping', '-q', '-U', '-c', '1', '-w', '1', '-I', to, address],
+        argv: ['arping', '-q', '-U', '-c', '2', '-w', '3', '-I', to, address],
         optional: true,
+        aside: true,
       })),
   };
   const settings = settingCommands(snapshot, to);
@@ -181,6 +187,16 @@ function deletions(
       .toReversed()
       .map((address) => addressDeletion(address, device)),
   ];
+}
+
+function prefixRoutes(snapshot: Snapshot, family: Family): readonly RouteState[] {
+  return ofFamily(snapshot.routes, family).filter(
+    (route) =>
+      family === 6 &&
+      route.table === MAIN_TABLE &&
+      route.nextHops.some((hop) => hop.dev === snapshot.device) &&
+      madeByKernel(route, snapshot.addresses),
+  );
 }
 
 /** The new device behaves as the old one did, where it does not anyway. */

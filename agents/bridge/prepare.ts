@@ -7,7 +7,7 @@ import type { OriginalFile, TakeoverPlan } from './manager.js';
 import { confirmedDirectory } from './paths.js';
 import { type PlannedStep, planChange } from './plan.js';
 import { refuseOtherPorts, refuseRelease, refuseTakeover, takeoverWarnings, uplinkOf } from './refusals.js';
-import type { ScriptedChange } from './scripts.js';
+import type { ScriptedChange } from './script-parts.js';
 import { takeSnapshot } from './snapshot.js';
 
 /** What an operator asks for. */

@@ -1,0 +1,181 @@
+import {
+  addressDeletion,
+  addressLine,
+  neighbourLine,
+  routeLine,
+  ruleLine,
+  type Seconds,
+  words,
+} from './lines.js';
+import { linkOf } from './model.js';
+import { LAST, PENDING, STATE_DIRECTORY } from './paths.js';
+import { additions, bridgeLines, carriedBy, isFirstOfKey, ofFamily } from './plan.js';
+import { closing, commandLine, opening, quote, restoreFile, type ScriptedChange } from './script-parts.js';
+
+/**
+ * `revert.sh ID|- REASON`: makes the host's network what the snapshot says, from whatever state a change was left in.
+ * Static and idempotent; it needs sh, ip, flock and coreutils. After a reboot it only puts files back.
+ */
+export function renderRevert(change: ScriptedChange): string {
+  const { snapshot, manager } = change;
+  const { settings, generation } = settingLines(change);
+  return [
+    ...opening(change, "Undoes a change of the host's uplink. Safe to run at any time, and again."),
+    `reason=\${2:-unknown}`,
+    'boot=$(cat /proc/sys/kernel/random/boot_id)',
+    `if [ "$reason" = boot ] && [ "$boot" = ${quote(snapshot.bootId)} ]; then exit 0; fi`,
+    `echo "$reason" > ${PENDING}/reverting`,
+    '{',
+    `echo "reverting: $reason"`,
+    '# files of /etc, only when a confirmation had begun to write them',
+    `if [ -e ${PENDING}/etc-touched ]; then`,
+    ...change.originals.map((file, index) => restoreFile(file, `${PENDING}/originals/${index}`)),
+    ':',
+    'fi',
+    ...manager.trialFiles.map(({ path }) => `rm -f ${quote(path)}`),
+    '# after a reboot the host has made its network anew, from its own files',
+    `if [ "$boot" = ${quote(snapshot.bootId)} ]; then`,
+    '# lifetimes of addresses and routes have gone on since the snapshot',
+    'read -r now rest < /proc/uptime',
+    `E=$(( \${now%%.*} - ${Math.floor(snapshot.uptimeSeconds)} ))`,
+    ...settings,
+    ...manager.handBackFirst.map(commandLine),
+    ...manager.handBackFirst.map(commandLine),
+    ...networkLines(change),
+    ...manager.handBack.map(commandLine),
+    '# a manager may have flushed what it does not know, and addresses that went took routes with them',
+    ...secondPass(change),
+    ...generation,
+    'fi',
+    `} >> ${PENDING}/log 2>&1`,
+    `printf 'reverted: %s\\n' "$reason" > ${PENDING}/result`,
+    `rm -rf ${LAST}`,
+    `mv ${PENDING} ${LAST}`,
+    `sync ${STATE_DIRECTORY}`,
+    ...closing(),
+  ].join('\n');
+}
+
+/** Addresses, neighbours and the port's place, then routes and rules, then the other device's end. */
+function networkLines(change: ScriptedChange): readonly string[] {
+  const { kind, bridge, uplink, snapshot } = change;
+  const carried = carriedBy(snapshot);
+  const { device } = snapshot;
+  const other = device === uplink ? bridge : uplink;
+  const families = [4, 6] as const;
+  const addresses = families.flatMap((family) =>
+    batch(
+      family,
+      additions(carried.addresses, family).map((address) =>
+        addressLine('replace', address, device, device, { nodad: true, seconds: left }),
+      ),
+    ),
+  );
+  const neighbours = batch(
+    null,
+    snapshot.neighbours.map((neighbour) => neighbourLine(neighbour, device)),
+  );
+  if (kind === 'takeover')
+    return [
+      ...batch(null, [
+        words(['link', 'set', 'dev', uplink, 'mtu', linkOf(snapshot, uplink)!.mtu]),
+        words(['link', 'set', 'dev', uplink, 'up']),
+      ]),
+      ...addresses,
+      ...neighbours,
+      ...batch(null, [words(['link', 'set', 'dev', uplink, 'nomaster'])]),
+      ...routePass(change),
+      ...rulePass(change, other),
+      `ip link del dev ${words([bridge])}`,
+    ];
+  const link = linkOf(snapshot, bridge)!;
+  return [
+    ...batch(null, [...bridgeLines(bridge, link), words(['link', 'set', 'dev', bridge, 'up'])]),
+    ...addresses,
+    ...neighbours,
+    ...batch(null, [words(['link', 'set', 'dev', uplink, 'master', bridge])]),
+    ...routePass(change),
+    ...rulePass(change, other),
+    ...families.flatMap((family) =>
+      batch(family, [
+        ...ofFamily(carried.routes, family)
+          .filter((route) => family === 6 || !isFirstOfKey(snapshot, route))
+          .map((route) => routeLine('del', route, device, other)),
+        ...ofFamily(carried.addresses, family)
+          .toReversed()
+          .map((address) => addressDeletion(address, other)),
+      ]),
+    ),
+  ];
+}
+
+function secondPass(change: ScriptedChange): readonly string[] {
+  const { snapshot } = change;
+  const addresses = ([4, 6] as const).flatMap((family) =>
+    batch(
+      family,
+      additions(carriedBy(snapshot).addresses, family).map((address) =>
+        // this time as it was: with duplicate detection at the next loss of carrier, if it had that
+        addressLine('replace', address, snapshot.device, snapshot.device, { nodad: false, seconds: left }),
+      ),
+    ),
+  );
+  return [...addresses, ...routePass(change)];
+}
+
+function routePass({ snapshot }: ScriptedChange): readonly string[] {
+  const { routes } = carriedBy(snapshot);
+  return ([4, 6] as const).flatMap((family) =>
+    batch(
+      family,
+      ofFamily(routes, family).map((route) =>
+        routeLine(
+          family === 4 && isFirstOfKey(snapshot, route) ? 'replace' : 'append',
+          route,
+          snapshot.device,
+          snapshot.device,
+          left,
+        ),
+      ),
+    ),
+  );
+}
+
+function rulePass({ snapshot }: ScriptedChange, other: string): readonly string[] {
+  const { rules } = carriedBy(snapshot);
+  return ([4, 6] as const).flatMap((family) =>
+    batch(family, [
+      ...ofFamily(rules, family).map((rule) => ruleLine('add', rule, snapshot.device, snapshot.device)),
+      ...ofFamily(rules, family).map((rule) => ruleLine('del', rule, snapshot.device, other)),
+    ]),
+  );
+}
+
+/** Kernel settings that are not what they were are written; how addresses are generated comes last, after the addresses. */
+function settingLines({ snapshot }: ScriptedChange) {
+  const lines = (settings: readonly { path: string; value: string }[]) =>
+    settings.length
+      ? [
+          'while read -r path value; do',
+          '  is=; read -r is 2>/dev/null < "/proc/sys/net/$path"',
+          '  [ "$is" = "$value" ] || echo "$value" > "/proc/sys/net/$path"',
+          'done <<END',
+          ...settings.map(({ path, value }) => words([path.replace('/DEV/', `/${snapshot.device}/`), value])),
+          'END',
+        ]
+      : [];
+  const late = (path: string) => path.endsWith('/addr_gen_mode');
+  const kept = snapshot.sysctls.filter(({ path }) => !path.endsWith('forwarding'));
+  return {
+    settings: lines(kept.filter(({ path }) => !late(path))),
+    generation: lines(kept.filter(({ path }) => late(path))),
+  };
+}
+
+/** Seconds that are left of what the snapshot saw, as an expression of the script. */
+const left: Seconds = (seconds) => `$((${seconds}>E?${seconds}-E:1))`;
+
+function batch(family: 4 | 6 | null, lines: readonly string[]): readonly string[] {
+  if (!lines.length) return [];
+  return [`ip ${family ? `-${family} ` : ''}-force -batch - <<END`, ...lines, 'END'];
+}

@@ -1,0 +1,58 @@
+import { words } from './lines.js';
+import type { ManagerPlan, OriginalFile } from './manager.js';
+import { LOCK, PENDING } from './paths.js';
+import type { BridgeChange } from './plan.js';
+
+/** A change with everything that its scripts need to know; they know nothing else, and ask for nothing. */
+export interface ScriptedChange extends BridgeChange {
+  /** Letters, digits and dashes. */
+  readonly id: string;
+  readonly manager: ManagerPlan;
+  /** Files of `manager.permanent` as they are now, in the same order. */
+  readonly originals: readonly OriginalFile[];
+}
+
+/** Exit code of scripts that find their change reverted or confirmed. */
+export const NO_LONGER_PENDING = 97;
+
+/** What every script begins with: nothing interrupts it, one works at a time, and it knows only its own change. */
+export function opening(change: ScriptedChange, purpose: string, otherwise = 0): readonly string[] {
+  return [
+    '#!/bin/sh',
+    `# ${purpose}`,
+    `# ${change.kind} of uplink ${words([change.uplink])}, bridge ${words([change.bridge])}, change ${words([change.id])}`,
+    "trap '' HUP INT TERM",
+    PATH_LINE,
+    'cd /',
+    `exec 9>> ${LOCK}`,
+    'flock 9',
+    '# nothing that is started below may keep the lock',
+    '{',
+    `id=; read -r id 2>/dev/null < ${PENDING}/id`,
+    `if [ "$id" != ${quote(change.id)} ] || { [ "\${1:--}" != - ] && [ "$1" != "$id" ]; }; then exit ${otherwise}; fi`,
+  ];
+}
+
+export function closing(): readonly string[] {
+  return ['} 9>&-', ''];
+}
+
+/** Puts a kept file, or its absence, in its place: never half of it. */
+export function restoreFile(file: OriginalFile, kept: string): string {
+  const path = quote(file.path);
+  if (file.content === null) return `rm -f ${path}`;
+  const fresh = quote(`${file.path}.maru-new`);
+  const mode = file.mode.toString(8).padStart(4, '0');
+  const directory = quote(file.path.slice(0, file.path.lastIndexOf('/')) || '/');
+  return `mkdir -p ${directory} && cp ${kept} ${fresh} && chmod ${mode} ${fresh} && sync ${fresh} && mv ${fresh} ${path}`;
+}
+
+export function commandLine(argv: readonly string[]): string {
+  return `timeout 30 ${argv.map(quote).join(' ')}`;
+}
+
+export function quote(text: string): string {
+  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+export const PATH_LINE = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH';
