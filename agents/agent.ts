@@ -1,6 +1,7 @@
 import { splitAddress } from '../src/net/listen-address.js';
 import type { DoctorReport } from '../src/protocol/doctor.js';
 import type { Logger } from '../src/protocol/log.js';
+import type { LogQuery, LogReply } from '../src/protocol/log-query.js';
 import {
   type DriftHeal,
   type DriftHealReply,
@@ -54,6 +55,8 @@ export interface AgentOptions {
   readonly probe: (request: ProbeRequest) => Promise<ProbeReply>;
   /** Looks at what the controller asks for, given what the agent holds and has reported. */
   readonly trace: (request: TraceRequest, known: Known) => Promise<TraceReply>;
+  /** Lines that this agent has logged. */
+  readonly logs: (query: LogQuery) => Promise<LogReply>;
   readonly consoleOutput: (serverId: string, lines: number | null) => Promise<string>;
   /** What is wrong with this machine. */
   readonly doctor: () => Promise<DoctorReport>;
@@ -98,6 +101,7 @@ export class Agent {
   #syncing = false;
   #syncAgain = false;
   readonly #timers = new Set<NodeJS.Timeout>();
+  #syncTimer: NodeJS.Timeout | null = null;
   #beat: NodeJS.Timeout | null = null;
   #beating: Promise<void> | null = null;
   /** Why the controller did not take the last heartbeat; null: it did. */
@@ -171,7 +175,7 @@ export class Agent {
     // whoever ran here before may have taken these away, or not, and has not been able to say so
     void this.#reconciler.changed([...specs.held.leaving, ...tombstones(specs.held.spec)]);
     this.#every(SETTLE_MS, async () => this.#settleIfDone());
-    this.#every(config.full_sync_interval * 1000, () => this.#sync());
+    this.#scheduleSync();
     this.#every(PROVIDERS_MS, () => this.#lookAtProviders());
     const expired = expiryAdvice(this.#identity, new Date());
     if (expired) this.#log.error(expired);
@@ -183,6 +187,7 @@ export class Agent {
   async close(): Promise<void> {
     this.#closed = true;
     for (const timer of this.#timers) clearInterval(timer);
+    if (this.#syncTimer) clearInterval(this.#syncTimer);
     if (this.#beat) clearTimeout(this.#beat);
     this.#reporter.close();
     await this.#renewal.close();
@@ -203,6 +208,7 @@ export class Agent {
         const steps = await Promise.all(parts.map((part) => part.plan(specs.held.spec)));
         return { host: config.name, steps: steps.flat() };
       },
+      logs: (query: LogQuery) => this.#options.logs(query),
       healDrift: (request: DriftHeal): Promise<DriftHealReply> => this.#reconciler.heal(request.object),
       probe: (request: ProbeRequest) => this.#options.probe(request),
       trace: (request: TraceRequest) =>
@@ -300,6 +306,18 @@ export class Agent {
       if (report?.state !== 'applied') failed.push(key);
     }
     this.#memory.settle(digest, failed);
+  }
+
+  /** Intervals in the configuration may have changed. */
+  reconfigured(): void {
+    this.#scheduleSync();
+  }
+
+  #scheduleSync(): void {
+    if (this.#closed) return;
+    if (this.#syncTimer) clearInterval(this.#syncTimer);
+    this.#syncTimer = setInterval(() => void this.#sync(), this.#options.config.full_sync_interval * 1000);
+    this.#syncTimer.unref();
   }
 
   #scheduleBeat(ms: number): void {

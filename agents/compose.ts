@@ -32,7 +32,7 @@ export function composeParts(
     host,
     stateDir,
     fetchImage: options.fetchImage,
-    pruneAfterDays: config.image_cache_days > 0 ? config.image_cache_days : null,
+    pruneAfterDays: () => config.image_cache_days,
     diskUser: (path): Promise<string | null> => compute.diskUser(path),
     log: log.with({ part: 'storage' }),
   });

@@ -1,14 +1,18 @@
 import { splitAddress } from '../src/net/listen-address.js';
-import { createLogger, type Logger } from '../src/protocol/log.js';
+import { Reload } from '../src/protocol/config/reload.js';
+import type { Logger } from '../src/protocol/log.js';
+import { createProgramLog } from '../src/protocol/log-output.js';
+import { type LogSource, NO_LOG } from '../src/protocol/log-source.js';
 import { PeerUnreachable } from '../src/protocol/peer-client.js';
 import { agentUrl, certificateAddresses } from './addresses.js';
 import { Agent } from './agent.js';
 import { composeParts } from './compose.js';
 import { probeVirtualisation } from './compute/probe.js';
-import { type AgentConfig, loadAgentConfig } from './config.js';
+import { AGENT_SECTION, type AgentConfig, loadAgentConfig } from './config.js';
 import { examineHost, shared } from './doctor/host.js';
 import { gatherFacts, readBootId, readUsage } from './facts.js';
 import type { Host } from './host/host.js';
+import { withCommandLog } from './host/logged.js';
 import { RealHost } from './host/real.js';
 import { answerTrace } from './network/trace/answer.js';
 import { ProviderNetworks } from './provider-networks.js';
@@ -26,21 +30,42 @@ export interface RunOptions {
   readonly host?: Host;
   /** Where the configuration came from, for messages. */
   readonly configFile?: string;
+  /** Where what the agent logs can be read again. */
+  readonly ownLog?: LogSource;
   /** Where the agent keeps its own files, instead of this machine's disk. */
   readonly files?: StateFiles;
 }
 
-/** Runs a host's agent until the process is told to end (SIGTERM, SIGINT). Guests and network stay as they are then. */
+/**
+ * Runs a host's agent until the process is told to end (SIGTERM, SIGINT). Guests and network stay as they are then. SIGHUP reads the
+ * configuration again.
+ */
 export async function runAgent(configFile: string, options: RunOptions = {}): Promise<void> {
   const config = loadAgentConfig(configFile);
-  const log = createLogger(config.log_level, { host: config.name });
-  const agent = await startAgent(config, { ...options, configFile }, log);
+  const readJournal = async (command: string, args: readonly string[]) =>
+    (await new RealHost().read(command, args, { okCodes: JOURNAL_CODES })).stdout;
+  const { log, source } = createProgramLog(config, { host: config.name }, readJournal);
+  let reload: Reload<typeof AGENT_SECTION.keys> | null = null;
+  // from the beginning: without a listener the signal would end the process
+  process.on('SIGHUP', () => void reload?.request());
+  const agent = await startAgent(config, { ...options, configFile, ownLog: source }, log);
+  reload = new Reload({
+    file: configFile,
+    section: AGENT_SECTION,
+    load: () => loadAgentConfig(configFile),
+    live: config,
+    log,
+    apply: () => agent.reconfigured(),
+  });
   const signal = await new Promise<string>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name));
   });
   log.info('agent ends', { signal });
   await agent.close();
 }
+
+/** 1: there is no line like that. */
+const JOURNAL_CODES = [0, 1];
 
 /** Joins if need be, composes the parts on the real or a simulated host, and starts. */
 export async function startAgent(config: AgentConfig, options: RunOptions, log: Logger): Promise<Agent> {
@@ -49,7 +74,8 @@ export async function startAgent(config: AgentConfig, options: RunOptions, log: 
   await files.makeDirectory(config.state_dir, 0o711);
   // the environment too: an argument list can be read by every user of the machine
   const identity = await identify(files, config, options.join ?? process.env.MARU_JOIN_TOKEN, log);
-  const host: Host = options.host ?? (options.simulate ? await simulatedHost(config) : here);
+  const machine: Host = options.host ?? (options.simulate ? await simulatedHost(config) : here);
+  const host = withCommandLog(machine, log);
   const bootId = await readBootId(host);
   const virtualisation = await probeVirtualisation({
     host,
@@ -73,7 +99,7 @@ export async function startAgent(config: AgentConfig, options: RunOptions, log: 
     identity,
     controller,
     files,
-    specs: new SpecStore(files, config.state_dir, config.max_removal_share),
+    specs: new SpecStore(files, config.state_dir, () => config.max_removal_share),
     parts,
     bootId,
     facts: () => gatherFacts(host, config, shown, shown.warnings, providers),
@@ -81,6 +107,7 @@ export async function startAgent(config: AgentConfig, options: RunOptions, log: 
     usage: async () => await readUsage(host, config.state_dir, await parts.compute.runningGuests()),
     probe: (request) => parts.network.probe(request),
     trace: (request, known) => answerTrace(traceSources({ host, config, log }, parts, known), request),
+    logs: (query) => (options.ownLog ?? NO_LOG).find(query),
     consoleOutput: (serverId, lines) => parts.compute.consoleOutput(serverId, lines),
     doctor: shared(() => examineHost(host, config, options.configFile ?? 'its configuration')),
     log,

@@ -1,4 +1,5 @@
 import type { Logger } from '../src/protocol/log.js';
+import { inLogContext } from '../src/protocol/log-context.js';
 import type { DriftHealReply, ObjectReport } from '../src/protocol/messages.js';
 import type { ObjectKey, Spec } from '../src/protocol/objects.js';
 import { LookRate, type LookRateOptions } from './drift/rate.js';
@@ -7,7 +8,7 @@ import { BatchLane, ObjectLane } from './lanes.js';
 import { compare } from './observe-only.js';
 import { Outcomes } from './outcomes.js';
 import type { Part } from './part.js';
-import { RequestIds } from './request-ids.js';
+import { RequestIds, type TakenRequests } from './request-ids.js';
 import { Retries } from './retries.js';
 import { isNetworkKey, networkKeys, volumesOf } from './spec-keys.js';
 
@@ -46,6 +47,8 @@ export interface ReconcilerOptions {
 }
 
 const OBJECTS_AT_ONCE = 16;
+/** Keys that a line of the log names at most. */
+const MOST_SHOWN = 20;
 /** What leaves (ports, volumes) waits this long for the guests of the same push to let go of it. */
 const LEAVE_DELAY_MS = 10_000;
 
@@ -92,7 +95,10 @@ export class Reconciler {
       (key) => this.#applyObject(key),
       async (key) => {
         if (options.observeOnly?.() || !this.#mayRun(key)) return;
-        await options.parts.storage.prepare?.({ spec: options.spec(), changed: new Set([key]) });
+        const context = { request_ids: this.#requests.of([key]), objects: [key] };
+        await inLogContext(context, async () => {
+          await options.parts.storage.prepare?.({ spec: options.spec(), changed: new Set([key]) });
+        });
       },
     );
     for (const part of Object.values(options.parts) as Part[])
@@ -193,10 +199,23 @@ export class Reconciler {
   async #applyBatch(part: Part, keys: ReadonlySet<ObjectKey> | null): Promise<void> {
     if (this.#closed || keys?.size === 0) return;
     const isNetwork = part === this.#options.parts.network;
+    const taken = this.#requests.take(isNetwork ? (keys ?? this.#requests.keys.filter(isNetworkKey)) : []);
+    const context = {
+      request_ids: taken.ids,
+      ...(keys && keys.size <= MOST_SHOWN && { objects: [...keys] }),
+    };
+    await inLogContext(context, () => this.#runBatch(part, isNetwork, keys, taken));
+  }
+
+  async #runBatch(
+    part: Part,
+    isNetwork: boolean,
+    keys: ReadonlySet<ObjectKey> | null,
+    requests: TakenRequests,
+  ): Promise<void> {
     const spec = this.#options.spec();
     // after a failure that no object explains, nothing that was observed before is believed
     const changed = this.#distrusted.delete(part) ? null : keys;
-    const requestIds = isNetwork ? this.#requests.take(keys ?? []) : [];
     const began = performance.now();
     try {
       if (this.#options.observeOnly?.()) {
@@ -215,7 +234,8 @@ export class Reconciler {
       });
       if (isNetwork) this.#networkSeen = true;
       look?.finish(reports);
-      this.#log(part, changed, requestIds, began);
+      this.#log(part, changed, requests.ids, began);
+      for (const { key, state } of reports) if (state === 'error') requests.giveBack(key);
       if (isNetwork) this.#outcomes.take(spec, keys ?? [], reports);
       else this.#outcomes.takeMetadata(spec, changed, reports);
       // a run for everything tells of what is in the spec: ask for what is to go by name
@@ -223,10 +243,11 @@ export class Reconciler {
         await this.#applyBatch(part, this.#outcomes.stillLeaving(this.#options.spec()));
       }
     } catch (error) {
-      this.#options.log.error('part failed', { part: part.name, request_ids: requestIds, error });
+      this.#options.log.error('part failed', { part: part.name, error });
       this.#distrusted.add(part);
       const affected = keys ?? networkKeys(spec);
       for (const key of affected) {
+        requests.giveBack(key);
         const revision = spec[key]?.revision ?? null;
         if (isNetworkKey(key))
           this.#outcomes.record({ key, revision, state: 'error', error: { message: messageOf(error) } });
@@ -238,14 +259,21 @@ export class Reconciler {
   async #applyObject(key: ObjectKey): Promise<void> {
     if (this.#closed) return;
     const { storage, compute } = this.#options.parts;
-    const { drift, observeOnly } = this.#options;
+    const { observeOnly } = this.#options;
     const spec = this.#options.spec();
-    const changed = new Set([key]);
     if (observeOnly?.()) return await this.#observe(spec, [key], [storage, compute]);
     if (!this.#mayRun(key)) return;
+    const taken = this.#requests.take([key]);
+    await inLogContext({ request_ids: taken.ids, objects: [key] }, () => this.#runObject(key, spec, taken));
+    if (this.latest.get(key)?.state === 'error') taken.giveBack(key);
+  }
+
+  async #runObject(key: ObjectKey, spec: Spec, requests: TakenRequests): Promise<void> {
+    const { storage, compute } = this.#options.parts;
+    const { drift } = this.#options;
+    const changed = new Set([key]);
     const except = this.#seen.has(key) ? null : this.#options.settled?.().data;
     this.#seen.add(key);
-    const requestIds = this.#requests.take(changed);
     const began = performance.now();
     let part = storage;
     try {
@@ -258,7 +286,7 @@ export class Reconciler {
       });
       files?.finish(fromStorage);
       if (!key.startsWith('server/') || fromStorage.some((r) => r.key === key && r.state === 'error')) {
-        this.#log(storage, changed, requestIds, began);
+        this.#log(storage, changed, requests.ids, began);
         this.#outcomes.take(spec, changed, fromStorage);
         return;
       }
@@ -277,10 +305,10 @@ export class Reconciler {
         ...(domain ? { look: domain } : {}),
       });
       domain?.finish(reports);
-      this.#log(compute, changed, requestIds, began);
+      this.#log(compute, changed, requests.ids, began);
       this.#outcomes.take(spec, changed, reports);
     } catch (error) {
-      this.#options.log.error('part failed', { part: part.name, key, request_ids: requestIds, error });
+      this.#options.log.error('part failed', { part: part.name, key, error });
       this.#outcomes.take(spec, changed, [
         {
           key,
@@ -322,9 +350,9 @@ export class Reconciler {
 
   #log(part: Part, keys: ReadonlySet<ObjectKey> | null, requestIds: readonly string[], began: number): void {
     const level = requestIds.length > 0 ? 'info' : 'debug';
-    const shown = keys === null ? 'all' : keys.size > 20 ? `${keys.size} objects` : [...keys];
+    const shown = keys === null ? 'all' : keys.size > MOST_SHOWN ? `${keys.size} objects` : [...keys];
     const ms = Math.round(performance.now() - began);
-    this.#options.log[level]('applied', { part: part.name, keys: shown, request_ids: requestIds, ms });
+    this.#options.log[level]('applied', { part: part.name, keys: shown, ms });
   }
 }
 

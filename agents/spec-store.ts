@@ -56,15 +56,15 @@ export function specFile(stateDir: string): string {
 export class SpecStore {
   readonly #files: StateFiles;
   readonly #path: string;
-  readonly #maxRemovalShare: number;
+  readonly #maxRemovalShare: () => number;
   #held: HeldSpec = NOTHING;
   #writing: Promise<unknown> = Promise.resolve();
   #removed = false;
 
-  constructor(files: StateFiles, stateDir: string, maxRemovalShare: number) {
+  constructor(files: StateFiles, stateDir: string, maxRemovalShare: number | (() => number)) {
     this.#files = files;
     this.#path = specFile(stateDir);
-    this.#maxRemovalShare = maxRemovalShare;
+    this.#maxRemovalShare = typeof maxRemovalShare === 'function' ? maxRemovalShare : () => maxRemovalShare;
   }
 
   get held(): HeldSpec {
@@ -226,8 +226,9 @@ export class SpecStore {
   #tooManyRemovals(before: Spec, after: Spec): string | null {
     const guests = Object.entries(before).filter(([key, o]) => key.startsWith('server/') && !o.tombstone);
     const removed = guests.filter(([key]) => after[key as ObjectKey]?.tombstone).length;
-    if (removed <= ALWAYS_REMOVABLE || removed <= guests.length * this.#maxRemovalShare) return null;
-    return `would destroy ${removed} of ${guests.length} guests, more than max_removal_share (${this.#maxRemovalShare}) allows; confirm it if it is meant`;
+    const share = this.#maxRemovalShare();
+    if (removed <= ALWAYS_REMOVABLE || removed <= guests.length * share) return null;
+    return `would destroy ${removed} of ${guests.length} guests, more than max_removal_share (${share}) allows; confirm it if it is meant`;
   }
 }
 

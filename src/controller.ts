@@ -1,8 +1,9 @@
 import { mkdir } from 'node:fs/promises';
 import { createApi } from './api/api.js';
 import { allServices } from './api/services.js';
-import { type Config, loadConfig } from './config.js';
+import { CONTROLLER_SECTION, type Config, loadConfig } from './config.js';
 import { sweepAddressHolds } from './core/address/settle.js';
+import { refreshInventories } from './core/allocation/refresh.js';
 import type { App } from './core/app.js';
 import { createDefaultFlavors } from './core/flavor/defaults.js';
 import { bootstrapIdentity } from './core/identity/bootstrap.js';
@@ -21,7 +22,10 @@ import { volumeKind } from './desired/volume.js';
 import { Hosts } from './hosts/hosts.js';
 import { listenApi } from './hosts/listen.js';
 import { type PeriodicJob, startPeriodic } from './periodic.js';
-import { createLogger, type Logger } from './protocol/log.js';
+import { Reload } from './protocol/config/reload.js';
+import type { Logger } from './protocol/log.js';
+import { createProgramLog } from './protocol/log-output.js';
+import { type LogSource, NO_LOG, type RunCommand } from './protocol/log-source.js';
 import { trimChanges } from './store/changes.js';
 import { findImage } from './store/image.js';
 import { holdDatabase } from './store/sole.js';
@@ -33,11 +37,26 @@ const FIRST_CONTACTS_MS = 2_000;
 /** A controller that was away for longer works every host's spec out anew. */
 const CHANGES_KEPT_MS = 10 * 60_000;
 
-/** Runs a controller until SIGTERM or SIGINT. Rejects when it cannot start, with what is wrong. */
-export async function runController(configFile: string): Promise<void> {
+/**
+ * Runs a controller until SIGTERM or SIGINT; SIGHUP reads the configuration again. Rejects when it cannot start, with what is wrong.
+ * `readCommand` is how the journal is read, which holds the log of a program under systemd.
+ */
+export async function runController(configFile: string, readCommand: RunCommand): Promise<void> {
   const config = loadConfig(configFile);
-  const log = createLogger(config.log_level, { service: 'controller' });
-  const controller = await startController(config, log);
+  const { log, source } = createProgramLog(config, { service: 'controller' }, readCommand);
+  let reload: Reload<typeof CONTROLLER_SECTION.keys> | null = null;
+  // from the beginning: without a listener the signal would end the process
+  process.on('SIGHUP', () => void reload?.request());
+  const controller = await startController(config, log, source);
+  reload = new Reload({
+    file: configFile,
+    section: CONTROLLER_SECTION,
+    load: () => loadConfig(configFile),
+    live: config,
+    log,
+    prepare: controller.prepareReload,
+    apply: controller.reloaded,
+  });
   const stop = async (signal: string) => {
     log.info('stopping', { signal });
     await controller.close();
@@ -46,20 +65,39 @@ export async function runController(configFile: string): Promise<void> {
   process.once('SIGINT', stop);
 }
 
-/** Puts the parts together: the only place where they are chosen and joined. */
-export async function startController(config: Config, log: Logger): Promise<{ close(): Promise<void> }> {
+export interface Controller {
+  close(): Promise<void>;
+  /** Takes what new values name; throws, and changes nothing, when that cannot be used. */
+  prepareReload(next: Config): void;
+  /** The values that `startController` was given have changed. */
+  reloaded(changed: ReadonlySet<keyof Config>): Promise<void>;
+}
+
+/** Puts the parts together: the only place where they are chosen and joined. `ownLog`: where what it logs can be read. */
+export async function startController(
+  config: Config,
+  log: Logger,
+  ownLog: LogSource = NO_LOG,
+): Promise<Controller> {
   await mkdir(config.state_dir, { recursive: true, mode: 0o750 });
   const held = holdDatabase(config.database);
   try {
     const store = await Store.open(config.database);
     // controllers that start at the same moment must not make the same things twice
-    const { app, hosts, tasks, api } = await store.exclusively('start', () => prepare(config, log, store));
+    const { app, hosts, tasks, api, policy } = await store.exclusively('start', () =>
+      prepare(config, log, store, ownLog),
+    );
     await hosts.start();
     await tasks.run();
     const periodic = startPeriodic(log, periodicJobs(app));
     await hosts.firstContacts(FIRST_CONTACTS_MS);
     log.info('ready', { listening: await listenApi(api, config) });
     return {
+      prepareReload: (next) => policy.reload(next.policy_file),
+      reloaded: async (changed) => {
+        if (changed.has('drift') || changed.has('host_down_after')) hosts.reconfigured();
+        if (INVENTORY_KEYS.some((key) => changed.has(key))) await refreshInventories(app);
+      },
       close: async () => {
         periodic.stop();
         const ended: PromiseSettledResult<void>[] = [];
@@ -76,8 +114,11 @@ export async function startController(config: Config, log: Logger): Promise<{ cl
   }
 }
 
+/** What inventories are worked out from, besides the facts of hosts. */
+const INVENTORY_KEYS = ['cpu_allocation_ratio', 'ram_allocation_ratio', 'reserved_host_memory_mb'] as const;
+
 /** Everything up to where others notice that this controller is there. */
-async function prepare(config: Config, log: Logger, store: Store) {
+async function prepare(config: Config, log: Logger, store: Store, ownLog: LogSource) {
   const images = new ImageFiles(config.image_dir);
   const identity = createIdentity(config, store);
   const policy = new RulePolicy(config.policy_file);
@@ -89,7 +130,18 @@ async function prepare(config: Config, log: Logger, store: Store) {
     openImage: async (id) => await images.open((await findImage(store.read, id)) ?? { id, file_name: null }),
   });
   const tasks = new Tasks({ store, log });
-  const app: App = { config, store, log, identity, policy, hosts, images, tasks, auth: identity.tokens };
+  const app: App = {
+    config,
+    store,
+    log,
+    identity,
+    policy,
+    hosts,
+    images,
+    tasks,
+    ownLog,
+    auth: identity.tokens,
+  };
   registerTasks(app);
   followHosts(app, hosts);
   hosts.onReport(onVolumeReports);
@@ -105,7 +157,7 @@ async function prepare(config: Config, log: Logger, store: Store) {
   );
   await createDefaultFlavors(app);
   await images.prepare();
-  return { app, hosts, tasks, api };
+  return { app, hosts, tasks, api, policy };
 }
 
 /** Safe to run at several controllers at once. */

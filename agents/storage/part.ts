@@ -30,8 +30,8 @@ export interface StorageOptions {
   readonly fetchImage: (imageId: string) => Promise<NodeJS.ReadableStream>;
   /** Name of a domain that has this file as a disk; null when there is none. The compute part knows. */
   readonly diskUser: (path: string) => Promise<string | null>;
-  /** Days after which a base image without any disk is removed; null keeps them for ever. */
-  readonly pruneAfterDays?: number | null;
+  /** Days after which a base image without any disk is removed; 0, or without it, they are kept for ever. */
+  readonly pruneAfterDays?: number | (() => number);
   /** How long (ms) an image's transfer may bring nothing before it is given up; a minute unless given. */
   readonly stallMs?: number;
   readonly log: Logger;
@@ -231,9 +231,10 @@ export function createStoragePart(
     },
 
     async housekeeping(spec) {
-      const days = options.pruneAfterDays ?? null;
+      const { pruneAfterDays = 0 } = options;
+      const days = typeof pruneAfterDays === 'function' ? pruneAfterDays() : pruneAfterDays;
       const now = host.now().getTime();
-      if (days === null || now - prunedAt < 86_400_000) return;
+      if (days === 0 || now - prunedAt < 86_400_000) return;
       prunedAt = now;
       current = spec;
       await pruneImages({ host, stateDir, images, spec: () => current, log }, days * 86_400_000);

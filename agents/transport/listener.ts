@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { DoctorReport } from '../../src/protocol/doctor.js';
 import type { Logger } from '../../src/protocol/log.js';
+import { checkLogQuery, type LogQuery, type LogReply } from '../../src/protocol/log-query.js';
 import type {
   ConsoleReply,
   DriftHeal,
@@ -27,6 +28,8 @@ export interface AgentService {
   takeSpec(push: SpecPush): Promise<SpecAck | SpecRefusal>;
   plan(): Promise<Plan>;
   healDrift(request: DriftHeal): Promise<DriftHealReply>;
+  /** Rejects when the log cannot be read. */
+  logs(query: LogQuery): Promise<LogReply>;
   probe(request: ProbeRequest): Promise<ProbeReply>;
   /** Looks at things of our own on the host; changes nothing. */
   trace(request: TraceRequest): Promise<TraceReply>;
@@ -138,6 +141,12 @@ async function route(
     const problem = checkDriftHeal(body);
     if (problem) throw new Refused(400, problem);
     return { status: 200, body: await service.healDrift(body as DriftHeal) };
+  }
+  if (call === 'POST /v1/logs') {
+    const body = await readJson(request);
+    const problem = checkLogQuery(body);
+    if (problem) throw new Refused(400, problem);
+    return { status: 200, body: await service.logs(body as LogQuery) };
   }
   if (call === 'GET /v1/plan') return { status: 200, body: await service.plan() };
   if (call === 'GET /v1/doctor') return { status: 200, body: await service.doctor() };

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { CliError } from './error.js';
+import { startOrExplain } from './start-failure.js';
 
 /** `maru agent`: runs a host's agent in the foreground. */
 export function addAgentCommand(program: Command): void {
@@ -23,10 +24,12 @@ export function addAgentCommand(program: Command): void {
       if (ends) return await joinAndEnd(config, join);
       // a name held in a variable keeps the agent out of the controller's program: it is loaded only here
       const entry = '../../agents/main.js';
-      const { runAgent } = (await import(entry)) as {
-        runAgent(config: string, options: { join?: string; simulate?: boolean }): Promise<void>;
-      };
-      await runAgent(config, { join, simulate });
+      await startOrExplain('agent', async () => {
+        const { runAgent } = (await import(entry)) as {
+          runAgent(config: string, options: { join?: string; simulate?: boolean }): Promise<void>;
+        };
+        await runAgent(config, { join, simulate });
+      });
     });
 }
 

@@ -1,5 +1,6 @@
 import type { Config } from '../config.js';
 import type { Logger } from '../protocol/log.js';
+import type { LogSource } from '../protocol/log-source.js';
 import type { Store } from '../store/store.js';
 import type { Tasks } from '../tasks/tasks.js';
 import type { Authenticator, PolicyEngine } from './auth.js';
@@ -15,6 +16,8 @@ export interface App {
   readonly config: Config;
   readonly store: Store;
   readonly log: Logger;
+  /** What this process has logged. */
+  readonly ownLog: LogSource;
   readonly auth: Authenticator;
   readonly policy: PolicyEngine;
   /** Tokens, and writes to what tokens depend on. */

@@ -1,4 +1,5 @@
 import type { DoctorReport } from '../protocol/doctor.js';
+import type { LogQuery, LogReply } from '../protocol/log-query.js';
 import type {
   DriftHeal,
   DriftHealReply,
@@ -35,6 +36,8 @@ export interface HostGateway {
   doctor(hostId: string): Promise<DoctorReport>;
   /** Has the host put right what was only reported as changed by other hands. */
   healDrift(hostId: string, request: DriftHeal): Promise<DriftHealReply>;
+  /** Lines of its agent's log; rejects when it does not answer within some seconds. */
+  logs(hostId: string, query: LogQuery): Promise<LogReply>;
   /** True when the host was heard of within `host_down_after`. */
   isUp(hostId: string): boolean;
   /** True when the host was silent for `host_down_after`; not the opposite of isUp right after a start. */

@@ -9,7 +9,7 @@ import { computeSpec } from './spec.js';
 export interface Confirmation {
   readonly store: Store;
   readonly kinds: readonly AnyHostKind[];
-  readonly drift: HostSettings['drift'];
+  readonly drift: () => HostSettings['drift'];
 }
 
 /**
@@ -24,5 +24,5 @@ export async function isConfirmed(
   if (beat.incarnation !== (await readIncarnation(store.read))) return false;
   const { spec, failed } = await computeSpec(store, kinds, host.id);
   if (failed.size > 0) return false;
-  return specDigest(spec, { observe_only: host.observe_only === 1, drift }) === beat.digest;
+  return specDigest(spec, { observe_only: host.observe_only === 1, drift: drift() }) === beat.digest;
 }

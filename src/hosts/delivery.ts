@@ -102,6 +102,11 @@ export class Delivery {
     await queue.close();
   }
 
+  /** What hosts are told besides their objects may have changed. */
+  settingsChanged(): void {
+    for (const queue of this.#queues.values()) queue.mark(new Set());
+  }
+
   /** The queue of a host that this controller delivers to. */
   of(hostId: string): HostQueue | undefined {
     return this.#queues.get(hostId);

@@ -23,7 +23,7 @@ export interface QueueDependencies {
   readonly log: Logger;
   readonly incarnations: Pick<Incarnations, 'refused'>;
   /** The drift policy that hosts are given. */
-  readonly drift: HostSettings['drift'];
+  readonly drift: () => HostSettings['drift'];
   /** The host answered. */
   readonly onContact: (hostId: string) => void;
   /** The queue wants its host's spec to be worked out. */
@@ -210,7 +210,7 @@ export class HostQueue {
     }
     const [broken] = computed.failed.values();
     if (broken && !this.#acknowledged) throw broken;
-    const settings = { observe_only: host.observe_only === 1, drift: this.#deps.drift };
+    const settings = { observe_only: host.observe_only === 1, drift: this.#deps.drift() };
     const found = difference(this.#acknowledged, computed, settings);
     if (found) await this.#push(host, state, found, [...dirty.requestIds]);
     if (broken) throw broken;

@@ -8,6 +8,7 @@ import type { AnyHostKind } from '../desired/kind.js';
 import { splitAddress } from '../net/listen-address.js';
 import type { DoctorReport } from '../protocol/doctor.js';
 import type { Logger } from '../protocol/log.js';
+import type { LogQuery, LogReply } from '../protocol/log-query.js';
 import type {
   ConsoleReply,
   DriftHeal,
@@ -60,6 +61,8 @@ const CREDENTIALS_CHECK_MS = 3_000;
 /** How often a starting controller looks whether hosts have answered. */
 const CONTACT_CHECK_MS = 10;
 const PLAN_TIMEOUT_MS = 60_000;
+/** A search through some hundred megabytes. */
+const LOGS_TIMEOUT_MS = 10_000;
 /** A host asks for less than two seconds. */
 const PROBE_TIMEOUT_MS = 10_000;
 /** A host looks for eight seconds at most. */
@@ -96,7 +99,7 @@ export class Hosts implements HostGateway {
       this.#liveness.contact(hostId);
       this.#shared.heard(hostId);
     };
-    const { drift } = options.config;
+    const drift = () => options.config.drift;
     this.#delivery = new Delivery({
       store,
       kinds,
@@ -210,6 +213,12 @@ export class Hosts implements HostGateway {
     this.#heartbeats.factsListeners.push(listener);
   }
 
+  /** The drift policy or the time after which a host counts as down has changed in the configuration. */
+  reconfigured(): void {
+    this.#liveness.downAfter(this.#options.config.host_down_after * 1000);
+    this.#delivery.settingsChanged();
+  }
+
   isUp(hostId: string): boolean {
     return this.#liveness.isUp(hostId);
   }
@@ -278,6 +287,10 @@ export class Hosts implements HostGateway {
 
   async healDrift(hostId: string, request: DriftHeal): Promise<DriftHealReply> {
     return await this.#ask<DriftHealReply>(hostId, '/v1/drift/heal', PLAN_TIMEOUT_MS, request);
+  }
+
+  async logs(hostId: string, query: LogQuery): Promise<LogReply> {
+    return await this.#ask<LogReply>(hostId, '/v1/logs', LOGS_TIMEOUT_MS, query);
   }
 
   async isNamed(hostId: string, key: ObjectKey): Promise<boolean> {

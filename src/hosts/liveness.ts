@@ -9,7 +9,7 @@ const CUT_OFF_MS = 10_000;
  * for `downAfterMs` after each contact in either direction, with this controller or with another.
  */
 export class Liveness {
-  readonly #downAfterMs: number;
+  #downAfterMs: number;
   readonly #now: () => number;
   readonly #contacts = new Map<string, number>();
   /** Since when this process would have heard of every host that is alive. */
@@ -26,6 +26,11 @@ export class Liveness {
     this.#lookedAt = now();
     this.#timer = setInterval(() => this.#look(), LOOK_MS);
     this.#timer.unref();
+  }
+
+  /** From now on a host is up for this long after each contact. */
+  downAfter(ms: number): void {
+    this.#downAfterMs = ms;
   }
 
   /** The host was heard of, `age` milliseconds ago. */

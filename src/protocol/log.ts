@@ -1,3 +1,6 @@
+import { contextFields } from './log-context.js';
+import { withoutSecrets } from './log-secrets.js';
+
 /** A JSON-lines logger: `{"time","level","msg",…fields}`; fields carry request_id, project_id, host, resource. */
 export interface Logger {
   debug(msg: string, fields?: Record<string, unknown>): void;
@@ -11,7 +14,10 @@ export interface Logger {
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** Logs to the stream (stdout, which systemd keeps in the journal), from `level` upwards; a function is asked at each line. */
+/**
+ * Logs to the stream (stdout, which systemd keeps in the journal), from `level` upwards; a function is asked at each line. What is
+ * done on behalf of requests adds their fields (log-context.ts); secrets are taken out.
+ */
 export function createLogger(
   level: LogLevel | (() => LogLevel),
   fields: Record<string, unknown> = {},
@@ -20,9 +26,9 @@ export function createLogger(
   const at = (l: LogLevel) => (msg: string, more?: Record<string, unknown>) => {
     const least = typeof level === 'function' ? level() : level;
     if (LOG_LEVELS.indexOf(l) < LOG_LEVELS.indexOf(least)) return;
-    write(
-      `${JSON.stringify({ time: new Date().toISOString(), level: l, msg, ...fields, ...flatten(more) })}\n`,
-    );
+    const time = new Date().toISOString();
+    const line = { time, level: l, msg, ...fields, ...contextFields(), ...flatten(more) };
+    write(`${withoutSecrets(line)}\n`);
   };
   return {
     debug: at('debug'),

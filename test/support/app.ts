@@ -16,6 +16,7 @@ import { ImageFiles } from '../../src/core/image/files.js';
 import { RulePolicy } from '../../src/core/policy/engine.js';
 import { registerTasks } from '../../src/core/tasks.js';
 import { createLogger } from '../../src/protocol/log.js';
+import { NO_LOG } from '../../src/protocol/log-source.js';
 import { findProject, projects } from '../../src/store/identity/projects.js';
 import { addAssignment, findRole } from '../../src/store/identity/roles.js';
 import { findUser, users } from '../../src/store/identity/users.js';
@@ -86,6 +87,7 @@ export class TestApp {
       config,
       store,
       log: createLogger('error'),
+      ownLog: NO_LOG,
       auth: identity.tokens,
       identity,
       policy,
@@ -236,6 +238,7 @@ const NO_HOSTS: HostGateway = {
   plan: noHost,
   doctor: noHost,
   healDrift: noHost,
+  logs: noHost,
   probe: noHost,
   trace: noHost,
   isUp: () => false,

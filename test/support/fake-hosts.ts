@@ -26,6 +26,7 @@ export class RowHosts {
     plan: unreachable,
     doctor: unreachable,
     healDrift: unreachable,
+    logs: unreachable,
     probe: unreachable,
     trace: unreachable,
     isUp: (id) => !this.down.has(id),

@@ -5,6 +5,7 @@ import { type PushOutcome, SpecStore, type StateFiles } from '../../../agents/sp
 import { Controller } from '../../../agents/transport/controller.js';
 import { join } from '../../../agents/transport/identity.js';
 import type { Logger } from '../../../src/protocol/log.js';
+import { NO_LOG } from '../../../src/protocol/log-source.js';
 import type { Heartbeat, HeartbeatReply, HostFacts, SpecPush } from '../../../src/protocol/messages.js';
 import { contentParts } from './content-parts.js';
 
@@ -58,6 +59,7 @@ export async function startLightAgent(
     usage: async () => ({ memory_used_mb: 1024, disk_used_gb: 10, running_guests: 0 }),
     probe: async () => ({ unknown_networks: [], answers: [] }),
     trace: async () => ({ findings: [] }),
+    logs: NO_LOG.find,
     consoleOutput: async () => '',
     doctor: async () => {
       throw new Error('nobody asks this one');

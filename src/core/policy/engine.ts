@@ -16,7 +16,7 @@ interface Rule {
 /** Evaluates named rules; those of the operator's file replace the defaults. */
 export class RulePolicy implements PolicyEngine {
   readonly #defaults = new Map<string, string>(Object.entries(BASE_RULES));
-  readonly #file: string | null;
+  #file: string | null;
   #overrides: ReadonlyMap<string, unknown>;
   #rules = new Map<string, Rule>();
 
@@ -51,15 +51,16 @@ export class RulePolicy implements PolicyEngine {
     return rule?.check(credentialsOf(token), target) ?? false;
   }
 
-  /** Reads the file again; on an error, which is thrown, the rules stay as they were. */
-  reload(): void {
-    const overrides = readOverrides(this.#file);
-    verifyNames(this.#file, overrides, this.#defaults);
+  /** Reads the file, or another, again; on an error, which is thrown, the rules stay as they were. */
+  reload(file = this.#file): void {
+    const overrides = readOverrides(file);
+    verifyNames(file, overrides, this.#defaults);
     const [oldOverrides, oldRules] = [this.#overrides, this.#rules];
     try {
       this.#overrides = overrides;
       this.#rebuild();
       verifyReferences(this.#rules);
+      this.#file = file;
     } catch (error) {
       this.#overrides = oldOverrides;
       this.#rules = oldRules;

@@ -60,6 +60,7 @@ export class Reload<T extends KeyTable> {
       changed.map((name) => [name, shownValue(section.keys[name]!, live[name])]),
     );
     log.info('configuration reloaded', { file, changed: values });
-    if (waiting.length > 0) log.warn('changes of the configuration wait for a restart', { file, keys: waiting });
+    if (waiting.length > 0)
+      log.warn('changes of the configuration wait for a restart', { file, keys: waiting });
   }
 }

@@ -14,6 +14,7 @@ import type { AnyHostKind, HostKind } from '../../../src/desired/kind.js';
 import type { CertificateOptions } from '../../../src/hosts/certificates.js';
 import { Hosts } from '../../../src/hosts/hosts.js';
 import { createLogger, type Logger } from '../../../src/protocol/log.js';
+import { NO_LOG } from '../../../src/protocol/log-source.js';
 import type { HostFacts } from '../../../src/protocol/messages.js';
 import type { ObjectBodies, ObjectKind } from '../../../src/protocol/objects.js';
 import { deleteHost } from '../../../src/store/hosts.js';
@@ -278,6 +279,7 @@ export class TestAgent {
       usage: async () => ({ memory_used_mb: 1, disk_used_gb: 1, running_guests: 0 }),
       probe: async () => ({ unknown_networks: [], answers: [] }),
       trace: async () => ({ findings: [] }),
+      logs: NO_LOG.find,
       consoleOutput: async (id, lines) => `console of ${id}, ${lines} lines\n`,
       doctor: async () => {
         throw new Error('nobody asks this one');
