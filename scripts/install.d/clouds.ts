@@ -38,6 +38,20 @@ export function cloudsStep(): Step {
   };
 }
 
+/** Takes the entry away; and the file, when nothing else is in it. */
+export async function withoutCredentials(): Promise<Action[]> {
+  const before = await machine.readFileIfExists(CLOUDS);
+  if (before === null) return [];
+  const document = parseDocument(before);
+  if (!document.deleteIn(['clouds', 'maru'])) return [];
+  const { clouds, ...others } = document.toJSON() as { clouds?: object };
+  if (Object.keys(clouds ?? {}).length + Object.keys(others).length === 0)
+    return [{ do: 'remove', path: CLOUDS }];
+  return [
+    { do: 'write', path: CLOUDS, content: document.toString({ lineWidth: 0 }), mode: 0o600, secret: true },
+  ];
+}
+
 /** True when clients have to be told whom to trust. */
 async function usesOwnAuthority(): Promise<boolean> {
   const secured = (await configured('controller', 'tls_cert_file')) === FILES.certificate;

@@ -64,6 +64,12 @@ export async function configured(section: 'controller' | 'agent', key: string): 
   return text === null ? null : (plain(parseDocument(text).getIn([section, key])) ?? null);
 }
 
+/** A whole section as it is now; null when there is none. */
+export async function configuredSection(section: 'controller' | 'agent'): Promise<unknown> {
+  const text = await machine.readFileIfExists(CONFIG);
+  return text === null ? null : (plain(parseDocument(text).get(section)) ?? null);
+}
+
 async function settings(options: InstallOptions): Promise<Setting[]> {
   const { role } = options;
   const address = options.address ?? (await ownAddress());
@@ -76,13 +82,15 @@ async function settings(options: InstallOptions): Promise<Setting[]> {
   if (isController(role)) {
     const tlsGiven = options.tls !== undefined || options.tlsCert !== undefined;
     const secure = options.tls !== 'none';
+    const port = options.apiPort ?? 5000;
+    const portGiven = options.apiPort !== undefined;
     const shown = address.includes(':') ? `[${address}]` : address;
-    set('controller', 'listen', `0.0.0.0:${options.apiPort}`, false);
+    set('controller', 'listen', `0.0.0.0:${port}`, portGiven);
     set(
       'controller',
       'public_url',
-      `${secure ? 'https' : 'http'}://${shown}:${options.apiPort}`,
-      named || tlsGiven,
+      `${secure ? 'https' : 'http'}://${shown}:${port}`,
+      named || tlsGiven || portGiven,
     );
     set('controller', 'agent_names', [...new Set([ownName(), address, 'localhost', '127.0.0.1'])], named);
     set('controller', 'physical_networks', Object.keys(networks), networksGiven);

@@ -38,7 +38,11 @@ async function stepsOf(options: InstallOptions): Promise<Step[]> {
       ? [
           tlsStep(options),
           unitFilesStep([UNITS.controller]),
-          runningStep(UNITS.controller, [FILES.certificate, FILES.key], controllerProblem),
+          runningStep(
+            UNITS.controller,
+            { section: 'controller', files: [FILES.certificate, FILES.key] },
+            controllerProblem,
+          ),
           cloudsStep(),
         ]
       : []),
@@ -48,7 +52,7 @@ async function stepsOf(options: InstallOptions): Promise<Step[]> {
           libvirtStep(),
           joinStep(role, () => joinToken(options, input), makeToken),
           unitFilesStep([UNITS.agent, ...revert]),
-          runningStep(UNITS.agent, [], agentProblem),
+          runningStep(UNITS.agent, { section: 'agent', files: [] }, agentProblem),
         ]
       : []),
   ];

@@ -18,7 +18,7 @@ export interface InstallOptions {
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly tlsCa?: string;
-  readonly apiPort: number;
+  readonly apiPort?: number;
 }
 
 export const isController = (role: Role) => role !== 'host';

@@ -21,17 +21,18 @@ export async function purgeGuests(): Promise<Action[]> {
   return actions;
 }
 
-/** Removes what the agent has made for networks: by the names that only it and Neutron give. br-ex stays. */
-export async function purgeNetworks(): Promise<Action[]> {
-  return [
-    ...(await dnsmasqUnits()),
-    ...(await namespaces()),
-    ...(await devices()),
-    ...(await nftables()),
-    ...(await iptables()),
-    ...(await sets()),
-  ];
-}
+/**
+ * What removes all that the agent has made for networks, known by the names that only it and Neutron give; br-ex stays. One after
+ * the other: with one thing others go.
+ */
+export const PURGE_NETWORKS: readonly (() => Promise<Action[]>)[] = [
+  dnsmasqUnits,
+  devices,
+  namespaces,
+  nftables,
+  iptables,
+  sets,
+];
 
 async function dnsmasqUnits(): Promise<Action[]> {
   const listed = await ask('systemctl', 'list-units', '--plain', '--no-legend', 'maru-dnsmasq-*.service');

@@ -1,5 +1,6 @@
 import { type Action, ask, ensureGone, machine } from './actions.js';
 import { checkMachine } from './checks.js';
+import { withoutCredentials } from './clouds.js';
 import { MODULES_FILE, SYSCTL_FILE } from './kernel.js';
 import {
   AGENT_STATE,
@@ -12,7 +13,7 @@ import {
   USER,
 } from './layout.js';
 import { GUESTS_BEFORE, GUESTS_FILE } from './libvirt.js';
-import { purgeGuests, purgeNetworks } from './purge.js';
+import { PURGE_NETWORKS, purgeGuests } from './purge.js';
 import { type Outcome, runSteps, type Step } from './run-steps.js';
 
 export interface UninstallOptions {
@@ -31,10 +32,7 @@ function stepsOf(purge: boolean): Step[] {
   return [
     { name: 'units', look: units },
     ...(purge
-      ? [
-          { name: 'guests', look: purgeGuests },
-          { name: 'networks', look: purgeNetworks },
-        ]
+      ? [{ name: 'guests', look: purgeGuests }, ...PURGE_NETWORKS.map((look) => ({ name: 'networks', look }))]
       : []),
     {
       name: 'kernel',
@@ -91,5 +89,5 @@ async function data(): Promise<Action[]> {
   const account: Action[] = (await ask('getent', 'passwd', USER))
     ? [{ do: 'run', argv: ['userdel', USER] }]
     : [];
-  return [...gone, ...account];
+  return [...gone, ...account, ...(await withoutCredentials())];
 }

@@ -1,10 +1,17 @@
 import { createHash } from 'node:crypto';
-import { type Action, ask, ensureFile, machine, quoted } from './actions.js';
-import { CONFIG, INSTALL_STATE, TEMPLATES } from './layout.js';
+import { type Action, ask, ensureFile, ensureGone, machine, quoted } from './actions.js';
+import { configuredSection } from './config-file.js';
+import { INSTALL_STATE, TEMPLATES } from './layout.js';
 import { programVersion } from './program-tree.js';
 import type { Step } from './run-steps.js';
 
 const READY_MS = 90_000;
+
+/** What a running program was started with, beside its code and unit file. */
+export interface Inputs {
+  readonly section: 'controller' | 'agent';
+  readonly files: readonly string[];
+}
 
 /** Installs unit files, unless the package has, and enables them. */
 export function unitFilesStep(names: readonly string[]): Step {
@@ -13,16 +20,18 @@ export function unitFilesStep(names: readonly string[]): Step {
     async look(): Promise<Action[]> {
       const actions: Action[] = [];
       const enable: string[] = [];
+      let stale = false;
       for (const name of names) {
         const content = await machine.readFileIfExists(`${TEMPLATES}/systemd/${name}`);
         if (content === null)
           throw new Error(`${TEMPLATES}/systemd/${name} is missing: this copy of Maru is not whole`);
-        if ((await packagedUnit(name)) !== content) {
-          actions.push(...(await ensureFile({ path: `/etc/systemd/system/${name}`, content, mode: 0o644 })));
-        }
+        const path = `/etc/systemd/system/${name}`;
+        const packaged = (await packagedUnit(name)) === content;
+        actions.push(...(await (packaged ? ensureGone(path) : ensureFile({ path, content, mode: 0o644 }))));
+        if (await isStale(name)) stale = true;
         if ((await ask('systemctl', 'is-enabled', name))?.trim() !== 'enabled') enable.push(name);
       }
-      if (actions.length > 0) actions.push({ do: 'run', argv: ['systemctl', 'daemon-reload'] });
+      if (stale || actions.length > 0) actions.push({ do: 'run', argv: ['systemctl', 'daemon-reload'] });
       if (enable.length > 0) actions.push({ do: 'run', argv: ['systemctl', 'enable', ...enable] });
       return actions;
     },
@@ -35,19 +44,20 @@ export function unitFilesStep(names: readonly string[]): Step {
  */
 export function runningStep(
   unit: string,
-  inputs: readonly string[],
+  { section, files }: Inputs,
   ready: () => Promise<string | null>,
 ): Step {
+  const inputs = { section, files };
   const note = `${INSTALL_STATE}/${unit}.started`;
   return {
     name: unit.replace('.service', ''),
     advice: `Its log: journalctl -u ${unit} -n 50`,
     async look(): Promise<Action[]> {
-      const active = (await ask('systemctl', 'is-active', unit))?.trim() === 'active';
+      const state = (await ask('systemctl', 'show', '--property=ActiveState', '--value', unit))?.trim();
       const digest = await digestOf(unit, inputs);
       const fresh = (await machine.readFileIfExists(note)) === digest;
-      if (active && fresh) return [];
-      const verb = active ? 'restart' : 'start';
+      if (state === 'active' && fresh) return [];
+      const verb = state === 'inactive' || state === 'failed' ? 'start' : 'restart';
       return [
         { do: 'run', argv: ['systemctl', verb, unit] },
         {
@@ -62,6 +72,11 @@ export function runningStep(
       ];
     },
   };
+}
+
+/** A run that was interrupted may have left systemd with the file before. */
+async function isStale(unit: string): Promise<boolean> {
+  return (await ask('systemctl', 'show', '--property=NeedDaemonReload', '--value', unit))?.trim() === 'yes';
 }
 
 async function packagedUnit(name: string): Promise<string | null> {
@@ -86,9 +101,10 @@ async function waitReady(unit: string, ready: () => Promise<string | null>): Pro
   }
 }
 
-async function digestOf(unit: string, inputs: readonly string[]): Promise<string> {
+async function digestOf(unit: string, { section, files }: Inputs): Promise<string> {
   const hash = createHash('sha256').update(await programVersion());
-  for (const file of [`/etc/systemd/system/${unit}`, `/usr/lib/systemd/system/${unit}`, CONFIG, ...inputs]) {
+  hash.update(JSON.stringify(await configuredSection(section)));
+  for (const file of [`/etc/systemd/system/${unit}`, `/usr/lib/systemd/system/${unit}`, ...files]) {
     hash.update(`\0${file}\0${(await machine.readFileIfExists(file)) ?? ''}`);
   }
   return `${hash.digest('hex')}\n`;

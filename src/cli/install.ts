@@ -85,7 +85,7 @@ function addRole(install: Command, role: Role): void {
       )
       .option('--tls-key <file>', 'its key')
       .option('--tls-ca <file>', 'authority that clients have to be told of, when it is not a public one')
-      .option('--api-port <port>', 'port of the public API', Number, 5000);
+      .option('--api-port <port>', 'port of the public API (default: 5000)', Number);
   }
   if (role !== 'controller')
     command.option('--name <host>', "the host's name in the cloud (default: its host name)");
@@ -109,7 +109,7 @@ function addRole(install: Command, role: Role): void {
     await failuresSaid(async () => {
       const { install: start } = await import('../../scripts/install.d/install.js');
       const dryRun = given.dryRun === true;
-      const options = { apiPort: 5000, packages: true, ...given, dryRun, role };
+      const options = { packages: true, ...given, dryRun, role };
       const outcome = await start(options, print);
       sum(outcome, dryRun);
       if (!dryRun && outcome.changes > 0) print(NEXT[role]);

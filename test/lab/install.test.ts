@@ -1,0 +1,296 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { until } from '../support/lab.js';
+import { machine as computer } from '../support/machine.js';
+import { SystemdMachine } from '../support/systemd-machine.js';
+
+const ROOT = process.cwd();
+const INSTALL = `${ROOT}/scripts/install`;
+const ADDRESS = '203.0.113.2';
+const STEP_MS = 180_000;
+const LIBVIRT = [
+  'libvirtd.service',
+  'virtlogd.service',
+  'libvirt-guests.service',
+  'systemd-machined.service',
+];
+
+/** Everything that an installation may touch, with what is in it. */
+const TOUCHED = 'etc usr/lib/maru usr/bin/maru var/lib/maru-install';
+
+describe('maru install on a machine with systemd', () => {
+  let machine: SystemdMachine;
+
+  beforeAll(async () => {
+    const build = '. scripts/lib/packages.sh; . scripts/lib/build.sh; ensure_built';
+    await computer.run('bash', ['-euc', `root=$PWD; ${build}`], { timeoutMs: 600_000 });
+    machine = await SystemdMachine.start({ name: 'install', hostname: 'alpha', enable: LIBVIRT });
+    await plugIn(machine);
+  }, 900_000);
+  afterAll(async () => await machine?.stop(), 60_000);
+
+  const run = (args: readonly string[], env: Record<string, string> = {}) =>
+    machine.run(INSTALL, args, { timeoutMs: STEP_MS, env: { MARU_BUILT: '1', ...env } });
+  const maru = (...args: string[]) => machine.must('maru', args, { timeoutMs: 60_000 });
+  const property = async (unit: string, name: string) =>
+    (await machine.must('systemctl', ['show', `--property=${name}`, '--value', unit])).trim();
+  const state = () =>
+    machine.must('sh', [
+      '-c',
+      `cd /; find ${TOUCHED} -not -path 'etc/ld.so.cache' -type f -exec stat -c '%n %a %U %G %s' {} + 2>/dev/null | sort;
+       find etc -type f -size -1M -exec sha256sum {} + | sort; getent passwd maru; systemctl list-units 'maru-*' --all --plain --no-legend`,
+    ]);
+  const host = async () =>
+    JSON.parse(await maru('host', 'list', '--json')) as { name: string; state: string }[];
+  const hostUp = () => until('host alpha up', 90, host, (hosts) => hosts[0]?.state === 'up');
+
+  it(
+    'says with --dry-run what it would do, and changes nothing',
+    async () => {
+      const before = await state();
+      const { exitCode, stdout } = await run(['all-in-one', '--dry-run']);
+      expect(exitCode).toBe(0);
+      for (const said of [
+        'user: would run useradd --system',
+        '+  public_url: https://203.0.113.2:5000',
+        '+ExecStart=/usr/lib/maru/bin/node /usr/lib/maru/dist/src/main.js agent',
+        '+ON_BOOT=ignore',
+        'maru-agent: would run systemctl start maru-agent.service',
+        'nothing was changed',
+      ])
+        expect(stdout).toContain(said);
+      expect(await state()).toBe(before);
+    },
+    STEP_MS,
+  );
+
+  it(
+    'installs a controller, also after being killed in the middle',
+    async () => {
+      await machine.run('timeout', ['-s', 'KILL', '2', INSTALL, 'controller'], { env: { MARU_BUILT: '1' } });
+      const done = await run(['controller']);
+      expect(done).toMatchObject({ exitCode: 0, stderr: '' });
+      expect(done.stdout).toMatch(/done: \d+ change/);
+      const pid = await property('maru-controller', 'MainPID');
+      expect(await machine.must('ps', ['-o', 'user=', '-p', pid])).toMatch(/^maru/);
+      expect(await machine.must('stat', ['-c', '%a %U:%G', '/etc/openstack/clouds.yaml'])).toBe(
+        '600 root:root\n',
+      );
+      expect(await machine.must('stat', ['-c', '%a %U:%G', '/etc/maru/tls/api.key'])).toBe('640 root:maru\n');
+    },
+    2 * STEP_MS,
+  );
+
+  it(
+    'serves the APIs over the network with a certificate of its own authority',
+    async () => {
+      const trusted = ['--cacert', '/etc/maru/tls/ca.pem'];
+      await machine.must('curl', ['-sf', ...trusted, `https://${ADDRESS}:5000/identity/v3`]);
+      expect((await machine.run('curl', ['-s', `https://${ADDRESS}:5000/identity/v3`])).exitCode).toBe(60);
+      const token = ['--os-cloud', 'maru', 'token', 'issue', '-f', 'value', '-c', 'id'];
+      expect((await machine.must('openstack', token)).length).toBeGreaterThan(20);
+    },
+    STEP_MS,
+  );
+
+  it(
+    'refuses a host whose token is wrong, and says what to do',
+    async () => {
+      const url = ['--controller', 'https://127.0.0.1:5443'];
+      const none = await run(['host', ...url]);
+      expect(none.exitCode).toBe(1);
+      expect(none.stderr).toMatch(/there is no token: give --token, --token-file or MARU_JOIN_TOKEN/);
+      const damaged = await run(['host', ...url], { MARU_JOIN_TOKEN: 'abc' });
+      expect(damaged.stderr).toMatch(/not a join token/);
+      const good = (await maru('host', 'token', '--name', 'beta')).trim();
+      await machine.write('/root/token', good, 0o600);
+      const other = await run(['host', ...url, '--token-file', '/root/token']);
+      expect(other.exitCode).toBe(1);
+      expect(other.stderr).toMatch(/exit code 1/);
+      expect(other.stderr).toMatch(/does not let 'alpha' in \(403\)/);
+      expect(other.stderr).toMatch(/maru host token --name HOST/);
+      expect(other.stderr).toMatch(/run the same command again/);
+      expect((await machine.run('systemctl', ['is-active', 'maru-agent'])).stdout).toBe('inactive\n');
+      const away = await run(['host', '--controller', '127.0.0.1:9', '--token-file', '/root/token']);
+      expect(away.stderr).toMatch(/cannot reach the controller at https:\/\/127\.0\.0\.1:9: .*ECONNREFUSED/);
+    },
+    2 * STEP_MS,
+  );
+
+  it(
+    'completes it to an all-in-one, whose host is up; again it has nothing to do',
+    async () => {
+      const done = await run(['all-in-one']);
+      expect(done.stderr).toBe('');
+      await hostUp();
+      const before = await state();
+      const again = await run(['all-in-one']);
+      expect(again.stdout).toContain('nothing to do: everything is as it should be');
+      expect((await machine.run('maru', ['install', 'all-in-one', '--dry-run'])).stdout).toContain(
+        'nothing to do',
+      );
+      expect(await state()).toBe(before);
+    },
+    2 * STEP_MS,
+  );
+
+  it('has units that systemd-analyze finds right, and sandboxes', async () => {
+    const units = ['maru-controller.service', 'maru-agent.service'];
+    const verified = await machine.run('systemd-analyze', ['verify', ...units]);
+    expect(verified).toEqual({ exitCode: 0, stdout: '', stderr: '' });
+    for (const [unit, worst] of [
+      ['maru-controller.service', 1.5],
+      ['maru-agent.service', 4.6],
+    ] as const) {
+      const said = await machine.must('systemd-analyze', ['security', '--no-pager', unit]);
+      const [, score] = /exposure level for \S+: ([\d.]+)/.exec(said) ?? [];
+      expect(Number(score)).toBeLessThanOrEqual(worst);
+    }
+  });
+
+  it(
+    'lets guests and DHCP servers be when the agent is restarted or stopped',
+    async () => {
+      await makeGuest(machine);
+      const processes = async () => {
+        const { stdout } = await machine.run('pgrep', [
+          '-f',
+          '^/usr/bin/qemu-system|^/usr/sbin/dnsmasq|^dnsmasq',
+        ]);
+        return stdout.trim().split('\n').sort();
+      };
+      const before = await processes();
+      expect(before.length).toBe(2);
+      const namespaces = await machine.must('ip', ['netns', 'list']);
+      expect(namespaces).toMatch(/qrouter-/);
+      expect(namespaces).toMatch(/qdhcp-/);
+      // seen by everybody, and not only listed
+      await machine.must('ip', ['netns', 'exec', namespaces.split(/\s/)[0] ?? '', 'true']);
+      await machine.must('systemctl', ['restart', 'maru-agent']);
+      await hostUp();
+      await until('an empty plan', 60, async () =>
+        /matches its specification/.test(await maru('plan', 'alpha')),
+      );
+      await machine.must('systemctl', ['stop', 'maru-agent']);
+      expect(await processes()).toEqual(before);
+      await machine.must('systemctl', ['start', 'maru-agent']);
+    },
+    2 * STEP_MS,
+  );
+
+  it(
+    'starts the controller again when it is killed, and only what has changed',
+    async () => {
+      const pid = await property('maru-controller', 'MainPID');
+      await machine.must('kill', ['-9', pid]);
+      await until('another controller', 60, async () => {
+        const now = await property('maru-controller', 'MainPID');
+        return now !== '0' && now !== pid;
+      });
+      await until('its API', 60, () => host());
+      const [controller, agent] = [
+        await property('maru-controller', 'MainPID'),
+        await property('maru-agent', 'MainPID'),
+      ];
+      const config = (await machine.read('/etc/maru/maru.yaml')) ?? '';
+      await machine.write(
+        '/etc/maru/maru.yaml',
+        `${config.replace('agent:\n', 'agent:\n  heartbeat_interval: 2 # mine\n')}`,
+        0o640,
+      );
+      await machine.must('chown', ['root:maru', '/etc/maru/maru.yaml']);
+      const { stdout } = await run(['all-in-one']);
+      expect(stdout).toContain('maru-agent: run systemctl restart maru-agent.service');
+      expect(await property('maru-controller', 'MainPID')).toBe(controller);
+      expect(await property('maru-agent', 'MainPID')).not.toBe(agent);
+      expect(await machine.read('/etc/maru/maru.yaml')).toContain('heartbeat_interval: 2 # mine');
+    },
+    2 * STEP_MS,
+  );
+
+  it(
+    'has everything back after the power was off: guests are started by the agent',
+    async () => {
+      await machine.reboot(() => plugIn(machine));
+      await machine.must('sh', ['-c', 'ip link add br-ex type bridge && ip link set br-ex up']);
+      await hostUp();
+      const qemu = () => machine.run('pgrep', ['-f', '^/usr/bin/qemu-system']);
+      await until('the guest', 90, async () => (await qemu()).exitCode === 0);
+      await until('a healthy cloud', 90, async () => /^Nothing is wrong/.test(await maru('status')));
+    },
+    2 * STEP_MS,
+  );
+
+  it(
+    'is uninstalled without losing anything, and installed again',
+    async () => {
+      const { exitCode, stdout } = await run(['uninstall']);
+      expect(stdout).toMatch(/kept: .*\/var\/lib\/maru-agent/);
+      expect(exitCode).toBe(0);
+      expect(
+        (await machine.run('sh', ['-c', 'ls /usr/lib/maru /usr/bin/maru /etc/systemd/system/maru-*'])).stdout,
+      ).toBe('');
+      expect(await machine.read('/etc/default/libvirt-guests')).not.toMatch(/^ON_BOOT/m);
+      expect((await machine.run('pgrep', ['-f', '^/usr/bin/qemu-system'])).exitCode).toBe(0);
+      for (const kept of [
+        '/var/lib/maru/maru.db',
+        '/var/lib/maru/images/*',
+        '/var/lib/maru-agent/servers/*/root.qcow2',
+      ])
+        await machine.must('sh', ['-c', `ls ${kept}`]);
+      const again = await run(['uninstall']);
+      expect(again.stdout).toContain('nothing to do');
+      expect((await run(['all-in-one'])).stderr).toBe('');
+      await hostUp();
+      expect(await maru('server', 'explain', 'web')).toMatch(/alpha/);
+    },
+    3 * STEP_MS,
+  );
+
+  it(
+    'removes everything with --purge, and only with --yes',
+    async () => {
+      const asked = await run(['uninstall', '--purge']);
+      expect(asked.exitCode).toBe(2);
+      expect(asked.stderr).toMatch(/say --yes/);
+      const done = await run(['uninstall', '--purge', '--yes']);
+      expect(done).toMatchObject({ exitCode: 0, stderr: '' });
+      const left = `ls -d /var/lib/maru* /etc/maru /etc/openstack/clouds.yaml /usr/lib/maru*; getent passwd maru; ip netns list;
+        virsh -q list --all; ip -br link | grep -E '^(tap|brq|vxlan)'; iptables-save | grep maru; nft list tables | grep maru;
+        pgrep -a qemu; pgrep -a dnsmasq; systemctl list-unit-files 'maru-*' --no-legend`;
+      expect((await machine.run('sh', ['-c', `{ ${left}; } 2>/dev/null`])).stdout).toBe('');
+      await machine.must('ip', ['link', 'show', 'br-ex']);
+    },
+    STEP_MS,
+  );
+});
+
+async function plugIn({ netns }: SystemdMachine): Promise<void> {
+  for (const words of [
+    'link add eth0 type veth peer name far0',
+    `addr add ${ADDRESS}/24 dev eth0`,
+    'link set eth0 up',
+    'link set far0 up',
+    'route add default via 203.0.113.1',
+  ])
+    await computer.run('ip', ['-n', netns, ...words.split(' ')]);
+}
+
+/** An image, networks with a router to the outside, and a server, as the administrator makes them. */
+async function makeGuest(machine: SystemdMachine): Promise<void> {
+  await machine.must('sh', ['-c', 'ip link add br-ex type bridge && ip link set br-ex up']);
+  const image = `${ROOT}/build/images/tiny.qcow2`;
+  const commands = `image create --disk-format qcow2 --file ${image} tiny
+flavor create --ram 128 --vcpus 1 --disk 1 small
+network create inner
+subnet create --network inner --subnet-range 198.18.0.0/24 inner4
+network create --external --provider-network-type flat --provider-physical-network extnet outer
+subnet create --network outer --no-dhcp --subnet-range 198.51.100.0/24 --allocation-pool start=198.51.100.50,end=198.51.100.90 outer4
+router create r
+router add subnet r inner4
+router set --external-gateway outer r
+`;
+  const env = { OS_CLOUD: 'maru' };
+  await machine.must('openstack', [], { input: commands, env });
+  const create = 'server create --image tiny --flavor small --network inner --wait web -f value -c status';
+  expect(await machine.must('openstack', create.split(' '), { env, timeoutMs: STEP_MS })).toContain('ACTIVE');
+}
