@@ -37,6 +37,8 @@ export interface DatabaseState {
 }
 
 const SEQUENCE_BLOCK = 1000;
+/** Keys that a line of the log names at most. */
+const MOST_SHOWN = 20;
 const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 15_000;
 /** A heartbeat may have been on its way while a push was taken; it is believed again after this long. */
@@ -239,7 +241,10 @@ export class HostQueue {
     const client = this.#deps.clients.for(host);
     const { status, body } = await client.request<SpecAck | SpecRefusal>('POST', '/v1/spec', push);
     this.#deps.onContact(this.hostId);
-    if (status === 200) return this.#taken(state, found, body as SpecAck, requestIds);
+    if (status === 200) {
+      this.#logDelivery(host, push);
+      return this.#taken(state, found, body as SpecAck, requestIds);
+    }
     const refusal = body as SpecRefusal | null;
     // an older state of the database is either this controller's reading or a restored backup; a new reading is enough for both
     const again =
@@ -255,6 +260,14 @@ export class HostQueue {
     throw new Error(
       `host ${host.name} refused its spec (${status}): ${refusal?.message ?? 'no reason given'}`,
     );
+  }
+
+  /** Where the way of a request goes on: in the log of the host's agent. */
+  #logDelivery(host: HostRow, { sequence, changed, removed, request_ids }: SpecPush): void {
+    const keys = [...Object.keys(changed), ...removed.map((key) => `-${key}`)];
+    const level = request_ids.length > 0 ? 'info' : 'debug';
+    const objects = keys.length > MOST_SHOWN ? `${keys.length} objects` : keys;
+    this.#log[level]('spec delivered', { host: host.name, sequence, objects, request_ids });
   }
 
   #taken(state: DatabaseState, found: Difference, ack: SpecAck, requestIds: readonly string[]): void {

@@ -16,6 +16,7 @@ export interface RunnerOptions {
   readonly kinds: ReadonlyMap<string, TaskKind>;
   readonly pauseAfter: (attempts: number) => number;
   readonly logFailure: (row: TaskRow, error: unknown) => void;
+  readonly logStep: (before: TaskRow, after: TaskRow) => void;
 }
 
 /** Tasks that one process runs at the same time. */
@@ -111,12 +112,13 @@ export class Runner {
 
   /** Runs steps of a claimed task until it ends or has to wait. */
   async work(first: TakenTask): Promise<void> {
-    const { rows, kinds, store, log, pauseAfter, logFailure } = this.#options;
+    const { rows, kinds, store, log, pauseAfter, logFailure, logStep } = this.#options;
     let row = first;
     for (;;) {
       const run = new Run(rows, kinds.get(row.kind)!, row);
       try {
         const { next, ready } = await this.#step(run);
+        logStep(row, next);
         if (!ready) return;
         row = next;
         if (!this.#stop.signal.aborted) continue;

@@ -67,6 +67,7 @@ export class Tasks {
       kinds: this.#kinds,
       pauseAfter: (attempts) => this.#pauseAfter(attempts),
       logFailure: (row, error) => this.#logFailure(row, error),
+      logStep: (before, after) => this.#logStep(before, after),
     });
   }
 
@@ -212,6 +213,22 @@ export class Tasks {
     });
   }
 
+  /** Steps at debug, the end at info: with the request that began it. */
+  #logStep(before: TaskRow, after: TaskRow): void {
+    const ended = after.finished_at !== null;
+    this.#log[ended ? 'info' : 'debug'](ended ? 'task ended' : 'task step', {
+      task: before.id,
+      kind: before.kind,
+      step: before.step,
+      object: `${before.object_kind}/${before.object_id}`,
+      state: after.state,
+      ...(after.waiting_for === null ? {} : { waiting_for: after.waiting_for }),
+      ...(after.error === null ? {} : { failure: after.error }),
+      request_id: before.request_id,
+      ...(before.project_id === null ? {} : { project_id: before.project_id }),
+    });
+  }
+
   async #insert(tx: Tx, request: TaskRequest, lease: NewTask['lease']) {
     const kind = this.#kinds.get(request.kind);
     if (!kind) throw new Error(`there is no task kind ${request.kind}`);
@@ -250,6 +267,8 @@ export class Tasks {
       const result = await step(run);
       afterCommit(tx, () => run.reach('after'));
       if (result === null) break;
+      const before = row;
+      afterCommit(tx, () => this.#logStep(before, result.next));
       if (!result.ready) return;
       row = result.next;
     }

@@ -5,6 +5,7 @@ import { controllerOperations } from './controllers.js';
 import { driftOperations } from './drift.js';
 import { hostOperations } from './hosts.js';
 import { incarnationOperations } from './incarnation.js';
+import { logOperations } from './logs.js';
 import { orphanOperations } from './orphans.js';
 import { placementOperations } from './placement.js';
 import { routerOperations } from './routers.js';
@@ -25,6 +26,7 @@ export function adminService(): Service {
       ...orphanOperations,
       ...routerOperations,
       ...driftOperations,
+      ...logOperations,
       ...statusOperations,
       ...placementOperations,
       ...taskOperations,

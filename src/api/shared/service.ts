@@ -4,6 +4,7 @@ import type { App } from '../../core/app.js';
 import type { Context } from '../../core/context.js';
 import { badRequest, MaruError } from '../../core/errors.js';
 import { isStorageFull } from '../../store/storage-full.js';
+import { logRequest } from './access-log.js';
 import { coveredByRules } from './access-rules.js';
 import { readBody } from './body.js';
 import { ANONYMOUS, createContext } from './context.js';
@@ -37,6 +38,8 @@ interface RequestState {
   version: Microversion;
   ctx: Context;
   started: bigint;
+  /** Why it was refused. */
+  problem?: string;
 }
 
 declare module 'fastify' {
@@ -60,8 +63,12 @@ export async function mountService(root: FastifyInstance, app: App, service: Ser
       fastify.removeAllContentTypeParsers();
       fastify.addContentTypeParser('*', readBody);
       fastify.addHook('onRequest', async (request, reply) => await begin(app, service, request, reply));
+      fastify.addHook('onResponse', async (request, reply) =>
+        logRequest(app.log, service.name, request, reply),
+      );
       fastify.setErrorHandler((error, request, reply) => {
         const problem = toProblem(error, request.maru?.requestId ?? '');
+        if (request.maru) request.maru.problem = problem.message;
         if (problem.status === 500 || isStorageFull(error)) {
           app.log.error('request failed', { request_id: request.maru?.requestId, url: request.url, error });
         }

@@ -1,0 +1,95 @@
+import type { LogLine, LogQuery, LogReply } from '../../protocol/log-query.js';
+import { listControllers } from '../../store/controllers.js';
+import { findHostByName, type HostRow, listHosts } from '../../store/hosts.js';
+import type { App } from '../app.js';
+import { notFound } from '../errors.js';
+
+/** A line with the program that wrote it. */
+export interface LogEntry {
+  readonly program: 'controller' | 'agent';
+  /** Name of the controller or host. */
+  readonly host: string;
+  readonly line: LogLine;
+}
+
+export interface CollectedLog {
+  /** Oldest first. */
+  readonly entries: readonly LogEntry[];
+  /** Hosts and controllers whose lines are missing, and why. */
+  readonly missing: readonly {
+    readonly program: LogEntry['program'];
+    readonly name: string;
+    readonly reason: string;
+  }[];
+  /** There is more: ask for less at once. */
+  readonly truncated: boolean;
+}
+
+/** Hosts asked at the same time. */
+const AT_ONCE = 32;
+
+/**
+ * What this controller and the agents have logged that the query wants, merged by time; with a host's name only its agent's.
+ * Every host is asked, also one that counts as down: it may be reached all the same, and if not it is named.
+ */
+export async function collectLogs(app: App, query: LogQuery, hostName: string | null): Promise<CollectedLog> {
+  const missing: CollectedLog['missing'][number][] = [];
+  const entries: LogEntry[] = [];
+  let truncated = false;
+  const take = (program: LogEntry['program'], name: string, reply: LogReply) => {
+    truncated ||= reply.truncated;
+    for (const line of reply.lines) entries.push({ program, host: name, line });
+    if (reply.source === null) missing.push({ program, name, reason: KEEPS_NONE });
+  };
+  const ask = async (program: LogEntry['program'], name: string, find: () => Promise<LogReply>) => {
+    try {
+      take(program, name, await find());
+    } catch (error) {
+      missing.push({ program, name, reason: (error as Error).message });
+    }
+  };
+  const hosts = await hostsToAsk(app, hostName);
+  const own =
+    hostName === null ? ask('controller', app.config.name, () => app.ownLog.find(query)) : Promise.resolve();
+  await Promise.all([
+    own,
+    inTurns(hosts, (host) => ask('agent', host.name, () => app.hosts.logs(host.id, query))),
+  ]);
+  if (hostName === null) missing.push(...(await otherControllers(app)));
+  const sorted = entries.sort((a, b) => a.line.time.localeCompare(b.line.time));
+  return {
+    entries: sorted.slice(-query.limit),
+    missing: missing.sort((a, b) => a.name.localeCompare(b.name)),
+    truncated: truncated || sorted.length > query.limit,
+  };
+}
+
+const KEEPS_NONE =
+  'it logs to a terminal or a pipe, where nothing can be read again; set log_file in its configuration';
+
+async function hostsToAsk(app: App, name: string | null): Promise<readonly HostRow[]> {
+  if (name === null) return await listHosts(app.store.read);
+  const host = await findHostByName(app.store.read, name);
+  if (!host) throw notFound(`There is no host '${name}'.`);
+  return [host];
+}
+
+async function inTurns(hosts: readonly HostRow[], ask: (host: HostRow) => Promise<void>): Promise<void> {
+  const waiting = [...hosts];
+  const worker = async () => {
+    for (let host = waiting.shift(); host; host = waiting.shift()) await ask(host);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+}
+
+/** They share the database, but no channel with each other: each is asked by itself. */
+async function otherControllers(app: App): Promise<CollectedLog['missing']> {
+  const all = await listControllers(app.store.read);
+  return all
+    .filter(({ name, alive }) => alive && name !== app.config.name)
+    .map(({ name, address }) => ({
+      program: 'controller' as const,
+      name,
+      reason: `another controller, at ${address}, has its own log: ask it with OS_AUTH_URL set to it`,
+    }));
+}
