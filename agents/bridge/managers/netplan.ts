@@ -11,6 +11,7 @@ import { renderIni, section } from './ini.js';
 import { definitionOf, netplanFile, netplanReleased } from './netplan-files.js';
 import { dhcpIdentity, networkdLink } from './networkctl.js';
 import { identitySections } from './networkd-files.js';
+import { withoutDad } from './without-dad.js';
 
 const CLOUD_INIT = '/etc/cloud/cloud.cfg.d/99-disable-network-config.cfg';
 
@@ -59,8 +60,8 @@ export class NetplanManager implements UplinkManager {
         ...changed.map(({ name, content }) => ({ path: `/run/netplan/${name}`, content, mode: 0o600 })),
         ...dropIns.map(({ path, content }) => ({ path: `/run/${path}`, content, mode: 0o644 })),
       ],
-      handOver: applied(bridge),
-      handBackFirst: withdrawn(),
+      handOver: withoutDad(snapshot, bridge, APPLY),
+      handBackFirst: APPLY,
       handBack: [['networkctl', 'reconfigure', uplink]],
       permanent: [
         ...changed.map(({ name, content }) => ({ path: `/etc/netplan/${name}`, content, mode: 0o600 })),
@@ -120,8 +121,8 @@ export class NetplanManager implements UplinkManager {
         content,
         mode: 0o600,
       })),
-      handOver: applied(uplink),
-      handBackFirst: withdrawn(),
+      handOver: withoutDad(snapshot, uplink, APPLY),
+      handBackFirst: APPLY,
       handBack: [['networkctl', 'reconfigure', bridge]],
       permanent: [
         ...changed.map(({ path, content, mode }) => ({ path, content, mode })),
@@ -205,16 +206,10 @@ function refuseShared(files: readonly NetplanFile[], snapshot: Snapshot, uplink:
   }
 }
 
-function applied(device: string): readonly (readonly string[])[] {
-  return [...withdrawn(), ['networkctl', 'reconfigure', device]];
-}
-
-function withdrawn(): readonly (readonly string[])[] {
-  return [
-    ['netplan', 'generate'],
-    ['networkctl', 'reload'],
-  ];
-}
+const APPLY = [
+  ['netplan', 'generate'],
+  ['networkctl', 'reload'],
+];
 
 function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);

@@ -10,6 +10,7 @@ import { linkOf, type Snapshot } from '../model.js';
 import { parseIni, type Section } from './ini.js';
 import { nmDisabled, nmFiles, nmReleased } from './nm-files.js';
 import { nmConnectionOn, nmDhcpIdentity } from './nmcli.js';
+import { withoutDad } from './without-dad.js';
 
 const ETC = '/etc/NetworkManager/system-connections';
 const RUN = '/run/NetworkManager/system-connections';
@@ -153,18 +154,6 @@ function metricsOf(snapshot: Snapshot) {
         route.nextHops.some((hop) => hop.dev === snapshot.device),
     )?.metric ?? null;
   return { metric4: metric(4), metric6: metric(6) };
-}
-
-/** NetworkManager adds IPv6 addresses anew; they have been in use a moment ago, and looking for duplicates would cost a second of silence. */
-function withoutDad(
-  snapshot: Snapshot,
-  device: string,
-  commands: readonly (readonly string[])[],
-): readonly (readonly string[])[] {
-  const before = snapshot.sysctls.find(({ path }) => path === 'ipv6/conf/DEV/accept_dad')?.value;
-  if (before === undefined || before === '0') return commands;
-  const set = (value: string) => ['sysctl', '-q', '-w', `net/ipv6/conf/${device}/accept_dad=${value}`];
-  return [set('0'), ...commands, set(before)];
 }
 
 function onTrial(keyfile: string, uplink: string): string {

@@ -5,6 +5,7 @@ import { linkOf } from '../model.js';
 import { parseIni, renderIni, type Section, section } from './ini.js';
 import { dhcpIdentity, networkdLink } from './networkctl.js';
 import { networkdFiles, networkdReleased } from './networkd-files.js';
+import { withoutDad } from './without-dad.js';
 
 const ETC = '/etc/systemd/network';
 const RUN = '/run/systemd/network';
@@ -43,8 +44,8 @@ export class NetworkdManager implements UplinkManager {
     ];
     return {
       trialFiles: files.map(({ name, content }) => ({ path: `${RUN}/${name}`, content, mode: 0o644 })),
-      handOver: applied(bridge),
-      handBackFirst: [['networkctl', 'reload']],
+      handOver: withoutDad(snapshot, bridge, RELOAD),
+      handBackFirst: RELOAD,
       handBack: [['networkctl', 'reconfigure', uplink]],
       permanent: files.map(({ name, content }) => ({ path: `${ETC}/${name}`, content, mode: 0o644 })),
       confirmCommands: [],
@@ -53,7 +54,7 @@ export class NetworkdManager implements UplinkManager {
     };
   }
 
-  async planRelease({ bridge, uplink }: TakeoverPlan): Promise<ManagerPlan> {
+  async planRelease({ bridge, uplink, snapshot }: TakeoverPlan): Promise<ManagerPlan> {
     const own = [`05-maru-${bridge}.netdev`, `05-maru-${bridge}.network`, `05-maru-${uplink}.network`];
     const text = await this.#host.readFileIfExists(`${ETC}/${own[1]}`);
     const port = await this.#host.readFileIfExists(`${ETC}/${own[2]}`);
@@ -73,14 +74,15 @@ export class NetworkdManager implements UplinkManager {
           mode: 0o644,
         },
       ],
-      handOver: applied(uplink),
-      handBackFirst: [['networkctl', 'reload']],
+      handOver: withoutDad(snapshot, uplink, RELOAD),
+      handBackFirst: RELOAD,
       handBack: [['networkctl', 'reconfigure', bridge]],
       permanent: [
         ...own.map((name) => ({ path: `${ETC}/${name}`, content: null, mode: 0o644 })),
         ...(path ? [{ path, content, mode: 0o644 }] : []),
       ],
-      confirmCommands: [],
+      // networkd would go on with a file that is no longer there, until somebody's next reload
+      confirmCommands: withoutDad(snapshot, uplink, RELOAD),
       dhcp: null,
       warnings,
     };
@@ -115,12 +117,8 @@ export class NetworkdManager implements UplinkManager {
   }
 }
 
-function applied(device: string): readonly (readonly string[])[] {
-  return [
-    ['networkctl', 'reload'],
-    ['networkctl', 'reconfigure', device],
-  ];
-}
+/** A reload reconfigures by itself the links whose files are others now; doing it again would only drop and add once more. */
+const RELOAD = [['networkctl', 'reload']];
 
 /** A .network with its drop-ins as networkd reads them: those of a name in /etc hide those in /run and /usr/lib. */
 async function readNetwork(host: Host, path: string) {
