@@ -9,7 +9,7 @@ import {
 } from './lines.js';
 import { linkOf } from './model.js';
 import { LAST, PENDING, STATE_DIRECTORY } from './paths.js';
-import { additions, bridgeLines, carriedBy, isFirstOfKey, ofFamily } from './plan.js';
+import { additions, bridgeLines, carriedBy, connectedRoutes, isFirstOfKey, ofFamily } from './plan.js';
 import { closing, commandLine, opening, quote, restoreFile, type ScriptedChange } from './script-parts.js';
 
 /**
@@ -39,7 +39,6 @@ export function renderRevert(change: ScriptedChange): string {
     'read -r now rest < /proc/uptime',
     `E=$(( \${now%%.*} - ${Math.floor(snapshot.uptimeSeconds)} ))`,
     ...settings,
-    ...manager.handBackFirst.map(commandLine),
     ...manager.handBackFirst.map(commandLine),
     ...networkLines(change),
     ...manager.handBack.map(commandLine),
@@ -83,17 +82,32 @@ function networkLines(change: ScriptedChange): readonly string[] {
       ]),
       ...addresses,
       ...neighbours,
-      ...batch(null, [words(['link', 'set', 'dev', uplink, 'nomaster'])]),
+      '# while it is still a port: what is sent by the uplink goes out, what is sent by a bridge without port does not',
       ...routePass(change),
+      ...families.flatMap((family) =>
+        batch(
+          family,
+          connectedRoutes(snapshot, family).map((route) => routeLine('del', route, device, other)),
+        ),
+      ),
+      ...batch(null, [words(['link', 'set', 'dev', uplink, 'nomaster'])]),
       ...rulePass(change, other),
       `ip link del dev ${words([bridge])}`,
     ];
-  const link = linkOf(snapshot, bridge)!;
+  const mode = linkOf(snapshot, uplink)?.addressGeneration ?? '';
   return [
-    ...batch(null, [...bridgeLines(bridge, link), words(['link', 'set', 'dev', bridge, 'up'])]),
+    `if ! ip link show dev ${words([bridge])} > /dev/null 2>&1; then`,
+    ...batch(null, bridgeLines(bridge, linkOf(snapshot, bridge)!)),
+    'fi',
+    ...batch(null, [words(['link', 'set', 'dev', bridge, 'up'])]),
     ...addresses,
     ...neighbours,
     ...batch(null, [words(['link', 'set', 'dev', uplink, 'master', bridge])]),
+    '# what the kernel makes with an address it does not make again with one that is there',
+    ...batch(
+      4,
+      connectedRoutes(snapshot, 4).map((route) => routeLine('append', route, device, device)),
+    ),
     ...routePass(change),
     ...rulePass(change, other),
     ...families.flatMap((family) =>
@@ -104,8 +118,12 @@ function networkLines(change: ScriptedChange): readonly string[] {
         ...ofFamily(carried.addresses, family)
           .toReversed()
           .map((address) => addressDeletion(address, other)),
+        ...connectedRoutes(snapshot, family).map((route) => routeLine('del', route, device, other)),
       ]),
     ),
+    ...(/^(none|eui64|random)$/.test(mode)
+      ? batch(null, [words(['link', 'set', 'dev', uplink, 'addrgenmode', mode])])
+      : []),
   ];
 }
 
