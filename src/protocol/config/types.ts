@@ -66,7 +66,8 @@ export function seconds(limits: Limits = {}): ConfigType<number> {
     words,
     read: (node, complain) => {
       const given = isScalar(node) ? node.value : null;
-      if (typeof given !== 'string') return plainNumber.read(node, complain);
+      const bare = typeof given === 'string' && /^\s*\d+(\.\d+)?\s*$/.test(given);
+      if (typeof given !== 'string' || bare) return plainNumber.read(node, complain);
       const [, amount, unit] = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/.exec(given.trim()) ?? [];
       if (amount === undefined || unit === undefined) return wrongType(node, words, complain);
       const factor = UNITS[unit as keyof typeof UNITS];
@@ -270,7 +271,7 @@ function outside(value: number, { min, max, above }: Limits): string | null {
 }
 
 function range({ min, max, above }: Limits): string {
-  if (above !== undefined) return max === undefined ? ` above ${above}` : ` above ${above}, at most ${max}`;
+  if (above !== undefined) return max === undefined ? `, above ${above}` : `, above ${above}, at most ${max}`;
   if (min !== undefined) return max === undefined ? `, at least ${min}` : ` from ${min} to ${max}`;
   return max === undefined ? '' : `, at most ${max}`;
 }
