@@ -25,9 +25,9 @@ const ONLY: Readonly<Record<string, RegExp>> = {
   'better-sqlite3': /^(lib\/|package\.json$|licen[cs]e|build\/Release\/better_sqlite3\.node$)/i,
 };
 
-/** Not loaded by a running program: sources of what was compiled, types, maps, documentation, tests. */
+/** Not loaded by a running program: tests, sources of what was compiled, types, maps, documentation. */
 const LEFT_OUT_FILE =
-  /\.(ts|mts|cts|map|md|markdown|flow|tsbuildinfo|ya?ml|c|cc|cpp|h|hpp|gyp|gypi|sh|lock|patch)$/i;
+  /(\.test\.[cm]?js|\.(ts|mts|cts|map|md|markdown|flow|tsbuildinfo|ya?ml|c|cc|cpp|h|hpp|gyp|gypi|sh|lock|patch))$/i;
 const LEFT_OUT_TOP =
   /^(tests?|__tests__|docs?|examples?|benchmarks?|bench|coverage|types|fuzz|integration|man|bin|scripts|Makefile|rollup\.config.*|karma.*|.*\.config\.[cm]?js|browser\.js|\..*)$/i;
 const LICENCE = /^(licen[cs]e|copying|notice)/i;

@@ -41,7 +41,8 @@ function stage(options: { root: string; into: string; version: string; nodeLicen
   }
   const modules = productionModules(root);
   for (const module of modules) {
-    for (const file of module.files) copy(join(root, module.path, file), join(into, module.path, file));
+    for (const file of module.files)
+      copy(join(root, module.path, file), join(into, module.path, file), 0o644);
   }
   put(into, 'package.json', packageJson(root, version));
   const node = { version: process.version, licence: options.nodeLicence };
@@ -76,11 +77,12 @@ function put(into: string, file: string, content: string): void {
   writeFileSync(join(into, file), content);
 }
 
-/** Copies keep the content only; what can be run by its owner can be run by all, and everybody may read. */
-function copy(from: string, to: string): void {
+/** Copies the content only. Everybody may read it; what is a script can be run, unless the mode is given. */
+function copy(from: string, to: string, mode?: number): void {
   mkdirSync(dirname(to), { recursive: true });
   copyFileSync(from, to);
-  chmodSync(to, readFileSync(from).subarray(0, 2).toString('latin1') === '#!' ? 0o755 : 0o644);
+  const script = () => readFileSync(from).subarray(0, 2).toString('latin1') === '#!';
+  chmodSync(to, mode ?? (script() ? 0o755 : 0o644));
 }
 
 const { values } = parseArgs({
