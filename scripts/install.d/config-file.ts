@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { type Document, parseDocument } from 'yaml';
 import { type Action, ensureDirectory, ensureFile, machine } from './actions.js';
 import { CONFIG, TLS, USER } from './layout.js';
@@ -101,7 +102,9 @@ async function settings(options: InstallOptions): Promise<Setting[]> {
     const controller = options.controller ?? (role === 'all-in-one' ? 'https://127.0.0.1:5443' : '');
     set('agent', 'name', options.name ?? ownName(), options.name !== undefined);
     if (controller) set('agent', 'controller', withScheme(controller), options.controller !== undefined);
-    set('agent', 'underlay_ip', address, named);
+    // tunnels need an address, not a name
+    const ip = isIP(address) ? address : await ownAddress();
+    set('agent', 'underlay_ip', ip, named && ip === address);
     set('agent', 'physical_networks', networks, networksGiven);
   }
   return wanted;

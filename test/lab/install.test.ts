@@ -4,6 +4,7 @@ import { machine as computer } from '../support/machine.js';
 import { SystemdMachine } from '../support/systemd-machine.js';
 
 const ROOT = process.cwd();
+const IMAGE = `${ROOT}/build/images/tiny.qcow2`;
 const INSTALL = `${ROOT}/scripts/install`;
 const ADDRESS = '203.0.113.2';
 const STEP_MS = 180_000;
@@ -23,6 +24,7 @@ describe('maru install on a machine with systemd', () => {
   beforeAll(async () => {
     const build = '. scripts/lib/packages.sh; . scripts/lib/build.sh; ensure_built';
     await computer.run('bash', ['-euc', `root=$PWD; ${build}`], { timeoutMs: 600_000 });
+    await computer.run('scripts/build-tiny-image', ['--output', IMAGE], { timeoutMs: 600_000 });
     machine = await SystemdMachine.start({ name: 'install', hostname: 'alpha', enable: LIBVIRT });
     await plugIn(machine);
   }, 900_000);
@@ -66,7 +68,9 @@ describe('maru install on a machine with systemd', () => {
   it(
     'installs a controller, also after being killed in the middle',
     async () => {
-      await machine.run('timeout', ['-s', 'KILL', '2', INSTALL, 'controller'], { env: { MARU_BUILT: '1' } });
+      await machine.run('timeout', ['--foreground', '-s', 'KILL', '2', INSTALL, 'controller'], {
+        env: { MARU_BUILT: '1' },
+      });
       const done = await run(['controller']);
       expect(done).toMatchObject({ exitCode: 0, stderr: '' });
       expect(done.stdout).toMatch(/done: \d+ change/);
@@ -254,7 +258,7 @@ describe('maru install on a machine with systemd', () => {
       expect(asked.stderr).toMatch(/say --yes/);
       const done = await run(['uninstall', '--purge', '--yes']);
       expect(done).toMatchObject({ exitCode: 0, stderr: '' });
-      const left = `ls -d /var/lib/maru* /etc/maru /etc/openstack/clouds.yaml /usr/lib/maru*; getent passwd maru; ip netns list;
+      const left = `ls -d /var/lib/maru /var/lib/maru-agent /var/lib/maru-install /etc/maru /etc/openstack/clouds.yaml /usr/lib/maru*; getent passwd maru; ip netns list;
         virsh -q list --all; ip -br link | grep -E '^(tap|brq|vxlan)'; iptables-save | grep maru; nft list tables | grep maru;
         pgrep -a qemu; pgrep -a dnsmasq; systemctl list-unit-files 'maru-*' --no-legend`;
       expect((await machine.run('sh', ['-c', `{ ${left}; } 2>/dev/null`])).stdout).toBe('');
@@ -278,8 +282,7 @@ async function plugIn({ netns }: SystemdMachine): Promise<void> {
 /** An image, networks with a router to the outside, and a server, as the administrator makes them. */
 async function makeGuest(machine: SystemdMachine): Promise<void> {
   await machine.must('sh', ['-c', 'ip link add br-ex type bridge && ip link set br-ex up']);
-  const image = `${ROOT}/build/images/tiny.qcow2`;
-  const commands = `image create --disk-format qcow2 --file ${image} tiny
+  const commands = `image create --disk-format qcow2 --file ${IMAGE} tiny
 flavor create --ram 128 --vcpus 1 --disk 1 small
 network create inner
 subnet create --network inner --subnet-range 198.18.0.0/24 inner4

@@ -1,4 +1,5 @@
 import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -220,12 +221,13 @@ export class SystemdMachine {
     // in its control group, so that it dies with it
     const script = `mkdir -p "$0"; echo 0 >"$0/cgroup.procs"; exec "$@"`;
     const nsenter = ['nsenter', '-t', String(this.#init), '-m', '-n', '-u', '-i', '-p', '-C', '--'];
-    const { exitCode, stdout, stderr, failed, shortMessage } = await execa(
+    const { exitCode, signal, stdout, stderr, shortMessage } = await execa(
       'sh',
       ['-euc', script, `${this.#cgroup}/test.scope`, ...nsenter, ...words],
       { reject: false, input, stripFinalNewline: false, maxBuffer: 64 * 1024 * 1024 },
     );
-    if (exitCode === undefined && failed) throw new Error(`${this.#name}: ${shortMessage}`);
-    return { exitCode: exitCode ?? -1, stdout, stderr };
+    if (exitCode === undefined && signal === undefined) throw new Error(`${this.#name}: ${shortMessage}`);
+    // as a shell says it
+    return { exitCode: exitCode ?? 128 + constants.signals[signal as NodeJS.Signals], stdout, stderr };
   }
 }
