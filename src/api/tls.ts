@@ -20,10 +20,15 @@ export function tlsOptions(files: TlsFiles): {
 }
 
 /** Takes a renewed certificate into use when its file changes, as certbot and the like leave it; a bad one leaves the old in use. */
-export function followCertificate(fastify: FastifyInstance, files: TlsFiles, log: Logger): void {
+export function followCertificate(
+  fastify: FastifyInstance,
+  files: TlsFiles,
+  log: Logger,
+  everyMs = LOOK_MS,
+): void {
   const file = files.tls_cert_file;
   if (file === null) return;
-  watchFile(file, { interval: LOOK_MS, persistent: false }, () => {
+  watchFile(file, { interval: everyMs, persistent: false }, () => {
     try {
       const pair = readPair(files);
       if (!pair) return;
