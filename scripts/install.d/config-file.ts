@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { type Document, parseDocument } from 'yaml';
+import { splitAddress } from '../../src/net/listen-address.js';
 import { type Action, ensureDirectory, ensureFile, machine } from './actions.js';
 import { CONFIG, TLS, USER } from './layout.js';
 import {
@@ -99,15 +100,23 @@ async function settings(options: InstallOptions): Promise<Setting[]> {
     set('controller', 'tls_key_file', secure ? `${TLS}/api.key` : undefined, tlsGiven);
   }
   if (isHost(role)) {
-    const controller = options.controller ?? (role === 'all-in-one' ? 'https://127.0.0.1:5443' : '');
+    const joined = role === 'all-in-one';
+    const controller = joined ? await ownListener() : (options.controller ?? '');
     set('agent', 'name', options.name ?? ownName(), options.name !== undefined);
-    if (controller) set('agent', 'controller', withScheme(controller), options.controller !== undefined);
+    if (controller) set('agent', 'controller', withScheme(controller), true);
     // tunnels need an address, not a name
     const ip = isIP(address) ? address : await ownAddress();
     set('agent', 'underlay_ip', ip, named && ip === address);
     set('agent', 'physical_networks', networks, networksGiven);
   }
   return wanted;
+}
+
+/** Where an agent of this machine reaches its controller. */
+async function ownListener(): Promise<string> {
+  const listen = String((await configured('controller', 'agent_listen')) ?? '0.0.0.0:5443');
+  const { host, port } = splitAddress(listen);
+  return /^(0\.0\.0\.0|::)$/.test(host) ? `127.0.0.1:${port}` : listen;
 }
 
 /** `controller1` or `controller1:5443` will do for an operator. */

@@ -114,6 +114,9 @@ describe('maru install on a machine with systemd', () => {
       expect(other.stderr).toMatch(/maru host token --name HOST/);
       expect(other.stderr).toMatch(/run the same command again/);
       expect((await machine.run('systemctl', ['is-active', 'maru-agent'])).stdout).toBe('inactive\n');
+      const mixed = ['--tls-cert', '/etc/maru/tls/api.pem', '--tls-key', '/etc/maru/tls/ca.key'];
+      const refused = await run(['controller', '--dry-run', ...mixed]);
+      expect(refused.stderr).toMatch(/step 'TLS': .*ca\.key: the key is not that of the certificate/);
       const away = await run(['host', '--controller', '127.0.0.1:9', '--token-file', '/root/token']);
       expect(away.stderr).toMatch(/cannot reach the controller at https:\/\/127\.0\.0\.1:9: .*ECONNREFUSED/);
     },
