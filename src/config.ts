@@ -158,6 +158,17 @@ export const CONTROLLER_KEYS = {
     unit: 'seconds',
     description: 'How long a token is good for.',
   }),
+  trail_days: key(number({ above: 0, max: 36_500 }), {
+    default: 90,
+    unit: 'days',
+    reload: true,
+    description: 'How long it is kept what happened to objects (maru trail).',
+  }),
+  trail_entries: key(integer({ min: 1_000 }), {
+    default: 1_000_000,
+    reload: true,
+    description: 'How many entries of that are kept in all; the oldest go first. An entry takes some 300 bytes.',
+  }),
   policy_file: key(optional(existingPath()), {
     default: null,
     reload: true,

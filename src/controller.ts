@@ -14,6 +14,7 @@ import { RulePolicy } from './core/policy/engine.js';
 import { placeWaitingRouters, sweepRouters } from './core/router/sweep.js';
 import { followHosts } from './core/server/wire.js';
 import { registerTasks } from './core/tasks.js';
+import { pruneTrails } from './core/trail/trail.js';
 import { sweepDeletedVolumes } from './core/volume/change.js';
 import { onVolumeReports } from './core/volume/reports.js';
 import { networkKinds } from './desired/network-kinds.js';
@@ -170,6 +171,7 @@ function periodicJobs(app: App): PeriodicJob[] {
     { name: 'addresses to give out again', seconds: 30, run: () => sweepAddressHolds(app) },
     { name: 'routers without a working host', seconds: 2, run: () => sweepRouters(app) },
     { name: 'old tasks', seconds: 3600, run: () => app.tasks.prune() },
+    { name: 'old trails', seconds: 3600, run: () => pruneTrails(app) },
     { name: 'deleted volumes', seconds: 5, run: () => sweepDeletedVolumes(app) },
     { name: 'token keys and revocations', seconds: 3600, run: () => app.identity.tokens.housekeeping() },
   ];

@@ -22,6 +22,7 @@ import { addRouterCommands } from './router.js';
 import { addServerCommands } from './server.js';
 import { addStatusCommand } from './status.js';
 import { addTaskCommands } from './task.js';
+import { addTrailCommand } from './trail.js';
 
 /** The `maru` command with all its subcommands. */
 export function createProgram(): Command {
@@ -55,6 +56,7 @@ Examples:
   addRouterCommands(program);
   addServerCommands(program);
   addTaskCommands(program);
+  addTrailCommand(program);
   addPlanCommand(program);
   addDriftCommand(program);
   addCleanupCommand(program);

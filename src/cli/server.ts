@@ -4,6 +4,7 @@ import type { ServerExplanation } from '../core/server/explain.js';
 import { Client } from './client.js';
 import { CliError } from './error.js';
 import { printFields, printJson, printTable } from './output.js';
+import { addServerTrailCommand } from './trail.js';
 import { taskLines } from './task.js';
 
 interface ExplainOptions {
@@ -64,6 +65,7 @@ Examples:
         throw new CliError('give a server, or --flavor to ask about one that does not exist', 2);
       await explainWhatIf(options.flavor, options);
     });
+  addServerTrailCommand(server);
 }
 
 async function explainServer(id: string, json: boolean | undefined): Promise<void> {

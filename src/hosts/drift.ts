@@ -1,6 +1,9 @@
 import type { DriftEvent } from '../protocol/messages.js';
-import { storeDrift } from '../store/drift.js';
+import { listDrift, storeDrift } from '../store/drift.js';
 import type { Store } from '../store/store.js';
+import { noteDrift } from './trail.js';
+
+const MOST_COMPARED = 1_000;
 
 /** Takes what hosts say of changes by other hands; a heartbeat that says the same again writes nothing. */
 export class DriftReports {
@@ -15,7 +18,13 @@ export class DriftReports {
   async take(hostId: string, events: readonly DriftEvent[]): Promise<void> {
     const text = JSON.stringify(events);
     if (this.#known.get(hostId) === text) return;
-    await this.#store.tx((tx) => storeDrift(tx, hostId, events));
+    const said = this.#known.get(hostId);
+    await this.#store.tx(async (tx) => {
+      // a controller that has just started knows from the database only what was said before
+      const before = said === undefined ? await listDrift(tx, hostId, MOST_COMPARED) : JSON.parse(said);
+      await storeDrift(tx, hostId, events);
+      noteDrift(tx, hostId, before, events);
+    });
     this.#known.set(hostId, text);
   }
 

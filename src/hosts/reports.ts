@@ -4,6 +4,7 @@ import type { ObjectKey } from '../protocol/objects.js';
 import { deleteTombstones, listTombstones } from '../store/hosts.js';
 import { findReports, storeReports, takeMessage } from '../store/reports.js';
 import type { Store, Tx } from '../store/store.js';
+import { noteReports } from './trail.js';
 
 /**
  * Called in the transaction that stores reports, with those that differ from what was known. A host may report about any key:
@@ -66,6 +67,7 @@ export class Reports {
       });
       if (news.length === 0) return true;
       await storeReports(tx, hostId, news);
+      noteReports(tx, hostId, news);
       const keys = answered.length ? await deleteTombstones(tx, hostId, answered) : [];
       for (const listener of this.reportListeners) await listener(tx, hostId, news);
       for (const key of keys) for (const listener of this.goneListeners) await listener(tx, hostId, key);

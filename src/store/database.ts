@@ -8,6 +8,7 @@ import type { ImageTables } from './tables/image.js';
 import type { NetworkTables } from './tables/network.js';
 import type { SharedTables } from './tables/shared.js';
 import type { TaskTables } from './tables/tasks.js';
+import type { TrailTables } from './tables/trail.js';
 import type { VolumeTables } from './tables/volume.js';
 
 /**
@@ -25,4 +26,5 @@ export interface Database
     ComputeTables,
     VolumeTables,
     TaskTables,
+    TrailTables,
     ControllerTables {}

@@ -9,6 +9,7 @@ import { createImageTables } from './migrations/image.js';
 import { createNetworkTables } from './migrations/network.js';
 import { createSharedTables } from './migrations/shared.js';
 import { createTaskTables } from './migrations/tasks.js';
+import { createTrailTables } from './migrations/trail.js';
 import { createVolumeTables } from './migrations/volume.js';
 
 /** Every migration, in order; what has been released is never edited, only followed by another. */
@@ -25,6 +26,7 @@ function migrations(dialect: 'sqlite' | 'postgres'): Record<string, Migration> {
     '009-controllers': { up: createControllerTables },
     '010-authority': { up: createAuthorityTables },
     '011-drift': { up: createDriftTables },
+    '012-trail': { up: (db) => createTrailTables(db, dialect) },
   };
 }
 

@@ -6,6 +6,7 @@ import { migrate } from './migrate.js';
 import { Notifications } from './notifications.js';
 import { openPostgres } from './postgres.js';
 import { openSqlite } from './sqlite.js';
+import { noteChange, writeNotes } from './trail.js';
 
 declare const inTransaction: unique symbol;
 
@@ -111,7 +112,9 @@ export class Store {
         result = await this.#write.transaction().execute(async (trx) => {
           const tx = trx as unknown as Tx;
           pendingWork.set(tx, pending);
-          return await body(tx);
+          const value = await body(tx);
+          await writeNotes(tx, nowText());
+          return value;
         });
       } catch (error) {
         if (attempt >= 8 || !isRetriedState(error)) throw error;
@@ -189,6 +192,7 @@ export async function recordChange(
   requestId: string | null = null,
 ): Promise<void> {
   await tx.insertInto('change').values({ kind, id, request_id: requestId }).execute();
+  noteChange(tx, kind, id, requestId);
   const pending = pendingWork.get(tx);
   if (pending) pending.changed = true;
 }

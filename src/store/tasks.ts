@@ -1,6 +1,7 @@
 import { type Expression, type RawBuilder, type Selectable, sql } from 'kysely';
 import type { Reader, Store, Tx } from './store.js';
 import type { TaskTable } from './tables/tasks.js';
+import { withNotes } from './trail.js';
 
 export type TaskRow = Selectable<TaskTable>;
 
@@ -380,7 +381,7 @@ function taken({ overdue, ...row }: TaskRow & { overdue: number }): TakenTask {
 export async function inSavepoint<T>(tx: Tx, body: () => Promise<T>): Promise<T> {
   await sql`savepoint part`.execute(tx);
   try {
-    const result = await body();
+    const result = await withNotes(tx, body);
     await sql`release savepoint part`.execute(tx);
     return result;
   } catch (error) {

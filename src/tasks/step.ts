@@ -1,7 +1,9 @@
 import type { Tx } from '../store/store.js';
 import type { TakenTask, TaskRecord, TaskRows } from '../store/tasks.js';
+import { causedBy } from '../store/trail.js';
 import { type Moment, pointOf, reach } from './kill-points.js';
 import { hasUndo, type Outcome, type Step, type Task, type TaskKind } from './kind.js';
+import { noteStep } from './trail.js';
 
 /** Somebody else has taken the task: what this runner did meanwhile is not recorded. */
 export class Fenced extends Error {}
@@ -76,6 +78,13 @@ export class Run {
    * `ready`. Throws Fenced when somebody else has the task.
    */
   async commit(tx: Tx, effect: unknown, keep: number | null): Promise<StepResult> {
+    const { kind, object_kind, object_id, step, request_id: requestId } = this.row;
+    const words = `${kind} (${step}) of ${object_kind} ${object_id}`;
+    const cause = { kind: object_kind, id: object_id, words, requestId };
+    return await causedBy(tx, cause, () => this.#commit(tx, effect, keep));
+  }
+
+  async #commit(tx: Tx, effect: unknown, keep: number | null): Promise<StepResult> {
     this.#committing = true;
     if (this.undoing) {
       const outcome = await this.step.undo?.(tx, this.task);
@@ -214,6 +223,7 @@ export class Run {
     if (this.#committing) this.reach('between');
     const next = await this.#rows.record(tx, row.id, row.fence, record);
     if (!next) throw new Fenced(`task ${row.id} was taken by somebody else`);
+    noteStep(tx, row, next);
     return { next, ready };
   }
 }

@@ -12,6 +12,7 @@ import { routerOperations } from './routers.js';
 import { statusOperations } from './status.js';
 import { taskOperations } from './tasks.js';
 import { traceOperations } from './trace.js';
+import { trailOperations } from './trail.js';
 
 /** What operators need beyond OpenStack's APIs, mounted under `/maru`; used by the `maru` command. */
 export function adminService(): Service {
@@ -31,6 +32,7 @@ export function adminService(): Service {
       ...placementOperations,
       ...taskOperations,
       ...traceOperations,
+      ...trailOperations,
     ],
     format: formatAdminProblem,
     methodNotAllowed: true,

@@ -4,6 +4,7 @@ import type { App } from '../../core/app.js';
 import type { Context } from '../../core/context.js';
 import { badRequest, MaruError } from '../../core/errors.js';
 import { isStorageFull } from '../../store/storage-full.js';
+import { asActor } from '../../store/trail.js';
 import { logRequest } from './access-log.js';
 import { coveredByRules } from './access-rules.js';
 import { readBody } from './body.js';
@@ -163,7 +164,11 @@ async function handle(
     if (request.body === undefined) throw badRequest('Malformed request body');
     validate(schema, request.body);
   }
-  return send(operation, reply, await operation.handler(opRequest));
+  // reads change nothing, and are many
+  if (operation.method === 'GET') return send(operation, reply, await operation.handler(opRequest));
+  const { requestId, userId, projectId } = ctx;
+  const actor = { requestId, userId, projectId, summary: operation.summary };
+  return send(operation, reply, await asActor(actor, async () => await operation.handler(opRequest)));
 }
 
 function send(operation: Operation, reply: FastifyReply, result: unknown): unknown {

@@ -10,6 +10,7 @@ import { type Placement, placeServer } from '../scheduler/place.js';
 import { NO_HINTS, type PlacementHints, readRecord, recordOf } from '../scheduler/record.js';
 import type { ServerFault, ServerFlavor, ServerImage } from './facts.js';
 import { saveServer } from './save.js';
+import { notePlacement } from './trail.js';
 
 const GIB = 1024 ** 3;
 
@@ -41,6 +42,7 @@ export async function assignHost(
   const request = await placementRequest(tx, server, hints);
   const placement = await placeServer(tx, app, server, request);
   const record = recordOf(placement, hints);
+  notePlacement(tx, server, placement);
   if (placement.hostId === null) {
     return await saveServer(tx, server, {
       host_id: null,

@@ -1,6 +1,7 @@
 import { finishServerAction, insertServerAction } from '../../store/compute/action.js';
 import type { ServerRow } from '../../store/compute/server.js';
 import { nowText, type Tx } from '../../store/store.js';
+import { note } from '../../store/trail.js';
 import type { Context } from '../context.js';
 
 /** What Nova calls the step that a host carries out for an action. */
@@ -23,6 +24,7 @@ export async function beginAction(
   done = false,
 ): Promise<void> {
   const now = nowText();
+  note(tx, { kind: 'server', id: server.id, what: 'action', detail: action, requestId: ctx.requestId });
   await insertServerAction(tx, {
     request_id: ctx.requestId,
     server_id: server.id,
@@ -49,6 +51,13 @@ export async function endAction(
 ): Promise<void> {
   if (server.task_request_id === null) return;
   const now = nowText();
+  note(tx, {
+    kind: 'server',
+    id: server.id,
+    what: 'ended',
+    detail: error === null ? 'done' : `failed: ${error}`,
+    requestId: server.task_request_id,
+  });
   await finishServerAction(tx, server.id, server.task_request_id, {
     finish_time: now,
     updated_at: now,

@@ -1,6 +1,7 @@
 import { type ServerChange, type ServerRow, writeServer } from '../../store/compute/server.js';
 import { nowText, type Tx } from '../../store/store.js';
 import { computeStatus } from './status.js';
+import { noteStatus } from './trail.js';
 
 /**
  * Changes a server's columns and, in the same statement, what is computed from them. Every change of a server goes through
@@ -15,5 +16,6 @@ export async function saveServer(tx: Tx, server: ServerRow, changes: ServerChang
     updated_at: nowText(),
   };
   await writeServer(tx, server.id, values);
+  noteStatus(tx, server, { ...merged, ...values });
   return { ...merged, ...values };
 }
