@@ -125,6 +125,8 @@ export interface Snapshot {
   readonly rules: readonly RuleState[];
   readonly neighbours: readonly NeighbourState[];
   readonly sysctls: readonly SysctlState[];
+  /** Before a release: those of the port that gets the addresses, which will have the bridge's. */
+  readonly portSysctls?: readonly SysctlState[];
 }
 
 /** The link of that name; undefined when there is none. */

@@ -50,65 +50,82 @@ export function planChange(change: BridgeChange): readonly PlannedStep[] {
   });
   const step = (name: string, ...lines: string[]): PlannedStep => ({ name, commands: batch(lines, null) });
 
-  const move = [
-    step('neighbours', ...snapshot.neighbours.map((neighbour) => neighbourLine(neighbour, to))),
-    both('addresses', (family) =>
+  const addresses = (family: Family): PlannedStep => ({
+    name: `addresses${family}`,
+    commands: batch(
       additions(carried.addresses, family).map((address) =>
         addressLine('replace', address, from, to, { nodad: true }),
       ),
+      family,
     ),
+  });
+  const neighbours = step(
+    'neighbours',
+    ...snapshot.neighbours.map((neighbour) => neighbourLine(neighbour, to)),
+  );
+  const routing = [
     both('routes', (family) => routeAdditions(snapshot, carried.routes, family, from, to)),
     both('rules', (family) => ofFamily(carried.rules, family).map((rule) => ruleLine('add', rule, from, to))),
   ];
-  const clear = both('clear', (family) => deletions(snapshot, carried, family, from));
-  const again = both(
-    'again',
-    (family) => [
-      // IPv6's prefix route stays when the last address of the prefix to go is one without prefix route
-      ...prefixRoutes(snapshot, family).map((route) => routeLine('del', route, from, from)),
-      // an address that goes takes the routes with it that prefer it as source, whichever device they use
-      ...ofFamily(carried.routes, family).map((route) => routeLine('append', route, from, to)),
-      ...ofFamily(carried.addresses, family)
-        .filter((address) => address.family === 6 && !address.noDad)
-        .map((address) => addressLine('change', address, from, to, { nodad: false })),
-    ],
-    true,
-  );
-  const announce: PlannedStep = {
-    name: 'announce',
-    commands: carried.addresses
-      .filter((address) => address.family === 4 && address.scope === 0)
-      .map(({ address }) => ({
-        argv: ['arping', '-q', '-U', '-c', '2', '-w', '3', '-I', to, address],
-        optional: true,
-        aside: true,
-      })),
-  };
-  const settings = settingCommands(snapshot, to);
-  if (kind === 'release')
-    return [
-      { name: 'settings', commands: [loose(to), loose(from), ...settings] },
-      ...move,
-      step('port', words(['link', 'set', 'dev', uplink, 'nomaster'])),
-      clear,
-      again,
-      { name: 'generation', commands: batch(generationLines(snapshot, from, to), null) },
-      step('down', words(['link', 'set', 'dev', bridge, 'down'])),
-      announce,
-      { name: 'strict', commands: strict(snapshot, to) },
-    ].filter(notEmpty);
-  return [
-    step('bridge', ...bridgeLines(bridge, linkOf(snapshot, uplink)!)),
-    { name: 'settings', commands: [loose(to), ...settings] },
-    step('up', words(['link', 'set', 'dev', bridge, 'up'])),
-    step('port', words(['link', 'set', 'dev', uplink, 'master', bridge])),
-    ...move,
-    clear,
-    again,
-    { name: 'generation', commands: batch(generationLines(snapshot, from, to), null) },
-    announce,
+  const ending = [
+    both(
+      'again',
+      (family) => [
+        // IPv6's prefix route stays when the last address of the prefix to go is one without prefix route
+        ...(family === 6
+          ? connectedRoutes(snapshot, 6).map((route) => routeLine('del', route, from, from))
+          : []),
+        ...ofFamily(carried.routes, family).map((route) => routeLine('append', route, from, to)),
+        ...ofFamily(carried.addresses, family)
+          .filter((address) => address.family === 6 && !address.noDad)
+          .map((address) => addressLine('change', address, from, to, { nodad: false })),
+      ],
+      true,
+    ),
+    step('generation', ...generationLines(snapshot, from, to)),
+  ];
+  const announcing: readonly PlannedStep[] = [
+    { name: 'announce', commands: announcements(carried.addresses, to) },
     { name: 'strict', commands: strict(snapshot, to) },
-  ].filter(notEmpty);
+  ];
+  const settings = settingCommands(snapshot, to);
+  const steps =
+    kind === 'takeover'
+      ? [
+          step('bridge', ...bridgeLines(bridge, linkOf(snapshot, uplink)!)),
+          { name: 'settings', commands: [loose(to), ...settings] },
+          step('up', words(['link', 'set', 'dev', bridge, 'up'])),
+          // before the port: a device without any IPv4 address drops what it gets unless rp_filter is off
+          addresses(4),
+          step('port', words(['link', 'set', 'dev', uplink, 'master', bridge])),
+          neighbours,
+          addresses(6),
+          ...routing,
+          both('clear', (family) => [
+            ...oldRoutes(snapshot, carried.routes, family, from),
+            ...oldAddresses(snapshot, carried, family, from, to),
+          ]),
+          ...ending,
+          ...announcing,
+        ]
+      : [
+          { name: 'settings', commands: [loose(to), loose(from), ...settings] },
+          neighbours,
+          addresses(4),
+          addresses(6),
+          ...routing,
+          // while it is still a port: what is sent by the uplink goes out, what is sent by a bridge without port does not
+          both('unroute', (family) => [
+            ...connectedRoutes(snapshot, family).map((route) => routeLine('del', route, from, from)),
+            ...oldRoutes(snapshot, carried.routes, family, from),
+          ]),
+          step('port', words(['link', 'set', 'dev', uplink, 'nomaster'])),
+          both('clear', (family) => oldAddresses(snapshot, carried, family, from, to)),
+          ...ending,
+          step('down', words(['link', 'set', 'dev', bridge, 'down'])),
+          ...announcing,
+        ];
+  return steps.filter(({ commands }) => commands.length > 0);
 }
 
 /**
@@ -171,32 +188,57 @@ function routeAdditions(
   );
 }
 
-/** What the old device loses: routes and rules first, then addresses, secondaries before their primary. */
-function deletions(
+/** Routes that the old device still has when the new one has its own. */
+function oldRoutes(
   snapshot: Snapshot,
-  carried: ReturnType<typeof carriedBy>,
+  routes: readonly RouteState[],
   family: Family,
   device: string,
 ): readonly string[] {
+  return ofFamily(routes, family)
+    .filter((route) => family === 6 || !isFirstOfKey(snapshot, route))
+    .map((route) => routeLine('del', route, device, device));
+}
+
+/** Rules and addresses that the old device loses, secondaries before their primary. */
+function oldAddresses(
+  snapshot: Snapshot,
+  carried: ReturnType<typeof carriedBy>,
+  family: Family,
+  from: string,
+  to: string,
+): readonly string[] {
   return [
-    ...ofFamily(carried.rules, family).map((rule) => ruleLine('del', rule, device, device)),
-    ...ofFamily(carried.routes, family)
-      .filter((route) => family === 6 || !isFirstOfKey(snapshot, route))
-      .map((route) => routeLine('del', route, device, device)),
+    ...ofFamily(carried.rules, family).map((rule) => ruleLine('del', rule, from, from)),
     ...ofFamily(snapshot.addresses, family)
       .toReversed()
-      .map((address) => addressDeletion(address, device)),
+      .map((address) => addressDeletion(address, from)),
+    // an IPv4 address that goes takes routes with it that prefer it as source, whichever device they use
+    ...(family === 4 ? ofFamily(carried.routes, 4) : [])
+      .filter((route) => route.preferredSource !== null && isFirstOfKey(snapshot, route))
+      .map((route) => routeLine('replace', route, from, to)),
   ];
 }
 
-function prefixRoutes(snapshot: Snapshot, family: Family): readonly RouteState[] {
+/** The routes that the kernel made for the addresses' own networks. */
+export function connectedRoutes(snapshot: Snapshot, family: Family): readonly RouteState[] {
   return ofFamily(snapshot.routes, family).filter(
     (route) =>
-      family === 6 &&
       route.table === MAIN_TABLE &&
       route.nextHops.some((hop) => hop.dev === snapshot.device) &&
       madeByKernel(route, snapshot.addresses),
   );
+}
+
+/** Two gratuitous ARPs for each address: a switch or neighbour that did learn something else learns again. */
+function announcements(addresses: readonly AddressState[], to: string): readonly PlannedCommand[] {
+  return ofFamily(addresses, 4)
+    .filter(({ scope }) => scope === 0)
+    .map(({ address }) => ({
+      argv: ['arping', '-q', '-U', '-c', '2', '-w', '3', '-I', to, address],
+      optional: true,
+      aside: true,
+    }));
 }
 
 /** The new device behaves as the old one did, where it does not anyway. */
@@ -241,10 +283,6 @@ function batch(lines: readonly string[], family: Family | null, force = false): 
   if (!lines.length) return [];
   const argv = ['ip', ...(family ? [`-${family}`] : []), ...(force ? ['-force'] : []), '-batch', '-'];
   return [{ argv, input: `${lines.join('\n')}\n`, ...(force ? { optional: true } : {}) }];
-}
-
-function notEmpty(step: PlannedStep): boolean {
-  return step.commands.length > 0;
 }
 
 function sameRoute(a: RouteState, b: RouteState): boolean {

@@ -8,7 +8,7 @@ import { confirmedDirectory } from './paths.js';
 import { type PlannedStep, planChange } from './plan.js';
 import { refuseOtherPorts, refuseRelease, refuseTakeover, takeoverWarnings, uplinkOf } from './refusals.js';
 import type { ScriptedChange } from './script-parts.js';
-import { takeSnapshot } from './snapshot.js';
+import { readSysctls, takeSnapshot } from './snapshot.js';
 
 /** What an operator asks for. */
 export interface ChangeRequest {
@@ -59,9 +59,10 @@ async function takeover(host: Host, bridge: string, uplink: string): Promise<Pre
 
 async function release(host: Host, request: ChangeRequest): Promise<PreparedChange> {
   const { bridge } = request;
-  const snapshot = await takeSnapshot(host, bridge);
-  refuseRelease(snapshot, bridge);
-  const uplink = request.uplink ?? uplinkOf(snapshot, bridge);
+  const found = await takeSnapshot(host, bridge);
+  refuseRelease(found, bridge);
+  const uplink = request.uplink ?? uplinkOf(found, bridge);
+  const snapshot = { ...found, portSysctls: await readSysctls(host, uplink) };
   refuseOtherPorts(snapshot, bridge, uplink);
   const kept = await host.readFileIfExists(`${confirmedDirectory(bridge)}/originals.json`);
   const originals = kept === null ? [] : (JSON.parse(kept) as OriginalFile[]);

@@ -7,7 +7,7 @@ import {
   type Seconds,
   words,
 } from './lines.js';
-import { linkOf } from './model.js';
+import { linkOf, type SysctlState } from './model.js';
 import { LAST, PENDING, STATE_DIRECTORY } from './paths.js';
 import { additions, bridgeLines, carriedBy, connectedRoutes, isFirstOfKey, ofFamily } from './plan.js';
 import { closing, commandLine, opening, quote, restoreFile, type ScriptedChange } from './script-parts.js';
@@ -94,7 +94,6 @@ function networkLines(change: ScriptedChange): readonly string[] {
       ...rulePass(change, other),
       `ip link del dev ${words([bridge])}`,
     ];
-  const mode = linkOf(snapshot, uplink)?.addressGeneration ?? '';
   return [
     `if ! ip link show dev ${words([bridge])} > /dev/null 2>&1; then`,
     ...batch(null, bridgeLines(bridge, linkOf(snapshot, bridge)!)),
@@ -121,9 +120,6 @@ function networkLines(change: ScriptedChange): readonly string[] {
         ...connectedRoutes(snapshot, family).map((route) => routeLine('del', route, device, other)),
       ]),
     ),
-    ...(/^(none|eui64|random)$/.test(mode)
-      ? batch(null, [words(['link', 'set', 'dev', uplink, 'addrgenmode', mode])])
-      : []),
   ];
 }
 
@@ -170,23 +166,28 @@ function rulePass({ snapshot }: ScriptedChange, other: string): readonly string[
 }
 
 /** Kernel settings that are not what they were are written; how addresses are generated comes last, after the addresses. */
-function settingLines({ snapshot }: ScriptedChange) {
-  const lines = (settings: readonly { path: string; value: string }[]) =>
-    settings.length
+function settingLines({ snapshot, uplink }: ScriptedChange) {
+  const of = (device: string, sysctls: readonly SysctlState[]) =>
+    sysctls
+      // whoever makes this host a router meanwhile means it
+      .filter(({ path }) => !path.endsWith('forwarding'))
+      .map(({ path, value }) => words([path.replace('/DEV/', `/${device}/`), value]));
+  const all = [...of(snapshot.device, snapshot.sysctls), ...of(uplink, snapshot.portSysctls ?? [])];
+  const loop = (lines: readonly string[]) =>
+    lines.length
       ? [
           'while read -r path value; do',
           '  is=; read -r is 2>/dev/null < "/proc/sys/net/$path"',
           '  [ "$is" = "$value" ] || echo "$value" > "/proc/sys/net/$path"',
           'done <<END',
-          ...settings.map(({ path, value }) => words([path.replace('/DEV/', `/${snapshot.device}/`), value])),
+          ...lines,
           'END',
         ]
       : [];
-  const late = (path: string) => path.endsWith('/addr_gen_mode');
-  const kept = snapshot.sysctls.filter(({ path }) => !path.endsWith('forwarding'));
+  const late = (line: string) => line.includes('/addr_gen_mode ');
   return {
-    settings: lines(kept.filter(({ path }) => !late(path))),
-    generation: lines(kept.filter(({ path }) => late(path))),
+    settings: loop(all.filter((line) => !late(line))),
+    generation: loop(all.filter(late)),
   };
 }
 

@@ -1,0 +1,252 @@
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Probes, sh, TakeoverLab, until } from './bridge-takeover-lab.js';
+
+/** A trial that is short, and what every case has to keep to: reachable and as before within the trial and ten seconds. */
+const TRIAL_S = 6;
+const LIMIT_MS = (TRIAL_S + 10) * 1000;
+const TAKEOVER = ['br-ex', '--uplink', 'eth0', '--peer', '198.51.100.1', '--peer', '2001:db8::1'];
+const SHORT = ['--confirm-within', `${TRIAL_S}`, '--settle', '2'];
+
+let lab: TakeoverLab;
+let before: string;
+
+beforeAll(async () => {
+  // brings dist up to date
+  await execa('scripts/maru', ['--version']);
+  lab = await TakeoverLab.up();
+  before = await lab.state();
+  expect(await lab.reachable()).toBe(true);
+}, 600_000);
+
+afterAll(() => lab?.down());
+
+/** The host is reached and its network is as it was, soon; the first difference is shown when not. */
+async function asBefore(what: string): Promise<void> {
+  const began = Date.now();
+  await until(`${what}: the change is over`, () => lab.over(), LIMIT_MS);
+  await until(`${what}: the host is reached`, () => lab.reachable(), LIMIT_MS - (Date.now() - began));
+  expect(await lab.state(), what).toBe(before);
+}
+
+describe('a takeover that works', () => {
+  it('loses no probe and no connection, both ways', async () => {
+    const probes = await Probes.start(lab);
+    const taken = await lab.maru([...TAKEOVER]);
+    expect(taken.exitCode, taken.stderr + taken.stdout).toBe(0);
+    const there = await probes.finish('takeover');
+
+    expect(await lab.reachable()).toBe(true);
+    const { host } = lab;
+    expect(await sh(host, 'ip addr show dev eth0 | grep inet || true')).toBe('');
+    // what is left are the multicast entries that every device has
+    expect(await sh(host, 'ip route show table all dev eth0')).toBe(
+      'multicast ff00::/8 table local proto kernel metric 256 pref medium\n',
+    );
+    const link = await sh(host, 'ip -d link show br-ex');
+    expect(link).toContain('mtu 1400');
+    expect(link).toContain('link/ether 02:00:00:00:00:aa');
+    expect(link).toContain('stp_state 0');
+    expect(link).toContain('promiscuity 0');
+    // routes and rules are the same but for the device
+    const moved = (text: string) => text.replaceAll('eth0', 'br-ex');
+    const kept = 'ip -4 route show table all; ip -4 rule; ip -6 rule';
+    const state = before.split('\n');
+    for (const line of (await sh(host, kept)).trim().split('\n')) expect(state.map(moved)).toContain(line);
+    expect(await sh(host, 'ip -4 -o addr show dev br-ex | wc -l')).toBe('4\n');
+    expect(await sh(host, 'ip -6 -o addr show dev br-ex | wc -l')).toBe('4\n');
+    expect(await sh(host, 'cat /proc/sys/net/ipv4/conf/br-ex/rp_filter')).toBe('1\n');
+    expect((await lab.maru(['status'])).stdout).toMatch(/taken over: br-ex \(uplink eth0\)/);
+    // a guest's port with a lower MAC, or one with a smaller MTU, changes neither
+    await sh(
+      host,
+      'ip link add tap0 address 02:00:00:00:00:01 mtu 1300 type veth peer name tap0p; ip link set tap0 master br-ex up',
+    );
+    expect(await sh(host, 'ip link show br-ex')).toMatch(/mtu 1400[\s\S]*02:00:00:00:00:aa/);
+    const refused = await lab.maru(['release', 'br-ex', '--uplink', 'eth0']);
+    expect(refused.stderr).toContain('tap0 would be cut off');
+    await sh(host, 'ip link del tap0');
+
+    expect(there).toEqual({ 'in v4': 0, 'in v6': 0, 'out v4': 0, 'out v6': 0, connection: 'alive' });
+  }, 120_000);
+
+  it('gives everything back as smoothly', async () => {
+    const probes = await Probes.start(lab);
+    const released = await lab.maru(['release', 'br-ex', '--peer', '2001:db8::1']);
+    expect(released.exitCode, released.stderr + released.stdout).toBe(0);
+    const lost = await probes.finish('release');
+    await asBefore('release');
+    expect(lost).toEqual({ 'in v4': 0, 'in v6': 0, 'out v4': 0, 'out v6': 0, connection: 'alive' });
+  }, 120_000);
+
+  it('can be confirmed by hand, and a release undone by hand', async () => {
+    const waiting = await lab.maru([...TAKEOVER, '--wait-confirm']);
+    expect(waiting.stdout).toMatch(/within 1\d\d s: maru bridge confirm/);
+    expect((await lab.maru(['status'])).stdout).toContain('waits for maru bridge confirm');
+    const second = await lab.maru(['br-int', '--uplink', 'eth0']);
+    expect(second.stderr).toContain('is a port of br-ex (bridge) already');
+    expect((await lab.maru(['release', 'br-ex'])).stderr).toContain(
+      'a takeover of br-ex (uplink eth0) is under way',
+    );
+    expect((await lab.maru(['confirm'])).stdout).toContain('confirmed');
+    const taken = await lab.state();
+
+    expect((await lab.maru(['release', 'br-ex', '--wait-confirm'])).exitCode).toBe(0);
+    expect((await lab.maru(['revert'])).stdout).toContain('as it was before');
+    expect(await lab.state()).toBe(taken);
+    expect(await lab.reachable()).toBe(true);
+
+    expect((await lab.maru(['release', 'br-ex', '--wait-confirm'])).exitCode).toBe(0);
+    expect((await lab.maru(['confirm'])).exitCode).toBe(0);
+    await asBefore('released by hand');
+    expect((await lab.maru(['confirm'])).stderr).toContain('no change on trial');
+  }, 120_000);
+});
+
+describe('whoever is killed', () => {
+  it('after any step of a takeover, the host is as before', async () => {
+    const steps = await stepsOf(TAKEOVER);
+    expect(steps).toEqual(
+      expect.arrayContaining(['bridge', 'port', 'addresses4', 'routes', 'rules', 'clear']),
+    );
+    for (const step of ['armed', ...steps, 'checked']) {
+      const command = lab.begin([...TAKEOVER, ...SHORT], { MARU_BRIDGE_KILL_AT: step });
+      expect((await command.ended).signal, `${step}: ${command.output}`).toBe('SIGKILL');
+      await asBefore(`killed after ${step}`);
+    }
+    // before the watchdog is there nothing has been changed, and what is left stands in nobody's way
+    const early = lab.begin([...TAKEOVER, ...SHORT], { MARU_BRIDGE_KILL_AT: 'pending' });
+    expect((await early.ended).signal).toBe('SIGKILL');
+    expect(await lab.state()).toBe(before);
+    expect((await lab.maru(['revert'])).stdout).toContain('as it was before');
+    await asBefore('killed before the watchdog');
+  }, 300_000);
+
+  it('after any step of a release, the bridge is as before', async () => {
+    expect((await lab.maru(TAKEOVER)).exitCode).toBe(0);
+    const unplugged = before;
+    try {
+      before = await lab.state();
+      for (const step of [...(await stepsOf(['release', 'br-ex'])), 'checked']) {
+        const command = lab.begin(['release', 'br-ex', ...SHORT], { MARU_BRIDGE_KILL_AT: step });
+        expect((await command.ended).signal, `${step}: ${command.output}`).toBe('SIGKILL');
+        await asBefore(`release killed after ${step}`);
+      }
+    } finally {
+      before = unplugged;
+    }
+    expect((await lab.maru(['release', 'br-ex'])).exitCode).toBe(0);
+    await asBefore('released at last');
+  }, 300_000);
+
+  it('with the power gone in the middle, the next boot clears it away', async () => {
+    const command = lab.begin([...TAKEOVER, ...SHORT], { MARU_BRIDGE_STOP_AT: 'clear' });
+    await command.stopped();
+    const { host } = lab;
+    await sh(host, 'kill -9 $(cat /var/lib/maru-bridge/pending/watching)');
+    command.process.kill('SIGKILL');
+    await command.ended;
+    await lab.plug();
+    // another boot, as far as anybody here can see
+    await sh(
+      host,
+      `echo 5c0ffee0-0000-4000-8000-000000000000 > /run/boot-id
+       mount --bind /run/boot-id /proc/sys/kernel/random/boot_id`,
+    );
+    try {
+      await sh(host, '/bin/sh /var/lib/maru-bridge/pending/revert.sh - boot');
+      await asBefore('booted');
+      expect((await lab.maru(['status'])).stdout).toMatch(/last undone: +br-ex, begun .*: boot/);
+    } finally {
+      await sh(host, 'umount /proc/sys/kernel/random/boot_id');
+    }
+  }, 60_000);
+});
+
+describe('what goes wrong outside', () => {
+  it('cable out: undone', async () => {
+    const command = lab.begin([...TAKEOVER, ...SHORT], { MARU_BRIDGE_STOP_AT: 'strict' });
+    await command.stopped();
+    await sh(lab.outside, 'ip link set cable down');
+    command.goOn();
+    expect((await command.ended).code).toBe(1);
+    expect(command.output).toContain('undone (failed)');
+    await sh(lab.outside, 'ip link set cable up');
+    await asBefore('cable out');
+  }, 60_000);
+
+  it('gateway and peer gone: undone', async () => {
+    const command = lab.begin([...TAKEOVER, ...SHORT], { MARU_BRIDGE_STOP_AT: 'strict' });
+    await command.stopped();
+    await sh(lab.outside, 'ip addr del 198.51.100.1/24 dev cable');
+    command.goOn();
+    expect((await command.ended).code).toBe(1);
+    await sh(lab.outside, 'ip addr add 198.51.100.1/24 dev cable');
+    await asBefore('peer gone');
+  }, 60_000);
+
+  it('an error inside a batch: undone', async () => {
+    const command = lab.begin([...TAKEOVER, ...SHORT], { MARU_BRIDGE_STOP_AT: 'addresses6' });
+    await command.stopped();
+    // its gateway is on no link any more
+    await sh(lab.host, 'ip addr del 198.51.100.5/24 dev br-ex');
+    command.goOn();
+    expect((await command.ended).code).toBe(1);
+    await asBefore('error in a batch');
+  }, 60_000);
+
+  it('never confirmed: undone at the deadline, and not before', async () => {
+    const { exitCode } = await lab.maru([...TAKEOVER, '--wait-confirm', '--confirm-within', '4']);
+    expect(exitCode).toBe(0);
+    expect(await lab.over()).toBe(false);
+    await asBefore('never confirmed');
+    expect((await lab.maru(['status'])).stdout).toMatch(/last undone: .*: deadline/);
+  }, 60_000);
+
+  it('Ctrl-C: undone at once', async () => {
+    const command = lab.begin([...TAKEOVER, '--confirm-within', '600'], { MARU_BRIDGE_STOP_AT: 'again' });
+    await command.stopped();
+    command.process.kill('SIGINT');
+    command.goOn();
+    expect((await command.ended).code).toBe(1);
+    expect(command.output).toContain('undone (interrupted); the network is as it was before');
+    await asBefore('Ctrl-C');
+  }, 60_000);
+
+  it('undone by hand while it is made: the command sees it and does nothing more', async () => {
+    const command = lab.begin([...TAKEOVER, ...SHORT], { MARU_BRIDGE_STOP_AT: 'port' });
+    await command.stopped();
+    expect((await lab.maru(['revert'])).stdout).toContain('undone (asked)');
+    command.goOn();
+    expect((await command.ended).code).toBe(1);
+    await asBefore('undone by hand');
+  }, 60_000);
+
+  it('wrong NIC, wrong peer, nothing to tell by: refused before anything is touched', async () => {
+    const { host } = lab;
+    await sh(
+      host,
+      'ip link add eth1 type veth peer name eth1p; ip link set eth1 up; ip link set eth1p up; ip addr add 203.0.113.70/26 dev eth1',
+    );
+    try {
+      const wrong = await lab.maru(['br-ex', '--uplink', 'eth1', '--peer', '192.0.2.1']);
+      expect(wrong.stderr).toContain('192.0.2.1 does not answer through eth1 now');
+      const nothing = await lab.maru(['br-ex', '--uplink', 'eth1']);
+      expect(nothing.stderr).toContain('no default route goes through eth1');
+      const controller = await lab.maru(['br-ex', '--uplink', 'eth0', '--controller', 'https://192.0.2.1:9']);
+      expect(controller.stderr).toContain('controller https://192.0.2.1:9 does not answer through eth0 now');
+      expect(wrong.exitCode + nothing.exitCode + controller.exitCode).toBe(3);
+    } finally {
+      await sh(host, 'ip link del eth1');
+    }
+    await asBefore('refused');
+  }, 60_000);
+});
+
+/** The steps of a change, as its dry run names them; the dry run changes nothing. */
+async function stepsOf(args: readonly string[]): Promise<readonly string[]> {
+  const state = await lab.state();
+  const { stdout } = await lab.maru([...args, '--dry-run']);
+  expect(await lab.state()).toBe(state);
+  return [...stdout.matchAll(/^# ([a-z]+\d?)$/gm)].map(([, name]) => name!);
+}
