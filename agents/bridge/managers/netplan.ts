@@ -62,7 +62,7 @@ export class NetplanManager implements UplinkManager {
       ],
       handOver: withoutDad(snapshot, bridge, APPLY),
       handBackFirst: APPLY,
-      handBack: [['networkctl', 'reconfigure', uplink]],
+      handBack: [],
       permanent: [
         ...changed.map(({ name, content }) => ({ path: `/etc/netplan/${name}`, content, mode: 0o600 })),
         ...dropIns.map(({ path, content }) => ({ path: `/etc/${path}`, content, mode: 0o644 })),
@@ -123,7 +123,7 @@ export class NetplanManager implements UplinkManager {
       })),
       handOver: withoutDad(snapshot, uplink, APPLY),
       handBackFirst: APPLY,
-      handBack: [['networkctl', 'reconfigure', bridge]],
+      handBack: [],
       permanent: [
         ...changed.map(({ path, content, mode }) => ({ path, content, mode })),
         ...dropIns.map((path) => ({ path, content: null, mode: 0o644 })),

@@ -46,7 +46,7 @@ export class NetworkdManager implements UplinkManager {
       trialFiles: files.map(({ name, content }) => ({ path: `${RUN}/${name}`, content, mode: 0o644 })),
       handOver: withoutDad(snapshot, bridge, RELOAD),
       handBackFirst: RELOAD,
-      handBack: [['networkctl', 'reconfigure', uplink]],
+      handBack: [],
       permanent: files.map(({ name, content }) => ({ path: `${ETC}/${name}`, content, mode: 0o644 })),
       confirmCommands: [],
       dhcp: null,
@@ -76,7 +76,7 @@ export class NetworkdManager implements UplinkManager {
       ],
       handOver: withoutDad(snapshot, uplink, RELOAD),
       handBackFirst: RELOAD,
-      handBack: [['networkctl', 'reconfigure', bridge]],
+      handBack: [],
       permanent: [
         ...own.map((name) => ({ path: `${ETC}/${name}`, content: null, mode: 0o644 })),
         ...(path ? [{ path, content, mode: 0o644 }] : []),
