@@ -80,6 +80,15 @@ describe('README.md and README.ko.md', () => {
       for (const line of lines) expect(resolve(line).wrong, line).toEqual([]);
     });
 
+    it(`${file} names no option by itself that no command has`, () => {
+      const known = new Set([...COMMANDS.values()].flatMap((facts) => facts.options.map((o) => o.long)));
+      const alone = quoted(text).flatMap((words) =>
+        words.startsWith('--') ? words.match(/--[a-z-]+/g)! : [],
+      );
+      expect(alone.length).toBeGreaterThan(5);
+      for (const option of alone) expect([...known, '--help', '--down'], option).toContain(option);
+    });
+
     it(`${file} names every command`, () => {
       const named = new Set(maruLines(text).map((line) => resolve(line).command.split(' ')[0]));
       for (const command of TOP) expect(named, command).toContain(command);
