@@ -179,6 +179,7 @@ export class Delivery {
         await this.#readChanges(db);
         return await this.#workOut(db, state, taken);
       });
+      await this.#reserveNumbers(work);
       for (const { queue, dirty, host, computed } of work) {
         taken.delete(queue);
         if (this.#queues.get(queue.hostId) !== queue) continue;
@@ -191,6 +192,21 @@ export class Delivery {
     }
     // their rows are gone
     await Promise.all([...taken.keys()].map((queue) => this.disown(queue.hostId)));
+  }
+
+  /** After a start every host needs numbers: one transaction for many, since each commit waits for the disk. */
+  async #reserveNumbers(work: readonly Work[]): Promise<void> {
+    const queues = work.map(({ queue }) => queue).filter((queue) => queue.outOfNumbers);
+    if (queues.length < 2) return;
+    queues.sort((a, b) => (a.hostId < b.hostId ? -1 : 1));
+    const blocks = await this.#options.store.tx(async (tx) => {
+      const from = [];
+      for (const queue of queues) from.push(await queue.reserve(tx));
+      return from;
+    });
+    queues.forEach((queue, index) => {
+      queue.reserved(blocks[index]!);
+    });
   }
 
   async #readChanges(db: Reader): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Logger } from '../protocol/log.js';
 import type { Heartbeat, HeartbeatReply, HostFacts } from '../protocol/messages.js';
 import { type HostRow, setPhysicalNetworks, updateHost } from '../store/hosts.js';
 import { noteOrphans } from '../store/orphans.js';
@@ -7,6 +8,7 @@ import type { Delivery } from './delivery.js';
 import { DriftReports } from './drift.js';
 import type { Liveness } from './liveness.js';
 import type { Reports } from './reports.js';
+import { SeenHosts } from './seen.js';
 import type { SharedView } from './shared-view.js';
 
 /** Called in the transaction that stores new facts of a host. */
@@ -14,7 +16,9 @@ export type FactsListener = (tx: Tx, hostId: string, facts: HostFacts) => Promis
 
 const PERSIST_MS = 60_000;
 
-/** Takes heartbeats. An idle one writes nothing: liveness and usage stay in memory and are stored once a minute. */
+/**
+ * Takes heartbeats. An idle one writes nothing: liveness and usage stay in memory and are stored once a minute, many hosts at a time.
+ */
 export class Heartbeats {
   readonly factsListeners: FactsListener[] = [];
   readonly #store: Store;
@@ -23,6 +27,7 @@ export class Heartbeats {
   readonly #liveness: Liveness;
   readonly #shared: SharedView;
   readonly #drift: DriftReports;
+  readonly #seen: SeenHosts;
   readonly #confirmation: Confirmation;
   /** Hosts that this process has heard everything from, and when their row was last written. */
   readonly #known = new Map<string, { persistedAt: number; orphans: string }>();
@@ -33,11 +38,13 @@ export class Heartbeats {
     reports: Reports,
     liveness: Liveness,
     shared: SharedView,
+    log: Logger,
   ) {
     const { store } = confirmation;
     this.#confirmation = confirmation;
     this.#drift = new DriftReports(store);
     this.#store = store;
+    this.#seen = new SeenHosts(store, (error) => log.warn('what hosts use could not be stored', { error }));
     this.#delivery = delivery;
     this.#reports = reports;
     this.#liveness = liveness;
@@ -61,6 +68,11 @@ export class Heartbeats {
   forget(hostId: string): void {
     this.#known.delete(hostId);
     this.#drift.forget(hostId);
+    this.#seen.forget(hostId);
+  }
+
+  async close(): Promise<void> {
+    await this.#seen.close();
   }
 
   async #persist(host: HostRow, beat: Heartbeat): Promise<void> {
@@ -71,7 +83,8 @@ export class Heartbeats {
     const newFacts = facts !== undefined && facts !== host.facts;
     const now = performance.now();
     const due = !known || now - known.persistedAt > PERSIST_MS;
-    if (due || moved || newFacts || known.orphans !== orphans) {
+    const newOrphans = (known?.orphans ?? host.orphans) !== orphans;
+    if (moved || newFacts || newOrphans) {
       await this.#store.tx(async (tx) => {
         await updateHost(tx, host.id, {
           agent_url: beat.agent_url,
@@ -81,11 +94,15 @@ export class Heartbeats {
           last_seen_at: nowText(),
           ...(newFacts ? { facts } : {}),
         });
-        if (known?.orphans !== orphans) await noteOrphans(tx, host.id, beat.orphans);
+        if (newOrphans) await noteOrphans(tx, host.id, beat.orphans);
         if (newFacts && beat.facts) await this.#storeFacts(tx, host, beat.facts);
       });
-      if (known || beat.facts) this.#known.set(host.id, { persistedAt: now, orphans });
+    } else if (due) {
+      this.#seen.note(host.id, beat.usage);
+    } else {
+      return;
     }
+    if (known || beat.facts) this.#known.set(host.id, { persistedAt: now, orphans });
   }
 
   async #storeFacts(tx: Tx, host: HostRow, facts: HostFacts): Promise<void> {

@@ -9,7 +9,7 @@ import {
 } from '../protocol/messages.js';
 import type { ObjectKey } from '../protocol/objects.js';
 import { type HostRow, reserveSequences } from '../store/hosts.js';
-import type { Store } from '../store/store.js';
+import type { Store, Tx } from '../store/store.js';
 import type { AgentClients } from './agent-clients.js';
 import { type Acknowledged, type Difference, difference } from './difference.js';
 import { type DirtyHost, type DirtyKinds, joinKinds } from './dirty.js';
@@ -153,6 +153,26 @@ export class HostQueue {
         this.#busy = false;
         this.#want();
       });
+  }
+
+  /** Whether the next push needs numbers that are still to be reserved. */
+  get outOfNumbers(): boolean {
+    return this.#sequence >= this.#reservedUpTo;
+  }
+
+  /** Reserves a block of sequence numbers; `reserved` takes what it gives, once it is committed. */
+  async reserve(tx: Tx): Promise<number | null> {
+    return await reserveSequences(tx, this.hostId, this.#sequence, SEQUENCE_BLOCK, this.lease);
+  }
+
+  /** The block is this queue's; null: another controller delivers to the host now. */
+  reserved(from: number | null): void {
+    if (from === null) {
+      this.lease?.lost();
+      return;
+    }
+    this.#sequence = from;
+    this.#reservedUpTo = from + SEQUENCE_BLOCK;
   }
 
   /** What was taken could not be worked out. */
@@ -300,15 +320,10 @@ export class HostQueue {
   }
 
   async #nextSequence(): Promise<number> {
-    if (this.#sequence >= this.#reservedUpTo) {
-      const { store } = this.#deps;
-      const from = await store.tx((tx) =>
-        reserveSequences(tx, this.hostId, this.#sequence, SEQUENCE_BLOCK, this.lease),
-      );
-      if (from === null) this.lease?.lost();
+    if (this.outOfNumbers) {
+      const from = await this.#deps.store.tx((tx) => this.reserve(tx));
+      this.reserved(from);
       if (from === null) throw new Error('another controller delivers to this host now');
-      this.#sequence = from;
-      this.#reservedUpTo = from + SEQUENCE_BLOCK;
     }
     return ++this.#sequence;
   }

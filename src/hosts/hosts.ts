@@ -133,6 +133,7 @@ export class Hosts implements HostGateway {
       this.#reports,
       this.#liveness,
       this.#shared,
+      log,
     );
     this.#server = buildAgentListener(credentials, {
       store,
@@ -193,6 +194,7 @@ export class Hosts implements HostGateway {
   async close(): Promise<void> {
     if (this.#credentialsCheck) clearInterval(this.#credentialsCheck);
     await this.#server.close();
+    await this.#heartbeats.close();
     await this.#leases?.close();
     await this.#delivery.close();
     this.#liveness.close();
