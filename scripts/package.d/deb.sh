@@ -14,8 +14,9 @@ make_deb() {
   changelog "$version" | gzip -9n >"$deb/usr/share/doc/maru/changelog.gz"
   cp -a "$tree"/templates/systemd/*.service "$deb/usr/lib/systemd/system/"
   ln -s ../lib/maru/bin/maru "$deb/usr/bin/maru"
+  install -D -m 644 "$root/templates/debian/lintian-overrides" "$deb/usr/share/lintian/overrides/maru"
 
-  (cd "$deb" && find usr -type f ! -path 'usr/share/doc/*' -print0 | sort -z | xargs -0 md5sum) >"$deb/DEBIAN/md5sums"
+  (cd "$deb" && find usr -type f -print0 | sort -z | xargs -0 md5sum) >"$deb/DEBIAN/md5sums"
   cp "$root"/templates/debian/{postinst,prerm,postrm} "$deb/DEBIAN/"
   control "$deb" "$version" "$arch" >"$deb/DEBIAN/control"
   chmod 644 "$deb"/DEBIAN/{control,md5sums}
@@ -51,7 +52,13 @@ library_dependencies() {
 }
 
 # listed PURPOSE: the packages that `maru install` wants, as a list of dependencies.
-listed() { packages_for "$1" | sed 's/|/ | /g' | paste -sd, | sed 's/,/, /g'; }
+listed() {
+  local essential
+  # what every system has is not named
+  # shellcheck disable=SC2016 # dpkg-query expands these
+  essential=$(dpkg-query -W -f '${Package} ${Essential}\n' | awk '$2 == "yes" { print $1 }')
+  packages_for "$1" | grep -vxF "$essential" | sed 's/|/ | /g' | paste -sd, | sed 's/,/, /g'
+}
 
 changelog() {
   printf 'maru (%s) unstable; urgency=medium\n\n  * Built from commit %s.\n\n -- %s  %s\n' "$1" \

@@ -34,7 +34,9 @@ function stage(options: { root: string; into: string; version: string; nodeLicen
   const { root, into, version } = options;
   for (const file of compiledFiles(root)) {
     // a map without the sources beside it is of no use
-    put(into, file, readFileSync(join(root, file), 'utf8').replace(/\n\/\/# sourceMappingURL=.*\n?$/, '\n'));
+    const text = readFileSync(join(root, file), 'utf8').replace(/\n\/\/# sourceMappingURL=.*\n?$/, '\n');
+    put(into, file, text);
+    if (text.startsWith('#!')) chmodSync(join(into, file), 0o755);
   }
   for (const file of PLAIN.flatMap((path) => filesAt(root, path)).filter((file) => !NOT_SHIPPED.test(file))) {
     copy(join(root, file), join(into, file));
