@@ -8,9 +8,11 @@ let confined: boolean | undefined;
 
 /** True when this process has mounts of its own, as in a systemd unit with a sandbox: what it mounts nobody else sees. */
 export function isConfined(): boolean {
-  const [own, machines] = [mountNamespace('self'), mountNamespace('1')];
-  // who may not look at the first process could not act among its mounts either
-  confined ??= own !== null && machines !== null && own !== machines;
+  if (confined === undefined) {
+    const [own, machines] = [mountNamespace('self'), mountNamespace('1')];
+    // who may not look at the first process could not act among its mounts either
+    confined = own !== null && machines !== null && own !== machines;
+  }
   return confined;
 }
 
