@@ -19,6 +19,14 @@ export class DriftReports {
     const text = JSON.stringify(events);
     if (this.#known.get(hostId) === text) return;
     const said = this.#known.get(hostId);
+    if (
+      events.length === 0 &&
+      said === undefined &&
+      (await listDrift(this.#store.read, hostId, 1)).length === 0
+    ) {
+      this.#known.set(hostId, text);
+      return;
+    }
     await this.#store.tx(async (tx) => {
       // a controller that has just started knows from the database only what was said before
       const before = said === undefined ? await listDrift(tx, hostId, MOST_COMPARED) : JSON.parse(said);

@@ -26,6 +26,11 @@ export class Reports {
   readonly goneListeners: GoneListener[] = [];
   /** Reports of one host are stored in the order they came. */
   readonly #tails = new Map<string, Promise<void>>();
+  /**
+   * Where one controller takes all messages: the last one of each host that said nothing new. It was not stored, since after a restart
+   * every host sends one, and each commit waits for the disk.
+   */
+  readonly #unstored = new Map<string, MessageOrder>();
 
   constructor(store: Store, named: NamedKeys) {
     this.#store = store;
@@ -52,7 +57,16 @@ export class Reports {
   }
 
   async #record(hostId: string, reports: readonly ObjectReport[], order?: MessageOrder): Promise<boolean> {
-    const strangers = await this.#strangers(hostId, reports);
+    const stored = await findReports(this.#store.read, hostId, keysOf(reports));
+    if (this.#store.dialect === 'sqlite' && order) {
+      const last = this.#unstored.get(hostId);
+      if (last && last.run === order.run && last.number > order.number) return false;
+      if (saysTheSame(stored, reports)) {
+        this.#unstored.set(hostId, order);
+        return true;
+      }
+    }
+    const strangers = await this.#strangers(hostId, reports, stored);
     return await this.#store.tx(async (tx) => {
       // also when it brings nothing new: else an older one that another controller still holds would count as the last word
       if (order && !(await takeMessage(tx, hostId, order))) return false;
@@ -76,14 +90,22 @@ export class Reports {
   }
 
   /** Keys that are not the host's: it is not believed about objects that were never its own, what it says of them changes nothing. */
-  async #strangers(hostId: string, reports: readonly ObjectReport[]): Promise<ReadonlySet<ObjectKey>> {
-    const known = await findReports(this.#store.read, hostId, keysOf(reports));
+  async #strangers(
+    hostId: string,
+    reports: readonly ObjectReport[],
+    known: readonly ObjectReport[],
+  ): Promise<ReadonlySet<ObjectKey>> {
     const before = new Set(known.map(({ key }) => key));
     const fresh = keysOf(reports.filter(({ key, state }) => state !== 'gone' && !before.has(key)));
     if (fresh.length === 0) return new Set();
     const named = await this.#named(hostId, fresh);
     return new Set(fresh.filter((key) => !named.has(key)));
   }
+}
+
+function saysTheSame(stored: readonly ObjectReport[], reports: readonly ObjectReport[]): boolean {
+  const before = new Map(stored.map((report) => [report.key, sameText(report)]));
+  return reports.every((report) => report.state !== 'gone' && before.get(report.key) === sameText(report));
 }
 
 function keysOf(reports: readonly ObjectReport[]): ObjectKey[] {
