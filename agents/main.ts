@@ -73,7 +73,12 @@ export async function startAgent(config: AgentConfig, options: RunOptions, log: 
   const files = options.files ?? here;
   await files.makeDirectory(config.state_dir, 0o711);
   // the environment too: an argument list can be read by every user of the machine
-  const identity = await identify(files, config, options.join ?? process.env.MARU_JOIN_TOKEN, log);
+  const identity = await identify(
+    files,
+    config,
+    (options.join ?? process.env.MARU_JOIN_TOKEN) || undefined,
+    log,
+  );
   const machine: Host = options.host ?? (options.simulate ? await simulatedHost(config) : here);
   const host = withCommandLog(machine, log);
   const bootId = await readBootId(host);

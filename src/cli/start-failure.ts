@@ -25,9 +25,9 @@ export async function startOrExplain(
 /** What is wrong and what to do about it; of what nobody expected, with the stack. */
 export function explainStartFailure(program: 'controller' | 'agent', error: unknown): string {
   if (error instanceof ConfigInvalid || error instanceof CliError) return error.message;
+  const known = explained(error);
+  if (known) return withoutPasswords(`the ${program} cannot start: ${known.explain(known.failure, program)}`);
   const failure = firstOf(error);
-  const explain = BY_CODE[failure.code ?? ''];
-  if (explain) return withoutPasswords(`the ${program} cannot start: ${explain(failure, program)}`);
   const text = isBug(failure) ? failure.stack : failure.message;
   return withoutPasswords(`the ${program} cannot start: ${text}`);
 }
@@ -106,7 +106,17 @@ function firstOf(error: unknown): Failure {
   return error instanceof Error ? error : new Error(String(error));
 }
 
+/** The error, or what caused it, that there is an explanation for. */
+function explained(error: unknown): { readonly failure: Failure; readonly explain: Explain } | null {
+  const failure = firstOf(error);
+  const explain = BY_CODE[failure.code ?? ''];
+  if (explain) return { failure, explain };
+  return failure.cause === undefined ? null : explained(failure.cause);
+}
+
 /** Errors that the language throws, not we: where it was is what there is to know. */
 function isBug(failure: Failure): boolean {
+  // better-sqlite3 says so of a directory that is not there
+  if (/^Cannot open database/.test(failure.message)) return false;
   return [TypeError, RangeError, ReferenceError, SyntaxError].some((kind) => failure instanceof kind);
 }

@@ -19,6 +19,8 @@ export class SimulatedCloud {
   readonly endpoint: string;
   /** Times that restartIfDead had to start something. */
   restarts = 0;
+  /** Tokens that hosts have joined with. */
+  readonly joinTokens: string[] = [];
   readonly #programs = new Map<string, Program>();
   #token: string | null = null;
 
@@ -35,6 +37,7 @@ export class SimulatedCloud {
     directory: string,
     hosts: readonly string[],
     stateMb: number | null = null,
+    more: { readonly controller?: object; readonly agent?: object } = {},
   ): Promise<SimulatedCloud> {
     const [apiPort, agentPort] = [await freePort(), await freePort()];
     const cloud = new SimulatedCloud(directory, apiPort);
@@ -46,6 +49,7 @@ export class SimulatedCloud {
         agent_names: ['127.0.0.1'],
         // also read by the test, which does not see the controller's mounts
         admin_password_file: join(directory, 'admin-password'),
+        ...more.controller,
       },
     });
     if (stateMb !== null) cloud.#enclose('controller', join(directory, 'controller'), stateMb);
@@ -57,11 +61,13 @@ export class SimulatedCloud {
           state_dir: join(directory, name),
           controller: `https://127.0.0.1:${agentPort}`,
           listen: '127.0.0.1:0',
+          ...more.agent,
         },
       });
       const { token } = await cloud.call<{ token: string }>('POST', '/maru/v1/hosts/tokens', {
         host_name: name,
       });
+      cloud.joinTokens.push(token);
       cloud.run(name, { MARU_JOIN_TOKEN: token });
     }
     const up = async () => {
@@ -93,6 +99,20 @@ export class SimulatedCloud {
       env: { ...process.env, ...program.env },
     });
     closeSync(log);
+  }
+
+  /** Where a program's configuration is. */
+  file(name: string): string {
+    return join(this.directory, `${name}.yaml`);
+  }
+
+  signal(name: string, signal: NodeJS.Signals): void {
+    this.#programs.get(name)?.child?.kill(signal);
+  }
+
+  /** The administrator's token. */
+  get token(): string | null {
+    return this.#token;
   }
 
   /** A path as the program sees it, whatever it has mounted. */
