@@ -2,6 +2,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CliError } from '../../../src/cli/error.js';
 import { createProgram } from '../../../src/cli/program.js';
 
+type Send = typeof import('../../../src/cli/http.js').send;
+const http = vi.hoisted(() => ({ send: (async () => ({ status: 500, headers: {}, text: '' })) as Send }));
+vi.mock('../../../src/cli/http.js', () => ({ send: (...words: Parameters<Send>) => http.send(...words) }));
+
 /** What operators type about hosts, against a controller that answers as the test says. */
 describe('maru for operators', () => {
   let asked: { method: string; path: string; body: unknown }[];
@@ -23,19 +27,17 @@ describe('maru for operators', () => {
       return true;
     });
     vi.spyOn(process.stderr, 'write').mockReturnValue(true);
-    vi.stubGlobal('fetch', async (url: string, init: RequestInit) => {
+    http.send = async (url, init) => {
       const path = url.replace('http://127.0.0.1:1', '');
       if (path.startsWith('/identity'))
-        return new Response('{}', { status: 201, headers: { 'x-subject-token': 't' } });
-      const method = init.method ?? 'GET';
-      asked.push({ method, path, body: init.body ? JSON.parse(String(init.body)) : undefined });
-      const { status = 200, body } = answers.get(`${method} ${path}`) ?? { status: 404, body: {} };
-      return new Response(status === 204 ? null : JSON.stringify(body), { status });
-    });
+        return { status: 201, headers: { 'x-subject-token': 't' }, text: '{}' };
+      asked.push({ method: init.method, path, body: init.body ? JSON.parse(init.body) : undefined });
+      const { status = 200, body } = answers.get(`${init.method} ${path}`) ?? { status: 404, body: {} };
+      return { status, headers: {}, text: status === 204 ? '' : JSON.stringify(body) };
+    };
   });
   afterEach(() => {
     vi.unstubAllEnvs();
-    vi.unstubAllGlobals();
     vi.restoreAllMocks();
     process.exitCode = undefined;
   });
