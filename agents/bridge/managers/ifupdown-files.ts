@@ -74,7 +74,8 @@ export function ifupdownReleased(bridge: string, uplink: string, text: string): 
     const name = words[1]?.split(':')[0];
     if (kind === 'iface') stanza = name ?? '';
     else if (kind !== 'option' && kind !== 'blank') stanza = '';
-    if (stanza === uplink && kind === 'option') portOptions.push(raw);
+    // the MTU is said of both
+    if (stanza === uplink && kind === 'option' && words[0] !== 'mtu') portOptions.push(raw);
   }
   stanza = '';
   for (const statement of statements) {
