@@ -1,5 +1,5 @@
 import { ensureDemoUser, ensureImage, ensurePublicNetwork, flavorNamed, type Outside } from './base.js';
-import type { Cloud } from './cloud.js';
+import { ApiError, type Cloud } from './cloud.js';
 import { machine } from './commands.js';
 import {
   type DemoFiles,
@@ -54,7 +54,14 @@ export async function cloudDemo(request: DemoRequest, step: Step): Promise<DemoR
   const uploaded = await step(`image "${IMAGE}"`, async () =>
     image ? await ensureImage(admin, IMAGE, image) : await existingImage(admin),
   );
-  const demo = await step('project and user "demo"', () => ensureDemoUser(files, admin));
+  const demo = await step('project and user "demo"', () =>
+    ensureDemoUser(files, admin).catch((error: Error) => {
+      if (!(error instanceof ApiError) || error.status !== 401) throw error;
+      throw new Error(
+        `there is a user "demo" already, and its password is not in ${files.demoPassword}: name the directory of the first time with --files, or delete that user`,
+      );
+    }),
+  );
   const network = await step('network, subnet and router', () => ensureTenantNetwork(demo, external.id));
   const group = await step('security group: ping and ssh', () => ensureSecurityGroup(demo));
   if (!request.server) return { files, server: null, floating_ip: null, ssh: null };
