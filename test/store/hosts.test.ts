@@ -38,7 +38,7 @@ async function addHost(store: Store, id: string): Promise<void> {
   );
 }
 
-forEachStore('hosts', (openStore) => {
+forEachStore('hosts', (openStore, dialect) => {
   it('hands out sequence numbers in blocks that never overlap', async () => {
     const store = await openStore();
     await addHost(store, 'h');
@@ -132,19 +132,22 @@ forEachStore('hosts', (openStore) => {
     expect(await findReports(store.read, 'h', [server.key])).toMatchObject([server]);
   });
 
-  it('stores no message that a newer one overtook at another controller', async () => {
+  it('stores no message that a newer one overtook, at whichever controller', async () => {
     const store = await openStore();
     await addHost(store, 'h');
-    const [one, other] = [0, 1].map(() => new Reports(store, async (_host, keys) => new Set(keys)));
+    const taker = () => new Reports(store, async (_host, keys) => new Set(keys));
+    const one = taker();
+    // on SQLite there is no other
+    const other = dialect === 'sqlite' ? one : taker();
     const a = { key: 'port/a', revision: 'r1', state: 'applied' } as const;
     const at = (number: number) => ({ run: 'agent', number });
-    expect(await one!.take('h', [a], at(1))).toBe(true);
+    expect(await one.take('h', [a], at(1))).toBe(true);
     // it brings nothing new, and is the last word all the same
-    expect(await other!.take('h', [a], at(3))).toBe(true);
-    expect(await one!.take('h', [{ ...a, revision: 'r0' }], at(2))).toBe(false);
+    expect(await other.take('h', [a], at(3))).toBe(true);
+    expect(await one.take('h', [{ ...a, revision: 'r0' }], at(2))).toBe(false);
     expect(await findReports(store.read, 'h', [a.key])).toMatchObject([{ revision: 'r1' }]);
-    expect(await one!.take('h', [a], at(3))).toBe(true);
-    expect(await one!.take('h', [], at(1))).toBe(true);
+    expect(await one.take('h', [a], at(3))).toBe(true);
+    expect(await one.take('h', [], at(1))).toBe(true);
   });
 
   it('gives out no certificate that it does not know', async () => {
