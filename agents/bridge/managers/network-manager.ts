@@ -96,13 +96,14 @@ export class NetworkManagerManager implements UplinkManager {
       // a copy with another uuid: the one in /etc must not come up by itself before the release is confirmed
       trialFiles: [{ path: trialPath, content: onTrial(file.content!, uplink), mode: 0o600 }],
       handOver: [
+        ...signal('CONT'),
         ['nmcli', 'connection', 'load', trialPath],
         ...withoutDad(snapshot, uplink, [
           ['nmcli', 'connection', 'up', 'uuid', trialUuid(uuid), 'ifname', uplink],
         ]),
         ['nmcli', 'connection', 'modify', '--temporary', 'uuid', bridgeUuid, 'connection.autoconnect', 'no'],
       ],
-      handBackFirst: [['nmcli', 'connection', 'reload']],
+      handBackFirst: [...signal('CONT'), ['nmcli', 'connection', 'reload']],
       handBack: [
         ['nmcli', 'connection', 'up', 'uuid', bridgeUuid],
         ['nmcli', 'connection', 'up', 'uuid', portUuid],
@@ -112,7 +113,8 @@ export class NetworkManagerManager implements UplinkManager {
         ['nmcli', 'connection', 'reload'],
         ['nmcli', 'connection', 'up', 'uuid', uuid, 'ifname', uplink],
       ],
-      dhcp: null,
+      // while it looks, it takes from a port at once what the batches give it
+      dhcp: { before: signal('STOP'), after: [] },
       warnings,
     };
   }
@@ -154,6 +156,11 @@ function metricsOf(snapshot: Snapshot) {
         route.nextHops.some((hop) => hop.dev === snapshot.device),
     )?.metric ?? null;
   return { metric4: metric(4), metric6: metric(6) };
+}
+
+/** Makes NetworkManager pause, or go on. */
+function signal(name: 'STOP' | 'CONT'): readonly (readonly string[])[] {
+  return [['systemctl', 'kill', '-s', name, 'NetworkManager.service']];
 }
 
 function onTrial(keyfile: string, uplink: string): string {

@@ -1,0 +1,254 @@
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Managed, ManagedHost, until } from './bridge-managers-lab.js';
+
+/**
+ * Each manager on a machine with real systemd: an uplink with an address by DHCP and others that are fixed, in both families, with
+ * a route and a rule of another table.
+ */
+const STATIC = ['2001:db8:1::10/64', '203.0.113.10/24'];
+const TAKEOVER = ['br-ex', '--uplink', 'eth0', '--peer', '203.0.113.1', '--peer', '2001:db8:1::1'];
+const CASE_MS = 120_000;
+
+const MANAGERS: Readonly<Record<string, Managed>> = {
+  networkd: {
+    units: ['systemd-networkd.service'],
+    files: {
+      '/etc/systemd/network/20-lan.network': {
+        content: `[Match]
+Name=eth*
+
+[Network]
+DHCP=ipv4
+IPv6AcceptRA=no
+Address=203.0.113.10/24
+Address=2001:db8:1::10/64
+Gateway=2001:db8:1::1
+
+[Route]
+Destination=198.51.100.0/24
+Gateway=203.0.113.1
+Table=100
+Metric=50
+
+[RoutingPolicyRule]
+From=203.0.113.10
+Table=100
+Priority=5000
+`,
+      },
+    },
+  },
+  netplan: {
+    units: ['systemd-networkd.service'],
+    files: {
+      '/etc/netplan/50-cloud-init.yaml': {
+        mode: 0o600,
+        content: `# written at installation
+network:
+  version: 2
+  ethernets:
+    eth0:
+      dhcp4: true
+      accept-ra: false
+      addresses: [203.0.113.10/24, "2001:db8:1::10/64"]
+      routes:
+        - {to: default, via: "2001:db8:1::1"}
+        - {to: 198.51.100.0/24, via: 203.0.113.1, table: 100, metric: 50}
+      routing-policy:
+        - {from: 203.0.113.10, table: 100, priority: 5000}
+`,
+      },
+    },
+  },
+  ifupdown: {
+    units: ['networking.service'],
+    files: {
+      '/etc/network/interfaces': {
+        content: `source /etc/network/interfaces.d/*
+
+auto lo
+iface lo inet loopback
+
+auto eth0
+iface eth0 inet dhcp
+    up ip addr add 203.0.113.10/24 dev eth0
+    up ip route add 198.51.100.0/24 via 203.0.113.1 dev eth0 table 100 metric 50
+    up ip rule add from 203.0.113.10 lookup 100 priority 5000
+    down ip rule del from 203.0.113.10 lookup 100 priority 5000
+`,
+      },
+      '/etc/network/interfaces.d/v6': {
+        content: `iface eth0 inet6 static
+    address 2001:db8:1::10/64
+    gateway 2001:db8:1::1
+    accept_ra 0
+`,
+      },
+    },
+  },
+  NetworkManager: {
+    units: ['NetworkManager.service'],
+    files: {
+      '/etc/NetworkManager/system-connections/lan.nmconnection': {
+        mode: 0o600,
+        content: `[connection]
+id=lan
+uuid=11111111-2222-3333-4444-555555555555
+type=ethernet
+interface-name=eth0
+
+[ipv4]
+method=auto
+address1=203.0.113.10/24
+route1=198.51.100.0/24,203.0.113.1,50
+route1_options=table=100
+routing-rule1=priority 5000 from 203.0.113.10 table 100
+
+[ipv6]
+method=manual
+address1=2001:db8:1::10/64,2001:db8:1::1
+`,
+      },
+    },
+  },
+};
+
+const OF_MANAGERS = [
+  '/etc/systemd/network',
+  '/etc/netplan',
+  '/etc/network/interfaces',
+  '/etc/NetworkManager/system-connections',
+];
+
+let host: ManagedHost;
+
+beforeAll(async () => {
+  // brings dist up to date
+  await execa('scripts/maru', ['--version']);
+  host = await ManagedHost.up(['maru-bridge-revert.service']);
+}, 600_000);
+
+afterAll(() => host?.down());
+
+describe.each(Object.entries(MANAGERS))('%s', (name, managed) => {
+  let before: State;
+
+  beforeAll(async () => {
+    await host.machine.run('sh', [
+      '-c',
+      `rm -rf ${OF_MANAGERS.map((p) => `${p}/*`).join(' ')} /etc/network/interfaces /etc/network/interfaces.d/*; mkdir -p ${OF_MANAGERS.filter((p) => !p.endsWith('interfaces')).join(' ')}`,
+    ]);
+    await host.managedBy(managed);
+    await until(`${name} has configured the uplink`, () => settled('eth0'));
+    before = await state('eth0');
+  }, CASE_MS);
+
+  it(
+    'is found out, and a change that nobody confirms leaves no trace',
+    async () => {
+      const taken = await host.maru(...TAKEOVER, '--wait-confirm', '--confirm-within', '4');
+      expect(taken.exitCode, said(taken)).toBe(0);
+      expect(taken.stdout).toContain('maru bridge confirm');
+      expect(await host.addresses('br-ex')).toEqual(before.addresses);
+      await until('it is undone', async () => /on trial: +nothing/.test((await host.maru('status')).stdout));
+      await until('the host is reached', () => reached(before));
+      await until('everything is as before', async () => same(await state('eth0'), before));
+      expect(await state('eth0')).toEqual(before);
+      expect((await host.machine.run('ip', ['link', 'show', 'br-ex'])).exitCode).not.toBe(0);
+    },
+    CASE_MS,
+  );
+
+  it(
+    'a power cut during the trial brings the uplink back at boot',
+    async () => {
+      const taken = await host.maru(...TAKEOVER, '--wait-confirm');
+      expect(taken.exitCode, said(taken)).toBe(0);
+      await host.reboot();
+      await until(`${name} has configured the uplink`, () => settled('eth0'));
+      expect(await state('eth0')).toEqual(before);
+    },
+    CASE_MS,
+  );
+
+  it(
+    'the takeover stays: over leases and boots',
+    async () => {
+      const taken = await host.maru(...TAKEOVER);
+      expect(taken.exitCode, said(taken)).toBe(0);
+      expect(await reached(before)).toBe(true);
+      const bridged = await state('br-ex');
+      expect(bridged.addresses).toEqual(before.addresses);
+      expect(bridged.routes).toEqual(before.routes);
+      const renewals = host.acknowledged();
+      await until('two leases more', async () => host.acknowledged() > renewals + 1);
+      expect(await host.addresses('eth0')).toEqual([]);
+      expect((await state('br-ex')).addresses).toEqual(before.addresses);
+
+      await host.reboot();
+      await until(`${name} has configured the bridge`, () => settled('br-ex'));
+      expect(await host.addresses('eth0')).toEqual([]);
+      const booted = await state('br-ex');
+      expect(booted.addresses).toEqual(before.addresses);
+      expect(booted.routes).toEqual(before.routes);
+      expect(await reached(before)).toBe(true);
+      const link = await host.machine.must('ip', ['-d', 'link', 'show', 'br-ex']);
+      expect(link).toMatch(/stp_state 0 /);
+      expect(link).toMatch(/mcast_snooping 0 /);
+      expect(link).toContain('52:54:00:00:00:10');
+    },
+    CASE_MS,
+  );
+
+  it(
+    'a release gives it back',
+    async () => {
+      const released = await host.maru('release', 'br-ex', '--peer', '203.0.113.1');
+      expect(released.exitCode, said(released)).toBe(0);
+      await until('everything is as before', async () => same(await state('eth0'), before));
+      expect(await state('eth0')).toEqual(before);
+      expect((await host.machine.run('ip', ['link', 'show', 'br-ex'])).exitCode).not.toBe(0);
+      expect(await reached(before)).toBe(true);
+    },
+    CASE_MS,
+  );
+});
+
+interface State {
+  readonly addresses: readonly string[];
+  readonly routes: readonly string[];
+  readonly files: string;
+}
+
+async function state(device: string): Promise<State> {
+  return {
+    addresses: await host.addresses(device),
+    routes: await host.routes(device),
+    files: await host.files(),
+  };
+}
+
+function same(one: State, other: State): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
+
+/** All addresses are usable, and the router is known. */
+async function settled(device: string): Promise<boolean> {
+  const addresses = await host.addresses(device);
+  const routes = await host.routes(device);
+  return (
+    STATIC.every((address) => addresses.includes(address)) &&
+    addresses.some((address) => address.startsWith('192.0.2.')) &&
+    routes.some((route) => route.startsWith('default via 192.0.2.1')) &&
+    routes.some((route) => route.startsWith('default via 2001:db8:1::1'))
+  );
+}
+
+function reached({ addresses }: State): Promise<boolean> {
+  return host.reachable(...addresses.map((address) => address.split('/')[0]!));
+}
+
+function said({ stdout, stderr }: { stdout: string; stderr: string }): string {
+  return `${stdout}\n${stderr}`;
+}
