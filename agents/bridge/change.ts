@@ -96,6 +96,8 @@ async function apply(
   for (const { path, content, mode } of manager.trialFiles) {
     await host.makeDirectory(path.slice(0, path.lastIndexOf('/')), 0o755);
     await host.writeFile(path, content, mode);
+    // whatever the umask of whoever runs this: a manager may read it as another user
+    await host.chmod(path, mode);
   }
   if (manager.trialFiles.length) faultPoint(host, 'trial-files');
   await each('dhcp-before', manager.dhcp?.before ?? []);

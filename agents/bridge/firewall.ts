@@ -33,7 +33,7 @@ export function rulesNaming(listing: string, device: string): readonly string[] 
     .filter((line) =>
       line
         .split(/[\s,{}=]+/)
-        .map((word) => word.replaceAll('"', ''))
+        .map((word) => word.replaceAll('"', '').replace(/^(in|out)_/, ''))
         .some(
           (word) =>
             word === device ||

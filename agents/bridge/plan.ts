@@ -12,6 +12,7 @@ import {
 } from './lines.js';
 import type { AddressState, Family, LinkState, RouteState, RuleState, Snapshot } from './model.js';
 import { linkOf } from './model.js';
+import { generationLines, loose, settingCommands, strict } from './settings.js';
 
 /** One command of a change; `input` is what it reads. */
 export interface PlannedCommand {
@@ -139,7 +140,10 @@ export function bridgeLines(bridge: string, uplink: LinkState): readonly string[
     words(['link', 'add', 'name', bridge, 'address', uplink.mac, ...stp]),
     words(['link', 'set', 'dev', bridge, 'mtu', uplink.mtu - 1]),
     words(['link', 'set', 'dev', bridge, 'mtu', uplink.mtu]),
-    words(['link', 'set', 'dev', bridge, 'addrgenmode', 'none']),
+    // absent where the kernel has no IPv6
+    ...(uplink.addressGeneration === null
+      ? []
+      : [words(['link', 'set', 'dev', bridge, 'addrgenmode', 'none'])]),
   ];
 }
 
@@ -210,8 +214,10 @@ function oldAddresses(
 ): readonly string[] {
   return [
     ...ofFamily(carried.rules, family).map((rule) => ruleLine('del', rule, from, from)),
+    // a temporary address goes with the one that it was made from
     ...ofFamily(snapshot.addresses, family)
       .toReversed()
+      .toSorted((a, b) => Number(b.temporary) - Number(a.temporary))
       .map((address) => addressDeletion(address, from)),
     // an IPv4 address that goes takes routes with it that prefer it as source, whichever device they use
     ...(family === 4 ? ofFamily(carried.routes, 4) : [])
@@ -241,44 +247,6 @@ function announcements(addresses: readonly AddressState[], to: string): readonly
     }));
 }
 
-/** The new device behaves as the old one did, where it does not anyway. */
-function settingCommands(snapshot: Snapshot, to: string): readonly PlannedCommand[] {
-  const forwards = snapshot.sysctls.some((s) => s.path === 'ipv6/conf/DEV/forwarding' && s.value !== '0');
-  const settings = snapshot.sysctls
-    .filter(({ path }) => !SET_ELSEWHERE.has(path.split('/').at(-1)!))
-    // a host that forwards ignores router advertisements unless told twice
-    .map((s) =>
-      s.path === 'ipv6/conf/DEV/accept_ra' && forwards && s.value === '1' ? { ...s, value: '2' } : s,
-    )
-    .map(({ path, value }) => setting(path, to, value));
-  return settings.length ? [{ argv: ['sysctl', '-q', '-e', '-w', ...settings], optional: true }] : [];
-}
-
-/** During the switch packets of one device answer those of the other, which a strict filter would drop. */
-function loose(device: string): PlannedCommand {
-  return { argv: ['sysctl', '-q', '-w', setting('ipv4/conf/DEV/rp_filter', device, '2')] };
-}
-
-function strict(snapshot: Snapshot, to: string): readonly PlannedCommand[] {
-  const found = snapshot.sysctls.find((s) => s.path === 'ipv4/conf/DEV/rp_filter');
-  return found && found.value !== '2'
-    ? [{ argv: ['sysctl', '-q', '-w', setting(found.path, to, found.value)] }]
-    : [];
-}
-
-/** The port makes no link-local address of its own when its cable comes back; the holder of the addresses may again. */
-function generationLines(snapshot: Snapshot, from: string, to: string): readonly string[] {
-  const mode = MODES[linkOf(snapshot, snapshot.device)?.addressGeneration ?? ''];
-  return [
-    words(['link', 'set', 'dev', from, 'addrgenmode', 'none']),
-    ...(mode ? [words(['link', 'set', 'dev', to, 'addrgenmode', mode])] : []),
-  ];
-}
-
-function setting(path: string, device: string, value: string): string {
-  return `net/${path.replace('/DEV/', `/${words([device])}/`)}=${words([value])}`;
-}
-
 function batch(lines: readonly string[], family: Family | null, force = false): readonly PlannedCommand[] {
   if (!lines.length) return [];
   const argv = ['ip', ...(family ? [`-${family}`] : []), ...(force ? ['-force'] : []), '-batch', '-'];
@@ -288,16 +256,3 @@ function batch(lines: readonly string[], family: Family | null, force = false): 
 function sameRoute(a: RouteState, b: RouteState): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
-
-/** Written on their own: at another time, or by `ip link`. */
-const SET_ELSEWHERE = new Set([
-  'rp_filter',
-  'addr_gen_mode',
-  'mtu',
-  'forwarding',
-  'bc_forwarding',
-  'force_forwarding',
-]);
-
-/** A stable secret is hashed with the device's name: such addresses are not made again on another device. */
-const MODES: Readonly<Record<string, string>> = { eui64: 'eui64' };

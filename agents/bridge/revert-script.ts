@@ -30,6 +30,9 @@ export function renderRevert(change: ScriptedChange): string {
     '# files of /etc, only when a confirmation had begun to write them',
     `if [ -e ${PENDING}/etc-touched ]; then`,
     ...change.originals.map((file, index) => restoreFile(file, `${PENDING}/originals/${index}`)),
+    ...(manager.permanent.some(({ path }) => path.startsWith('/etc/netplan/'))
+      ? ['# its generator ran before this script did', `[ "$reason" != boot ] || netplan generate`]
+      : []),
     ':',
     'fi',
     ...manager.trialFiles.map(({ path }) => `rm -f ${quote(path)}`),

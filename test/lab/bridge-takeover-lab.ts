@@ -128,12 +128,15 @@ export class TakeoverLab {
     return new Begun(this.host.start('sh', [...merged, 'node', MARU, 'bridge', ...args]));
   }
 
-  /** Whether the outside reaches every address of the host, and the host a far address by its default routes. */
-  async reachable(): Promise<boolean> {
+  /** What does not answer: the host's addresses asked from outside, and far ones asked from the host by its default routes. */
+  async unreached(): Promise<readonly string[]> {
     const { host, outside } = this;
-    for (const address of ['192.0.2.10', '198.51.100.5', '2001:db8::10'])
-      if (!(await outside.pings(address))) return false;
-    return (await host.pings('203.0.113.1')) && (await host.pings('2001:db8:ffff::1'));
+    const asked = [
+      ...['192.0.2.10', '198.51.100.5', '2001:db8::10'].map((address) => [outside, address] as const),
+      ...['203.0.113.1', '2001:db8:ffff::1'].map((address) => [host, address] as const),
+    ];
+    const answers = await Promise.all(asked.map(([machine, address]) => machine.pings(address)));
+    return asked.filter((_, index) => !answers[index]).map(([, address]) => address);
   }
 
   /** No change is on trial any more. */

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Makes a change of the host's uplink permanent.
+# takeover of uplink eth0, bridge br-ex, change 0badcafe
+trap '' HUP INT TERM
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH
+cd /
+exec 9>> /var/lib/maru-bridge/lock
+flock 9
+# nothing that is started below may keep the lock
+{
+id=; read -r id 2>/dev/null < /var/lib/maru-bridge/pending/id
+if [ "$id" != 0badcafe ] || { [ "${1:--}" != - ] && [ "$1" != "$id" ]; }; then exit 97; fi
+if [ -e /var/lib/maru-bridge/pending/reverting ]; then exit 97; fi
+fail() { echo "failed: $1"; exit 4; }
+touch /var/lib/maru-bridge/pending/etc-touched && sync /var/lib/maru-bridge/pending || fail 'writing down that files change'
+mkdir -p /etc/manager && cp /var/lib/maru-bridge/pending/permanent/0 /etc/manager/eth0.conf.maru-new && chmod 0600 /etc/manager/eth0.conf.maru-new && sync /etc/manager/eth0.conf.maru-new && mv /etc/manager/eth0.conf.maru-new /etc/manager/eth0.conf || fail 'writing /etc/manager/eth0.conf'
+mkdir -p /etc/manager && cp /var/lib/maru-bridge/pending/permanent/1 /etc/manager/br-ex.conf.maru-new && chmod 0600 /etc/manager/br-ex.conf.maru-new && sync /etc/manager/br-ex.conf.maru-new && mv /etc/manager/br-ex.conf.maru-new /etc/manager/br-ex.conf || fail 'writing /etc/manager/br-ex.conf'
+rm -f /etc/manager/old.conf || fail 'writing /etc/manager/old.conf'
+sync
+rm -f /run/manager/05-br-ex.conf
+timeout 30 managerctl reload || fail 'managerctl reload'
+rm -rf /var/lib/maru-bridge/bridge-br-ex
+mv /var/lib/maru-bridge/pending /var/lib/maru-bridge/bridge-br-ex || fail 'keeping the originals'
+sync /var/lib/maru-bridge
+exit 0
+} 9>&-
