@@ -21,7 +21,7 @@ export interface Facts {
   readonly links: Fact<readonly Link[]>;
   readonly routes: Fact<readonly DefaultRoute[]>;
   /** Addresses of provider bridges that somebody else answered for. */
-  readonly duplicates: Fact<readonly { readonly device: string; readonly address: string }[]>;
+  readonly duplicates: Fact<readonly DuplicateFacts[]>;
   readonly tunnelPeers: Fact<readonly PeerFacts[]>;
   readonly routerForwarding: Fact<Readonly<Record<string, string>>>;
   readonly firewall: Fact<FirewallFacts>;
@@ -144,6 +144,13 @@ export interface DefaultRoute {
   readonly gateway: string | null;
   readonly metric: number;
   readonly protocol: string;
+}
+
+/** An address of this machine that another one answered for. */
+export interface DuplicateFacts {
+  readonly device: string;
+  readonly address: string;
+  readonly mac: string;
 }
 
 /** Another host that tunnels go to. */

@@ -199,22 +199,26 @@ export const bridgeChecks: readonly Check[] = [
     roles: ['host'],
     needs: ['duplicates', 'links'],
     find: ({ duplicates, links }) => {
-      const asked = duplicates.map(({ device, address }) => ({ device, address, how: 'answers for it' }));
+      const asked = duplicates.map(({ device, address, mac }) => ({
+        device,
+        address,
+        how: `${mac} answers for it`,
+      }));
       const failed = links.flatMap(({ name, addresses }) =>
         addresses
           .filter(({ dadFailed }) => dadFailed)
           .map(({ address }) => ({
             device: name,
             address,
-            how: 'had it first (dadfailed): it is not in use here',
+            how: 'it had it first (dadfailed), so it is not in use here',
           })),
       );
       return [...asked, ...failed].map(({ device, address, how }) =>
         wrong(
-          `Another machine on the segment of ${device} has ${address} as well: it ${how}`,
+          `Another machine on the segment of ${device} has ${address} as well: ${how}`,
           'connections to this host reach the other machine at times, or always',
-          `# find the other one: ip neigh flush to ${address}; ping -c 1 ${address} from a third machine, then: ip neigh show ${address}`,
-          `# then change the address here, or there`,
+          '# find the machine with that MAC: the switch’s table of addresses says at which port it is',
+          `# then change the address there or here: ip addr del ${address} dev ${device}`,
         ),
       );
     },

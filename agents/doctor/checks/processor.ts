@@ -8,9 +8,10 @@ export const processorChecks: readonly Check[] = [
     id: 'processor-without-virtualisation',
     title: 'The processor offers virtualisation',
     roles: ['host'],
-    needs: ['processor'],
-    find: ({ processor: { extension, virtual, model } }, { settings }) => {
-      if (extension !== null || settings.host?.virt_type === 'qemu') return [];
+    needs: ['processor', 'kvm'],
+    find: ({ processor: { extension, virtual, model }, kvm }, { settings }) => {
+      // where there is a device, whether guests run under it says more
+      if (extension !== null || kvm.device || settings.host?.virt_type === 'qemu') return [];
       const say = settings.host?.virt_type === 'kvm' ? wrong : warning;
       if (virtual) {
         return [

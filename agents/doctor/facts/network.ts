@@ -1,4 +1,4 @@
-import type { DefaultRoute, HostSettings, Link, PeerFacts } from '../facts.js';
+import type { DefaultRoute, DuplicateFacts, HostSettings, Link, PeerFacts } from '../facts.js';
 import type { Look } from '../look.js';
 
 interface RawLink {
@@ -75,7 +75,8 @@ export async function readDuplicates(
   look: Look,
   links: readonly Link[],
   bridges: readonly string[],
-): Promise<{ device: string; address: string }[]> {
+): Promise<DuplicateFacts[]> {
+  const own = new Set(links.map(({ mac }) => mac.toLowerCase()));
   const asked = links
     .filter(({ name, up, carrier }) => bridges.includes(name) && up && carrier)
     .flatMap(({ name, addresses }) =>
@@ -88,15 +89,17 @@ export async function readDuplicates(
   const help = await look.command('arping', ['--help']);
   const habets = /Habets|-0 /.test(help.stdout + help.stderr);
   const answers = await Promise.all(
-    asked.map(async ({ device, address }) => {
+    asked.map(async ({ device, address }): Promise<DuplicateFacts[]> => {
       const args = habets
-        ? ['-q', '-0', '-c', '2', '-w', '2', '-i', device, address]
-        : ['-q', '-D', '-c', '2', '-w', '2', '-I', device, address];
-      const { exitCode } = await look.command('arping', args);
-      return habets ? exitCode === 0 : exitCode === 1;
+        ? ['-r', '-0', '-c', '2', '-w', '2', '-i', device, address]
+        : ['-D', '-c', '2', '-w', '2', '-I', device, address];
+      const { stdout } = await look.command('arping', args);
+      const macs = stdout.toLowerCase().match(/\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b/g) ?? [];
+      // another card of this machine on the same segment answers too, which does no harm
+      return [...new Set(macs)].filter((mac) => !own.has(mac)).map((mac) => ({ device, address, mac }));
     }),
   );
-  return asked.filter((_, i) => answers[i]);
+  return answers.flat();
 }
 
 const MOST_PEERS = 6;

@@ -2,11 +2,11 @@ import type { TakeoverFacts } from '../facts.js';
 import type { Look } from '../look.js';
 
 /** Where a takeover of an uplink keeps what it has begun; see agents/bridge/README.md. */
-const DIRECTORY = '/var/lib/maru-agent/bridge';
+const DIRECTORY = '/var/lib/maru-bridge';
 
 /** A takeover of the uplink that is neither confirmed nor reverted; null: there is none. */
 export async function readTakeover(look: Look): Promise<TakeoverFacts | null> {
-  const text = await look.file(`${DIRECTORY}/pending`);
+  const text = await look.file(`${DIRECTORY}/pending/change.json`);
   if (text === null) return null;
   const parsed = (() => {
     try {
