@@ -283,8 +283,9 @@ export interface TimeSyncFacts {
 
 export interface TakeoverFacts {
   readonly bridge: string;
-  readonly state: string;
-  readonly detail: string;
+  readonly uplink: string;
+  readonly kind: 'takeover' | 'release';
+  readonly since: string | null;
 }
 
 export interface DatabaseFacts {

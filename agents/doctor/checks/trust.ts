@@ -148,10 +148,12 @@ export const trustChecks: readonly Check[] = [
         ? []
         : [
             warning(
-              `The takeover of ${takeover.bridge} is neither confirmed nor reverted`,
-              'it is undone at its deadline or at the next boot',
+              `The ${takeover.kind} of ${takeover.uplink} by ${takeover.bridge}${takeover.since ? `, begun at ${takeover.since},` : ''} is neither confirmed nor reverted`,
+              'it is undone at its deadline, and at the next boot',
               'maru bridge status',
+              '# then one of these:',
               'maru bridge confirm',
+              'maru bridge revert',
             ),
           ],
   }),
