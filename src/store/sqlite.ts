@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import SqliteDatabase from 'better-sqlite3';
 import {
   CompiledQuery,
@@ -40,6 +41,8 @@ class ImmediateDriver implements Driver {
   }
 
   async init(): Promise<void> {
+    // it holds password hashes; the files beside it get its mode
+    if (!this.#readonly) closeSync(openSync(this.#file, 'a', 0o600));
     const raw = new SqliteDatabase(this.#file, { readonly: this.#readonly });
     raw.pragma('busy_timeout = 5000');
     if (!this.#readonly) {

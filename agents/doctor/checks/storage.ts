@@ -26,7 +26,7 @@ export const storageChecks: readonly Check[] = [
     find: ({ fileSystems }) =>
       fileSystems.flatMap(({ path, mount, used, free, bytes, readOnly }) => {
         if (readOnly || bytes === 0) return [];
-        const full = used >= FULL || free < LEAST_FREE;
+        const full = used >= FULL || (free < LEAST_FREE && used >= NEARLY_FULL);
         if (!full && used < NEARLY_FULL) return [];
         const say = full ? wrong : warning;
         return [

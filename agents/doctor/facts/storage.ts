@@ -4,10 +4,11 @@ import type { Look } from '../look.js';
 /** File systems that must have room: of state, logs and temporary files. */
 export async function readFileSystems(look: Look, settings: Settings): Promise<FileSystemFacts[]> {
   const wanted = [
-    ...(settings.host ? [settings.host.state_dir] : []),
+    ...(settings.host ? [settings.host.state_dir, '/var/lib/libvirt'] : []),
     ...(settings.controller ? [settings.controller.state_dir, settings.controller.image_dir] : []),
     '/var/log',
     '/tmp',
+    '/run',
     '/',
   ];
   const found: FileSystemFacts[] = [];
