@@ -1,5 +1,5 @@
 import { type Credentials, findCredentials } from './credentials.js';
-import { CliError } from './error.js';
+import { CliError, NoAnswer } from './error.js';
 import { type HttpReply, send } from './http.js';
 
 /** Talks to the controller with a token of its own. Failures become CliErrors that say what to do. */
@@ -52,7 +52,7 @@ export class Client {
         ...(ca ? { ca } : {}),
       });
     } catch (error) {
-      throw new CliError(
+      throw new NoAnswer(
         `no answer from the controller at ${this.#root} (${(error as Error).message}); is it running?`,
       );
     }

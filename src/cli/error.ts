@@ -8,3 +8,6 @@ export class CliError extends Error {
     this.exitCode = exitCode;
   }
 }
+
+/** The controller gave no answer at all. */
+export class NoAnswer extends CliError {}

@@ -40,36 +40,6 @@ export async function hostLoads(
   return loads;
 }
 
-/** Servers that an operator should look at: in ERROR, or in a task that is late or in trouble. */
-export async function troubledServers(
-  db: Reader,
-  now: string,
-  limit: number,
-): Promise<{ id: string; name: string; status: string; fault: string | null; task_state: string | null }[]> {
-  return await db
-    .selectFrom('server')
-    .select(['id', 'name', 'status', 'fault', 'task_state'])
-    .where('deleted_at', 'is', null)
-    .where((eb) =>
-      eb.or([
-        eb('status', '=', 'ERROR'),
-        eb(
-          'id',
-          'in',
-          eb
-            .selectFrom('task')
-            .select('object_id')
-            .where('object_kind', '=', 'server')
-            .where('finished_at', 'is', null)
-            .where((task) => task.or([task('deadline', '<', now), task('error', 'is not', null)])),
-        ),
-      ]),
-    )
-    .orderBy('created_at', 'desc')
-    .limit(limit)
-    .execute();
-}
-
 /** How many there are of what operators count. */
 export async function resourceCounts(db: Reader): Promise<Record<string, number>> {
   const count = async (table: 'host' | 'user' | 'network' | 'router' | 'floating_ip') => {

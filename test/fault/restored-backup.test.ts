@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { CloudStatus } from '../../src/api/admin/views.js';
+import type { CloudStatus } from '../../src/core/status/status.js';
 import type { KnownOrphan } from '../../src/core/host/orphans.js';
 import type { IncarnationStatus } from '../../src/core/incarnation/incarnation.js';
 import { SimulatedCloud } from '../support/hosts/processes.js';

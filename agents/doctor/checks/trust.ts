@@ -73,6 +73,7 @@ export const trustChecks: readonly Check[] = [
     find: ({ certificates }, { now, settings }) =>
       certificates.flatMap(({ what, from, to, path }) => {
         const days = Math.floor((Date.parse(to) - Date.parse(now)) / DAY_MS);
+        const ago = Math.floor((Date.parse(now) - Date.parse(to)) / DAY_MS);
         const name = settings.host?.name ?? 'this host';
         const rejoin = [`# on the controller: maru host token --name ${name}`, 'maru agent --join TOKEN'];
         const mend = what === 'agent' ? rejoin : ['maru ca rotate', 'maru ca show'];
@@ -89,7 +90,7 @@ export const trustChecks: readonly Check[] = [
             what === 'agent'
               ? 'the controller does not let this host in'
               : 'no host believes the controller any more';
-          return [wrong(`${whose} (${path}) expired at ${to}, ${-days} day(s) ago`, why, ...mend)];
+          return [wrong(`${whose} (${path}) expired at ${to}, ${ago} day(s) ago`, why, ...mend)];
         }
         if (days >= (what === 'agent' ? AGENT_DAYS : AUTHORITY_DAYS)) return [];
         if (what === 'agent') {

@@ -54,13 +54,6 @@ export interface CertificateView {
   readonly state: 'valid' | 'expired' | 'waits for the new authority' | 'unknown';
 }
 
-/** The page of `maru status`. */
-export interface CloudStatus {
-  readonly problems: readonly { readonly what: string; readonly advice: string }[];
-  readonly warnings: readonly string[];
-  readonly counts: Readonly<Record<string, number>>;
-}
-
 /** What the hosts' liveness says of one. */
 export interface HostPresence {
   readonly up: boolean;

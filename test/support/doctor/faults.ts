@@ -129,7 +129,7 @@ export const RUNNING: readonly Fault[] = [
     plant: `mkdir -p /etc/libvirt/qemu/networks/autostart
       echo "<network><name>default</name><ip address='192.0.2.1' netmask='255.255.255.0'/></network>" > /etc/libvirt/qemu/networks/default.xml
       ln -sf /etc/libvirt/qemu/networks/default.xml /etc/libvirt/qemu/networks/autostart/default.xml`,
-    says: /starts with libvirt with 192\.0\.2\.1\/24, which overlaps with br-ex \(192\.0\.2\.5\/24\)/,
+    says: /starts with libvirt with 192\.0\.2\.1\/24, which overlaps with .*br-ex \(192\.0\.2\.5\/24\)/,
     mend: /rm -f \/etc\/libvirt\/qemu\/networks\/autostart\/default\.xml/,
   },
   {
@@ -196,7 +196,7 @@ export const RUNNING: readonly Fault[] = [
   },
   {
     check: 'vxlan-port-taken',
-    plant: `setsid socat UDP-RECV:4789 STDOUT </dev/null >/dev/null 2>&1 &
+    plant: `setsid socat -u UDP-RECV:4789 STDOUT </dev/null >/dev/null 2>&1 &
       for i in $(seq 100); do ss -Hlnu | grep -q ':4789 ' && break; sleep 0.05; done`,
     says: /UDP port 4789 is taken by socat/,
     mend: /^kill \d+$/,
