@@ -13,20 +13,18 @@ describe('maru doctor', { timeout: 300_000 }, () => {
   afterAll(async () => await on?.stop(), 60_000);
 
   const plant = async (faults: readonly Fault[]) => {
-    for (const { outside = [], plant: script } of faults) {
-      for (const args of outside) await on.out(...args);
-      await on.sh(script);
-    }
+    for (const args of faults.flatMap(({ outside = [] }) => outside)) await on.out(...args);
+    await on.sh(faults.map((fault) => fault.plant).join('\n'));
   };
 
   /** Runs what doctor says, as somebody would who pastes it line by line. */
-  const mend = async ({ help, instead, outsideInstead = [] }: Fault, finding: DoctorFinding) => {
-    for (const args of outsideInstead) await on.out(...args);
-    if (help) await on.sh(help);
-    if (instead) return;
-    for (const command of finding.mend.filter((line) => !line.startsWith('#'))) {
-      await on.machine.run('bash', ['-c', command]);
-    }
+  const mend = async (found: readonly { readonly fault: Fault; readonly finding: DoctorFinding }[]) => {
+    const lines = found.flatMap(({ fault: { help, instead }, finding }) => [
+      ...(help ? [help] : []),
+      ...(instead ? [] : finding.mend),
+    ]);
+    for (const { fault } of found) for (const args of fault.outsideInstead ?? []) await on.out(...args);
+    await on.machine.run('bash', ['-c', lines.join('\n')]);
   };
 
   const found = (
@@ -73,8 +71,8 @@ describe('maru doctor', { timeout: 300_000 }, () => {
     expect(grave).toEqual([...grave].sort().reverse());
     const remote = await on.maru('doctor', 'h1');
     expect(remote).toMatch(/^h1 \(host\): \d+ wrong, \d+ warnings, /);
-    expect(remote).toContain('$ ip link set br-ex type bridge stp_state 0 forward_delay 0');
-    for (const { fault, finding } of findings) await mend(fault, finding);
+    expect(remote).toContain('$ ip link set br-ex type bridge stp_state 0');
+    await mend(findings);
     expect((await on.doctor()).report.findings).toEqual([]);
     for (const { after } of RUNNING) if (after) await on.sh(after);
   });
@@ -84,7 +82,7 @@ describe('maru doctor', { timeout: 300_000 }, () => {
     await plant(STOPPED);
     const { report } = await on.doctor();
     const findings = STOPPED.map((fault) => ({ fault, finding: found(fault, report.findings) }));
-    for (const { fault, finding } of findings) await mend(fault, finding);
+    await mend(findings);
     await on.until('ss -Hltn | grep -q :5444');
     expect((await on.doctor()).report.findings).toEqual([]);
   });

@@ -188,7 +188,9 @@ export const bridgeChecks: readonly Check[] = [
           wrong(
             `${bridge} has STP on, with a forward delay of ${found.forwardDelaySeconds} s`,
             `whatever is plugged in, a router for example, is cut off for ${2 * found.forwardDelaySeconds} s; and switches may close the port`,
-            `ip link set ${bridge} type bridge stp_state 0 forward_delay 0`,
+            // in one command it is refused: with STP on, the delay may not be 0
+            `ip link set ${bridge} type bridge stp_state 0`,
+            `ip link set ${bridge} type bridge forward_delay 0`,
           ),
         ];
       }),

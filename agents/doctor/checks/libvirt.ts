@@ -119,14 +119,13 @@ export const libvirtChecks: readonly Check[] = [
         );
       if (others.length === 0) return [];
       const state = active ? 'is active' : 'starts with libvirt';
-      const off =
-        'virsh net-autostart default --disable || rm -f /etc/libvirt/qemu/networks/autostart/default.xml';
       return [
         wrong(
           `libvirt’s network 'default' ${state} with ${subnet}, which overlaps with ${some(others)}`,
           'packets for that network go to virbr0, where nobody is: this host loses its network when libvirt starts',
           ...(active ? ['virsh net-destroy default'] : []),
-          off,
+          'virsh net-autostart default --disable',
+          'rm -f /etc/libvirt/qemu/networks/autostart/default.xml',
         ),
       ];
     },

@@ -28,7 +28,7 @@ export const RUNNING: readonly Fault[] = [
     check: 'bridge-stp',
     plant: 'ip link set br-ex type bridge forward_delay 1500 stp_state 1',
     says: /br-ex has STP on, with a forward delay of 15 s/,
-    mend: /^ip link set br-ex type bridge stp_state 0/,
+    mend: /^ip link set br-ex type bridge stp_state 0$/,
   },
   {
     check: 'address-on-uplink',
