@@ -1,0 +1,296 @@
+import { describe, expect, it } from 'vitest';
+import { CHECKS } from '../../agents/doctor/checks.js';
+import { judge } from '../../agents/doctor/doctor.js';
+import { parseSave } from '../../agents/doctor/facts/firewall.js';
+import type { Facts } from '../../agents/doctor/facts.js';
+import { reportText } from '../../src/cli/doctor-report.js';
+import { but, link, WELL } from '../support/doctor/facts.js';
+
+const links = (name: string, more: object) =>
+  (WELL.links as Extract<Facts['links'], { known: true }>).value.map((one) =>
+    one.name === name ? { ...one, ...more } : one,
+  );
+const settings = (more: object) => but('settings', { host: { ...WELL.settings.host!, ...more } });
+const table = (more: object) =>
+  but('firewall', {
+    tables: [{ command: 'iptables-nft', forwardPolicy: 'ACCEPT', forward: [], postrouting: [], ...more }],
+  });
+
+/** What is found with which facts, what is said of it, one of the commands. */
+const CASES: readonly (readonly [check: string, facts: Facts, says: RegExp, mend: RegExp])[] = [
+  ['not-root', { ...WELL, uid: { known: true, value: 1000 } }, /user 1000/, /sudo maru doctor/],
+  [
+    'configuration',
+    but('settings', { problem: 'maru.yaml:3: unknown key' }),
+    /maru\.yaml:3/,
+    /maru config check/,
+  ],
+  [
+    'processor-without-virtualisation',
+    kvmless({ extension: null, virtual: true }),
+    /nested virtualisation is off/,
+    /nested=1/,
+  ],
+  ['processor-without-virtualisation', kvmless({ extension: null }), /neither vmx nor svm/, /firmware/],
+  ['kvm-missing', kvmless({ extension: 'svm' }), /\/dev\/kvm does not exist/, /^modprobe kvm_amd$/],
+  [
+    'kvm-hangs',
+    but('kvm', { probe: 'failed', reason: 'ended with 1' }),
+    /KVM does not work: ended with 1/,
+    /dmesg/,
+  ],
+  ['old-kernel', but('system', { kernel: '5.4.0-9' }), /5\.4\.0-9; 5\.10 is the oldest/, /^reboot$/],
+  ['unknown-distribution', but('system', { distribution: 'fedora', release: '40' }), /fedora 40/, /^$/],
+  ['missing-modules', but('modules', { available: { vxlan: false } }), /no vxlan$/, /modprobe -a vxlan/],
+  [
+    'missing-modules',
+    but('modules', { directory: false, available: { vxlan: null } }),
+    /\/lib\/modules\/6\.1.* does not exist/,
+    /^reboot$/,
+  ],
+  [
+    'br-netfilter-missing',
+    { ...WELL, sysctls: { known: true, value: {} } },
+    /br_netfilter is not loaded/,
+    /^modprobe br_netfilter$/,
+  ],
+  [
+    'conntrack-full',
+    but('sysctls', { 'net.netfilter.nf_conntrack_count': '255000' }),
+    /255000 of 262144 connections .*97 %/,
+    /nf_conntrack_max=524288/,
+  ],
+  [
+    'conntrack-full',
+    but('sysctls', { 'net.netfilter.nf_conntrack_max': '4096' }),
+    /At most 4096 connections/,
+    /nf_conntrack_max=262144/,
+  ],
+  [
+    'router-advertisements-ignored',
+    but(
+      'routes',
+      [{ family: 6, device: 'br-ex', gateway: 'fe80::1', metric: 1024, protocol: 'ra' }],
+      but('sysctls', { 'net.ipv6.conf.br-ex.forwarding': '1' }),
+    ),
+    /accept_ra 1/,
+    /accept_ra=2/,
+  ],
+  [
+    'inotify-limits',
+    but('sysctls', { 'fs.inotify.max_user_instances': '8' }),
+    /max_user_instances is 8/,
+    /max_user_instances=512/,
+  ],
+  ['open-files', but('sysctls', { 'fs.file-nr': '980\t0\t1000' }), /980 of 1000 files/, /fs\.file-max=2000/],
+  [
+    'bridge-down',
+    but('links', links('eth0', { carrier: false })),
+    /eth0, port of br-ex, has no carrier/,
+    /ethtool eth0/,
+  ],
+  ['bridge-down', but('links', links('br-ex', { up: false })), /br-ex is down/, /^ip link set br-ex up$/],
+  [
+    'underlay-mtu',
+    but('links', [...links('underlay', { mtu: 1500 }), link('vxlan-9', { kind: 'vxlan', mtu: 8950 })]),
+    /MTU of 1500; tunnels need 9000: vxlan-9 has 8950/,
+    /mtu 9000/,
+  ],
+  [
+    'tunnel-peers',
+    but('tunnelPeers', [{ address: '198.51.100.3', answers: true, size: 1500, fullSizeArrives: false }]),
+    /1500 bytes does not reach 198\.51\.100\.3 whole/,
+    /tracepath/,
+  ],
+  [
+    'tunnel-peers',
+    but('tunnelPeers', [{ address: '198.51.100.3', answers: false, size: 1500, fullSizeArrives: false }]),
+    /1 host\(s\) .* do not answer/,
+    /ping -c 3 198/,
+  ],
+  [
+    'forward-drop',
+    table({ forwardPolicy: 'DROP', forward: ['-A FORWARD -j DOCKER-USER', '-A FORWARD -j maru-FORWARD'] }),
+    /DROP in iptables-nft \(Docker sets this\), and the agent’s chain is only its rule 2/,
+    /^iptables-nft -P FORWARD ACCEPT$/,
+  ],
+  [
+    'foreign-nat',
+    table({ postrouting: ['-A POSTROUTING -o br-ex -j MASQUERADE'] }),
+    /-A POSTROUTING -o br-ex/,
+    /-t nat -D POSTROUTING/,
+  ],
+  ['firewall-manager', but('firewall', { ufw: true }), /ufw is active/, /ufw allow 5443/],
+  [
+    'libvirt-version',
+    but('libvirt', { version: '6.0.0' }),
+    /libvirt is 6\.0\.0; 8\.0/,
+    /apt-get install libvirt/,
+  ],
+  [
+    'libvirt-down',
+    but('libvirt', { answers: 'no', problem: 'authentication failed' }),
+    /libvirt refuses: authentication failed/,
+    /restart libvirtd/,
+  ],
+  [
+    'libvirt-default-network',
+    but('defaultNetwork', { subnet: '192.0.2.1/24' }),
+    /is active with 192\.0\.2\.1\/24/,
+    /^virsh net-destroy default$/,
+  ],
+  [
+    'memory-overcommitted',
+    but('memory', { guests: 70_000 }),
+    /70000 MiB, and this machine has 64000/,
+    /domstats/,
+  ],
+  ['little-memory', but('memory', { available: 900 }), /900 of 64000 MiB/, /sort=-rss/],
+  ['swapping', but('memory', { swapFree: 100 }), /1900 of 2000 MiB of swap/, /swappiness/],
+  [
+    'dnsmasq-everywhere',
+    but('sockets', [
+      ...sockets(),
+      { protocol: 'udp', address: '0.0.0.0', port: 53, process: 'dnsmasq', pid: 3 },
+    ]),
+    /0\.0\.0\.0:53/,
+    /disable --now dnsmasq/,
+  ],
+  [
+    'controller-unreachable',
+    but('controller', { reached: false, problem: 'connect ECONNREFUSED' }),
+    /does not answer: connect ECONNREFUSED/,
+    /sport = :5443/,
+  ],
+  ['clock-skew', but('controller', { ahead: -7 }), /7 s behind the controller/, /set-ntp/],
+  [
+    'no-time-sync',
+    but('timeSync', { synchronized: false }),
+    /chronyd runs, but the clock is not synchronised/,
+    /chronyc sources/,
+  ],
+  [
+    'certificates',
+    { ...WELL, now: '2026-06-13T00:00:00.000Z' },
+    /expires at 2026-06-19.*, in 6 day/,
+    /restart maru-agent/,
+  ],
+  ['certificates', { ...WELL, now: '2026-05-01T00:00:00.000Z' }, /valid only from 2026-05-20/, /timedatectl/],
+  [
+    'certificates',
+    { ...WELL, now: '2036-02-01T00:00:00.000Z' },
+    /authority of this cloud .* expired .* 31 day/,
+    /maru ca rotate/,
+  ],
+  [
+    'foreign-authority',
+    but('certificates', [
+      { what: 'agent', path: 'x', from: WELL.now, to: '2026-07-01', trusted: false, trustsController: null },
+    ]),
+    /not from an authority that is beside it/,
+    /maru agent --join/,
+  ],
+  [
+    'database',
+    but('database', { problem: 'file is not a database' }),
+    /cannot be used: file is not a database/,
+    /journalctl/,
+  ],
+  [
+    'underlay-address-missing',
+    settings({ underlay_ip: '203.0.113.9' }),
+    /203\.0\.113\.9, which no device/,
+    /agent\.underlay_ip/,
+  ],
+  [
+    'bridge-missing',
+    settings({ physical_networks: { lab: 'br-lab' } }),
+    /no bridge br-lab, which provider network 'lab'/,
+    /^maru bridge br-lab --uplink DEVICE$/,
+  ],
+];
+
+function kvmless(more: object): Facts {
+  return but('processor', more, but('kvm', { device: false, mode: null, group: null, probe: 'not tried' }));
+}
+
+function sockets() {
+  return (WELL.sockets as Extract<Facts['sockets'], { known: true }>).value;
+}
+
+describe('doctor’s checks', () => {
+  it('are more than 25, each with an id of its own and a title', () => {
+    const ids = CHECKS.map(({ id }) => id);
+    expect(ids.length).toBeGreaterThan(45);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(CHECKS.filter(({ title }) => title === '')).toEqual([]);
+  });
+
+  it('find nothing where nothing is wrong', () => {
+    const { findings, unknown, fine } = judge(WELL);
+    expect(findings).toEqual([]);
+    expect(unknown).toEqual([]);
+    expect(fine).toHaveLength(CHECKS.length);
+  });
+
+  it.each(CASES.map(([check, facts, says, mend]) => ({ check, facts, says, mend })))(
+    '$check: $says',
+    ({ check, facts, says, mend }) => {
+      const found = judge(facts).findings.filter((one) => one.check === check);
+      expect(found.map(({ what }) => what).join('\n')).toMatch(says);
+      const commands = found.flatMap((one) => one.mend);
+      if (mend.source !== '^$') expect(commands.filter((line) => mend.test(line))).not.toEqual([]);
+      for (const { why } of found) expect(why.length).toBeGreaterThan(10);
+    },
+  );
+
+  it('say of what could not be looked at that it is not known, never that it is fine', () => {
+    const { fine, unknown } = judge({ ...WELL, firewall: { known: false, because: 'nft: not permitted' } });
+    expect(fine.map(({ check }) => check)).not.toContain('forward-drop');
+    expect(unknown).toContainEqual({
+      check: 'forward-drop',
+      title: 'Nobody else drops forwarded packets',
+      because: 'nft: not permitted',
+    });
+  });
+
+  it('are those of the roles and the phase', () => {
+    const controller = judge({ ...WELL, roles: ['controller'] });
+    const names = controller.fine.map(({ check }) => check);
+    expect(names).toContain('database');
+    expect(names).not.toContain('bridge-stp');
+    const before = judge({ ...WELL, phase: 'before', sockets: { known: true, value: [] } });
+    expect(before.findings).toEqual([]);
+  });
+
+  it('leave Docker’s own rules and the guard before a foreign rule alone', () => {
+    const text = [
+      '*nat',
+      '-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE',
+      'COMMIT',
+      '*filter',
+      ':FORWARD ACCEPT [0:0]',
+      'COMMIT',
+    ].join('\n');
+    const facts = table(parseSave(text));
+    expect(judge(facts).findings).toEqual([]);
+  });
+
+  it('are told with the gravest first, and commands that can be pasted', () => {
+    const facts = but('memory', { guests: 70_000 }, but('timeSync', { synchronized: null, daemon: null }));
+    expect(
+      reportText(judge(facts), false),
+    ).toBe(`h1 (controller and host): 1 wrong, 1 warning, ${CHECKS.length - 2} fine
+
+WRONG    Running guests may use 70000 MiB, and this machine has 64000 MiB  [memory-overcommitted]
+         when they do, the kernel swaps, or ends one of them (dmesg: Out of memory)
+         $ virsh list && virsh domstats --balloon --list-running
+           # stop or move guests; lower controller.ram_allocation_ratio to 1 for those to come
+
+warning  No program keeps this machine’s clock right  [no-time-sync]
+         it drifts by seconds a day, until certificates and logs do not match those of other machines
+         $ apt-get install chrony
+
+`);
+  });
+});
