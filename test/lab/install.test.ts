@@ -124,6 +124,42 @@ describe('maru install on a machine with systemd', () => {
   );
 
   it(
+    'installs a host on another machine, which joins over the network; its token is nowhere afterwards',
+    async () => {
+      const other = await SystemdMachine.start({ name: 'install-host', hostname: 'gamma', enable: LIBVIRT });
+      try {
+        await connect(machine, other);
+        const token = await maru('host', 'token', '--name', 'gamma');
+        const done = await other.run(INSTALL, ['host', '--controller', '192.0.2.1', '--token-file', '-'], {
+          timeoutMs: STEP_MS,
+          env: { MARU_BUILT: '1' },
+          input: token,
+        });
+        expect(done).toMatchObject({ exitCode: 0, stderr: '' });
+        const gamma = async () => (await host()).find(({ name }) => name === 'gamma');
+        await until('host gamma up', 90, gamma, (found) => found?.state === 'up');
+        // one place where it is shows that it would be found
+        await other.write('/var/log/decoy', token, 0o600);
+        // the pattern goes through a pipe: what looks for the token must not have it itself
+        const places = '/etc /var/lib/maru-agent /var/log /run /proc/[0-9]*/environ /proc/[0-9]*/cmdline';
+        const { stdout } = await other.run(
+          'sh',
+          ['-c', `read -r secret; echo "$secret" | grep -rlsF -f - ${places}`],
+          { input: `${token.trim().slice(-40)}\n` },
+        );
+        expect(stdout).toBe('/var/log/decoy\n');
+        expect((await other.run('id', ['maru'])).exitCode).not.toBe(0);
+        const again = await other.run(INSTALL, ['host'], { timeoutMs: STEP_MS, env: { MARU_BUILT: '1' } });
+        expect(again.stdout).toContain('nothing to do');
+        await maru('host', 'remove', 'gamma');
+      } finally {
+        await other.stop();
+      }
+    },
+    3 * STEP_MS,
+  );
+
+  it(
     'completes it to an all-in-one, whose host is up; again it has nothing to do',
     async () => {
       const done = await run(['all-in-one']);
@@ -280,6 +316,19 @@ async function plugIn({ netns }: SystemdMachine): Promise<void> {
     'route add default via 203.0.113.1',
   ])
     await computer.run('ip', ['-n', netns, ...words.split(' ')]);
+}
+
+/** A cable between two machines. */
+async function connect(one: SystemdMachine, other: SystemdMachine): Promise<void> {
+  for (const words of [
+    `-n ${one.netns} link add eth1 type veth peer name eth0 netns ${other.netns}`,
+    `-n ${one.netns} addr add 192.0.2.1/24 dev eth1`,
+    `-n ${one.netns} link set eth1 up`,
+    `-n ${other.netns} addr add 192.0.2.2/24 dev eth0`,
+    `-n ${other.netns} link set eth0 up`,
+    `-n ${other.netns} route add default via 192.0.2.1`,
+  ])
+    await computer.run('ip', words.split(' '));
 }
 
 /** An image, networks with a router to the outside, and a server, as the administrator makes them. */
