@@ -30,7 +30,7 @@ export function standardOutputSource(run: RunCommand): LogSource {
     const unit = ownUnit();
     if (unit) return journalSource(unit, run);
   }
-  return isFile ? { find: (query) => searchLogFiles([`/proc/${process.pid}/fd/1`], query) } : NO_LOG;
+  return isFile ? { find: (query) => searchLogFiles(['/proc/self/fd/1'], query) } : NO_LOG;
 }
 
 /** The journal of a unit. */
