@@ -2,6 +2,7 @@ import { Client } from '../../src/cli/client.js';
 import { findCredentials } from '../../src/cli/credentials.js';
 import { accountStep } from './account.js';
 import { machine } from './actions.js';
+import { apparmorStep } from './apparmor.js';
 import { checkMachine, checksStep } from './checks.js';
 import { cloudsStep } from './clouds.js';
 import { configStep, configured } from './config-file.js';
@@ -50,6 +51,7 @@ async function stepsOf(options: InstallOptions): Promise<Step[]> {
       ? [
           kernelStep(),
           libvirtStep(),
+          apparmorStep(),
           joinStep(role, () => joinToken(options, input), makeToken),
           unitFilesStep([UNITS.agent, ...revert]),
           runningStep(UNITS.agent, { section: 'agent', files: [] }, agentProblem),

@@ -1,4 +1,5 @@
 import { type Action, ask, ensureGone, machine } from './actions.js';
+import { withoutApparmor } from './apparmor.js';
 import { checkMachine } from './checks.js';
 import { withoutCredentials } from './clouds.js';
 import { MODULES_FILE, SYSCTL_FILE } from './kernel.js';
@@ -39,6 +40,7 @@ function stepsOf(purge: boolean): Step[] {
       look: async () => [...(await ensureGone(SYSCTL_FILE)), ...(await ensureGone(MODULES_FILE))],
     },
     { name: 'libvirt', look: libvirtGuests },
+    { name: 'AppArmor', look: withoutApparmor },
     ...(purge ? [{ name: 'data', look: data }] : []),
     { name: 'program', look: program },
   ];

@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { quoted } from '../../scripts/install.d/actions.js';
+import { withoutRule, withRule } from '../../scripts/install.d/apparmor.js';
 import { issueServer, makeAuthority, problemOf } from '../../scripts/install.d/certificates.js';
 import { merged } from '../../scripts/install.d/config-file.js';
 import { withoutStart } from '../../scripts/install.d/libvirt.js';
@@ -50,6 +51,17 @@ it('libvirt-guests starts nothing at boot, whatever its file said', () => {
     'ON_BOOT=ignore\nX=1\nON_SHUTDOWN=shutdown\n',
   );
   expect(withoutStart(both)).toBe(both);
+});
+
+it("libvirt's AppArmor helper may read base images; other additions stay, with and after ours", () => {
+  const own = '# site\n/srv/images/** r,\n';
+  const all = withRule(own);
+  expect(all).toMatch(
+    /^# site\n\/srv\/images\/\*\* r,\n# Maru: .*\n\/var\/lib\/maru-agent\/\{images,servers,volumes\}\/\*\* r,\n$/,
+  );
+  expect(withRule(all)).toBe(all);
+  expect(withoutRule(all)).toBe(own);
+  expect(withoutRule(withRule(''))).toBe('');
 });
 
 describe('the certificate of the public API', () => {
