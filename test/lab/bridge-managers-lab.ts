@@ -142,7 +142,7 @@ export class ManagedHost {
     const rules = await this.machine.must('ip', ['rule']);
     return [...shown.join('\n').split('\n'), ...rules.split('\n')]
       .map((line) => line.replaceAll(/ (linkdown|expires \d+sec|pref medium|error -?\d+)/g, '').trim())
-      .filter((line) => line.includes(` dev ${device} `) || line.includes('lookup 100'))
+      .filter((line) => `${line} `.includes(` dev ${device} `) || line.includes('lookup 100'))
       .filter((line) => !/table local|^fe80|^ff00|^multicast/.test(line))
       .map((line) => line.replaceAll(device, 'DEV').replaceAll(/\s+/g, ' '))
       .sort();

@@ -49,7 +49,7 @@ export async function gatherEvidence(host: Host, snapshot: Snapshot, device: str
   const mac = linkOf(snapshot, device)?.mac ?? '';
   const link = await networkdLink(host, device);
   const connection = await nmConnectionOn(host, device);
-  const ifupdown = (await interfacesFiles(host)).filter(({ content }) =>
+  const ifupdown = (await interfacesFiles(host, device)).filter(({ content }) =>
     stanzasOf(parseInterfaces(content)).some(({ name, method }) => name === device && method !== 'manual'),
   );
   return {
@@ -130,7 +130,7 @@ export function managerOf(evidence: Evidence, device: string): UplinkManager['na
 async function ifupdownRuns(host: Host, device: string): Promise<boolean> {
   const state = await host.readFileIfExists('/run/network/ifstate');
   if (state?.split('\n').some((line) => line.startsWith(`${device}=`))) return true;
-  return (await interfacesFiles(host)).some(({ content }) =>
+  return (await interfacesFiles(host, device)).some(({ content }) =>
     parseInterfaces(content).some(({ kind, words }) => kind === 'auto' && words.slice(1).includes(device)),
   );
 }

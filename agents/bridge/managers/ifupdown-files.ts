@@ -60,7 +60,8 @@ export function ifupdownFile(takeover: IfupdownTakeover): IfupdownFile {
     }
   }
   const touched = first !== takeover.first;
-  if (touched || portOptions.length > 0) lines.push('', `iface ${uplink} inet manual`, ...portOptions);
+  if (touched || portOptions.length > 0)
+    lines.push('', `iface ${uplink} inet manual`, withoutLinkLocal(), ...portOptions);
   return { text: `${lines.join('\n')}\n`, touched, warnings };
 }
 
@@ -74,8 +75,9 @@ export function ifupdownReleased(bridge: string, uplink: string, text: string): 
     const name = words[1]?.split(':')[0];
     if (kind === 'iface') stanza = name ?? '';
     else if (kind !== 'option' && kind !== 'blank') stanza = '';
-    // the MTU is said of both
-    if (stanza === uplink && kind === 'option' && words[0] !== 'mtu') portOptions.push(raw);
+    // the MTU is said of both, and the rest is a port's own
+    if (stanza === uplink && kind === 'option' && words[0] !== 'mtu' && raw !== withoutLinkLocal())
+      portOptions.push(raw);
   }
   stanza = '';
   for (const statement of statements) {
@@ -131,6 +133,11 @@ function bridgeOptions(uplink: string, mac: string): string[] {
 
 function snooping(): string {
   return '    up ip link set dev $IFACE type bridge mcast_snooping 0';
+}
+
+/** A port of a bridge is nobody's neighbour: its link-local address would be the bridge's too, with the same MAC. */
+function withoutLinkLocal(): string {
+  return '    pre-up ip link set dev $IFACE addrgenmode none';
 }
 
 /** Duplicate address detection would hold the address back while the bridge comes up; unless the stanza says itself what it wants. */

@@ -30,7 +30,7 @@ export class IfupdownManager implements UplinkManager {
   async plan({ bridge, uplink, snapshot }: TakeoverPlan): Promise<ManagerPlan> {
     await this.#needsBridgeUtils();
     const mac = linkOf(snapshot, uplink)?.mac ?? '';
-    const files = await interfacesFiles(this.#host);
+    const files = await interfacesFiles(this.#host, uplink);
     const changed = takenOver(files, bridge, uplink, mac);
     if (changed.files.length === 0)
       throw new BridgeRefusal(
@@ -42,8 +42,12 @@ export class IfupdownManager implements UplinkManager {
 
   async planRelease({ bridge, uplink, snapshot, originals }: TakeoverPlan): Promise<ManagerPlan> {
     const mac = linkOf(snapshot, bridge)?.mac ?? '';
-    const now = await interfacesFiles(this.#host);
-    const before = originals.filter((o) => isInterfaces(o.path) && o.content !== null);
+    const now = await interfacesFiles(this.#host, bridge);
+    // in the order in which the takeover had them
+    const order = now.map(({ path }) => path);
+    const before = originals
+      .filter((o) => isInterfaces(o.path) && o.content !== null)
+      .toSorted((one, other) => order.indexOf(one.path) - order.indexOf(other.path));
     const expected = takenOver(
       before.map((o) => ({ path: o.path, content: o.content!, mode: o.mode })),
       bridge,
@@ -138,23 +142,30 @@ export interface InterfacesFile {
   readonly mode: number;
 }
 
-/** /etc/network/interfaces and what it sources, in the order in which ifupdown reads them. */
-export async function interfacesFiles(host: Host): Promise<readonly InterfacesFile[]> {
+/**
+ * /etc/network/interfaces and what it sources. Files with an `iface` of the device come first, in the order in which ifup meets the
+ * first of them in each: it makes the bridge at the first stanza, which may be in a sourced file.
+ */
+export async function interfacesFiles(host: Host, device: string): Promise<readonly InterfacesFile[]> {
   const files: InterfacesFile[] = [];
+  const met: string[] = [];
   const read = async (path: string): Promise<void> => {
     if (files.some((f) => f.path === path)) return;
     const content = await host.readFileIfExists(path);
     if (content === null) return;
     files.push({ path, content, mode: (await host.stat(path))?.mode ?? 0o644 });
     for (const line of content.split('\n')) {
-      const [word, ...patterns] = line.trim().split(/\s+/);
+      const [word, ...rest] = line.trim().split(/\s+/);
+      if (word === 'iface' && rest[0] === device && !met.includes(path)) met.push(path);
       if (word !== 'source' && word !== 'source-directory') continue;
-      for (const pattern of patterns)
+      for (const pattern of rest) {
         for (const found of await sourced(host, word, pattern, path)) await read(found);
+      }
     }
   };
   await read(INTERFACES);
-  return files;
+  const place = ({ path }: InterfacesFile) => (met.includes(path) ? met.indexOf(path) : met.length);
+  return files.toSorted((one, other) => place(one) - place(other));
 }
 
 async function sourced(host: Host, word: string, pattern: string, from: string): Promise<readonly string[]> {
