@@ -401,14 +401,15 @@ describe('the trace of a floating IP over two hosts', () => {
         expect(found.verdict).toContain('To mend it: ');
       } finally {
         await mend?.();
-        await Promise.all([one.apply(), two.apply()]);
+        if (hop.startsWith('one')) await one.apply();
+        if (hop.startsWith('two')) await two.apply();
       }
-      expect(told(await trace())).toBe('whole');
     });
   }
 
   it('has the address answer again after all that', async () => {
     expect(await outside.pings(FLOATING)).toBe(true);
+    expect(told(await trace(true))).toBe('whole');
   });
 
   it('says what it could not find out in time, and nothing else', async () => {
