@@ -48,7 +48,7 @@ export function journalSource(unit: string, run: RunCommand): LogSource {
           '--output',
           'json',
           '--output-fields',
-          'MESSAGE',
+          'MESSAGE,PRIORITY,SYSLOG_IDENTIFIER',
           '--no-pager',
           '--quiet',
           '--all',
@@ -86,12 +86,19 @@ function takeNewest(entries: readonly string[], query: LogQuery): Omit<LogReply,
 
 /** What was logged, and when the journal took it. */
 function readEntry(entry: string): { readonly message: string; readonly time: string } {
-  const { MESSAGE, __REALTIME_TIMESTAMP } = JSON.parse(entry) as Record<string, unknown>;
+  const { MESSAGE, __REALTIME_TIMESTAMP, PRIORITY, SYSLOG_IDENTIFIER } = JSON.parse(entry) as Record<
+    string,
+    unknown
+  >;
   // bytes that are no text come as a list of numbers
   const message = Array.isArray(MESSAGE)
     ? Buffer.from(MESSAGE as number[]).toString('utf8')
     : String(MESSAGE ?? '');
-  return { message, time: new Date(Number(__REALTIME_TIMESTAMP) / 1000).toISOString() };
+  const time = new Date(Number(__REALTIME_TIMESTAMP) / 1000).toISOString();
+  if (SYSLOG_IDENTIFIER !== 'systemd') return { message, time };
+  // what systemd says of the unit: that it began, ended, and how
+  const level = Number(PRIORITY) <= 3 ? 'error' : Number(PRIORITY) <= 5 ? 'warn' : 'info';
+  return { message: JSON.stringify({ time, level, msg: message, by: 'systemd' }), time };
 }
 
 function splitLines(text: string): string[] {

@@ -132,6 +132,18 @@ describe('the journal', () => {
     expect((await journalSource('u', run).find({ ...ALL, level: 'info' })).lines).toHaveLength(2);
   });
 
+  it('has what systemd says of the unit, with its own weight', async () => {
+    const told = (message: string, PRIORITY: string) =>
+      `${JSON.stringify({ ...JSON.parse(entry(1, message)), PRIORITY, SYSLOG_IDENTIFIER: 'systemd' })}\n`;
+    const run = async () =>
+      told('Started maru-agent.service.', '6') + told('Failed with result exit-code.', '4');
+    const { lines } = await journalSource('u', run).find({ ...ALL, level: 'info' });
+    expect(lines.map(({ level, msg, by }) => [level, msg, by])).toEqual([
+      ['info', 'Started maru-agent.service.', 'systemd'],
+      ['warn', 'Failed with result exit-code.', 'systemd'],
+    ]);
+  });
+
   it('is that of the unit that the process is in', () => {
     expect(ownUnit('0::/system.slice/maru-controller.service\n')).toBe('maru-controller.service');
     expect(ownUnit('0::/user.slice/user-0.slice/session-1.scope\n')).toBeNull();
