@@ -10,7 +10,7 @@ export function addCleanupCommand(program: Command): void {
     .command('cleanup [host]')
     .description('List what hosts have that no object of the cloud names; it is kept until you remove it')
     .option('--remove <kind/name>', 'have the host remove exactly this one')
-    .option('--destroy-data', 'needed to remove what holds data: domains, disks, volumes')
+    .option('--destroy-data', 'needed to remove what holds data: domains, disks, files of volumes')
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
@@ -36,10 +36,49 @@ Examples:
         }
         printTable(
           ['host', 'kind/name', 'known', 'in the database', 'detail'],
-          orphans.map((o) => [o.host, `${o.kind}/${o.name}`, ago(o.since), o.database, o.detail]),
+          orphans.map((o) => [
+            o.host,
+            `${o.kind}/${o.name}`,
+            o.since === null ? 'just now' : ago(o.since),
+            o.database ?? 'nothing',
+            o.detail,
+          ]),
         );
+        process.stdout.write(`\n${removalText(orphans)}`);
       },
     );
+}
+
+/** Kinds that hold data of tenants; agents refuse to remove these without being told so (agents/orphans.ts). */
+const WITH_DATA = new Set(['domain', 'server-disks', 'volume-file']);
+const MOST_COMMANDS = 20;
+
+/** What removes each, to paste: what holds data apart, since it is gone for good then. */
+export function removalText(orphans: readonly KnownOrphan[]): string {
+  const withData = orphans.filter(({ kind }) => WITH_DATA.has(kind));
+  const others = orphans.filter(({ kind }) => !WITH_DATA.has(kind));
+  const commands = (some: readonly KnownOrphan[], more: string) => [
+    ...some
+      .slice(0, MOST_COMMANDS)
+      .map(({ host, kind, name }) => `  maru cleanup ${host} --remove ${word(`${kind}/${name}`)}${more}`),
+    ...(some.length > MOST_COMMANDS ? [`  … and ${some.length - MOST_COMMANDS} more in the same way`] : []),
+  ];
+  const lines = [
+    'Each is kept until you remove it.',
+    ...(others.length > 0 ? ['Without data of tenants:', ...commands(others, '')] : []),
+    ...(withData.length > 0
+      ? [
+          'WITH DATA, which is gone for good then: look first whose it is and whether there is a copy',
+          ...commands(withData, ' --destroy-data'),
+        ]
+      : []),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** As a shell takes it. */
+function word(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 async function removeOne(host: string | undefined, what: string, destroy_data: boolean): Promise<void> {

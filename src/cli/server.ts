@@ -4,8 +4,9 @@ import type { ServerExplanation } from '../core/server/explain.js';
 import { Client } from './client.js';
 import { CliError } from './error.js';
 import { printFields, printJson, printTable } from './output.js';
-import { addServerTrailCommand } from './trail.js';
+import { headline } from './server-headline.js';
 import { taskLines } from './task.js';
+import { addServerTrailCommand } from './trail.js';
 
 interface ExplainOptions {
   flavor?: string;
@@ -74,7 +75,8 @@ async function explainServer(id: string, json: boolean | undefined): Promise<voi
   );
   if (json) return printJson(explanation);
   const { placement, now } = explanation;
-  printFields([
+  process.stdout.write(`${headline(explanation).join('\n')}\n\n`);
+  const fields: [name: string, value: unknown][] = [
     ['server', `${explanation.name} (${explanation.id})`],
     ['status', explanation.status],
     ['host', explanation.host],
@@ -88,18 +90,27 @@ async function explainServer(id: string, json: boolean | undefined): Promise<voi
       placement &&
         `${placement.at}, ${placement.host ?? 'nowhere'}: ${placement.fitting} host(s) fitted, ${placement.refused} did not`,
     ],
-  ]);
-  process.stdout.write('\n');
-  printTable(
-    ['host', 'fits', 'weight', 'reasons'],
-    explanation.hosts.map((h) => [h.name, yes(h.fits), h.weight, words(h.reasons)]),
-  );
+  ];
+  // what there is nothing to say about only takes room
+  printFields(fields.filter(([, value]) => value !== null && !(Array.isArray(value) && value.length === 0)));
+  if (explanation.hosts.length > 0) {
+    process.stdout.write('\nWhen it was placed:\n');
+    printHosts(explanation.hosts.map((h) => [h.name, yes(h.fits), h.weight, words(h.reasons)]));
+  }
   if (!now) return;
-  process.stdout.write(`\nPlaced now: ${now.because}\n\n`);
-  printTable(
-    ['host', 'fits', 'weight', 'reasons'],
+  process.stdout.write(`\nPlaced now: ${now.because}\n`);
+  printHosts(
     now.hosts.map((h) => [h.name, yes(h.fits), h.weight, h.fits ? parts(h.weights) : words(h.reasons)]),
   );
+}
+
+const MOST_HOSTS = 15;
+
+/** Hosts as they are sorted, the best first; of many only the first. */
+function printHosts(rows: readonly (readonly unknown[])[]): void {
+  printTable(['host', 'fits', 'weight', 'reasons'], rows.slice(0, MOST_HOSTS));
+  const more = rows.length - MOST_HOSTS;
+  if (more > 0) process.stdout.write(`… and ${more} more host(s); --json has them all\n`);
 }
 
 async function explainWhatIf(flavor: string, options: ExplainOptions): Promise<void> {

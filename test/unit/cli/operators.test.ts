@@ -148,7 +148,9 @@ describe('maru for operators', () => {
     answers.set('GET /maru/v1/orphans', { body: { orphans: [] } });
     expect(await maru('cleanup')).toBe('Nothing is left over.\n');
     answers.set('GET /maru/v1/orphans?host=host1', { body: { orphans: [orphan] } });
-    expect(await maru('cleanup', 'host1')).toMatch(/host1 +dnsmasq\/dhcp\/x +never +- +\/var\/lib\/x/);
+    expect(await maru('cleanup', 'host1')).toMatch(
+      /host1 +dnsmasq\/dhcp\/x +just now +nothing +\/var\/lib\/x/,
+    );
     expect(JSON.parse(await maru('cleanup', 'host1', '--json'))).toEqual([orphan]);
     answers.set('POST /maru/v1/hosts/host1/orphans/remove', { status: 204, body: null });
     expect(await maru('cleanup', 'host1', '--remove', 'dnsmasq/dhcp/x')).toContain('removed from host host1');
