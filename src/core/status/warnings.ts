@@ -1,3 +1,4 @@
+import { mappingWarnings } from '../network/provider-problems.js';
 import { diskShare, shortList } from './problems.js';
 import type { Seen } from './status.js';
 
@@ -38,7 +39,9 @@ export function warningsOf(seen: Seen): string[] {
               `${row.name}: has ${orphans.count} thing(s) that nothing names, the oldest since ${orphans.oldest} (maru cleanup ${row.name})`,
             ]
           : []),
-        ...(facts?.warnings ?? []).map((warning) => `${row.name}: ${warning}`),
+        ...[...(facts?.warnings ?? []), ...mappingWarnings(facts)].map(
+          (warning) => `${row.name}: ${warning}`,
+        ),
       ];
     }),
     ...versionWarnings(seen),
