@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { CleanRoot } from '../support/clean-root.js';
 import { until } from '../support/lab.js';
 import { machine } from '../support/machine.js';
+import { SystemdMachine } from '../support/systemd-machine.js';
 
 /** scripts/package: what is in the packages, and the life of the Debian package in a system of its own without network. */
 const ROOT = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
@@ -302,6 +303,62 @@ describe('the package in a clean system without network', () => {
     if (!issued) throw new Error(answer.slice(0, 500));
     return issued;
   }
+});
+
+describe('the package on a machine with systemd', () => {
+  let host: SystemdMachine;
+
+  beforeAll(async () => {
+    host = await SystemdMachine.start({ name: 'package', hostname: 'alpha' });
+    await machine.run('cp', [deb, `${host.root}/maru.deb`]);
+    // where images for containers are at home, it keeps every service from being started
+    await host.must('rm', ['-f', '/usr/sbin/policy-rc.d']);
+  }, 5 * MINUTES);
+
+  afterAll(async () => await host?.stop(), MINUTES);
+
+  const property = async (name: string, unit = 'maru-controller') =>
+    (await host.must('systemctl', ['show', `--property=${name}`, '--value', unit])).trim();
+  const hosts = async () => JSON.parse(await host.must('maru', ['host', 'list', '--json'])) as unknown[];
+
+  it('makes a controller of it with the units and the program of the package', async () => {
+    await host.must('dpkg', ['-i', '/maru.deb']);
+    expect(await property('ActiveState')).toBe('inactive');
+    const done = await host.run('maru', ['install', 'controller', '--no-packages', '--address', '127.0.0.1']);
+    expect(done, done.stdout + done.stderr).toMatchObject({ exitCode: 0 });
+    expect(await property('FragmentPath')).toMatch(
+      /^\/(usr\/)?lib\/systemd\/system\/maru-controller\.service$/,
+    );
+    expect(await property('UnitFileState')).toBe('enabled');
+    const exe = `/proc/${await property('MainPID')}/exe`;
+    expect((await host.must('readlink', [exe])).trim()).toBe('/usr/lib/maru/bin/node');
+    expect(await hosts()).toEqual([]);
+    // the installation has changed nothing of what dpkg installed
+    expect(await host.must('dpkg', ['--verify', 'maru'])).toBe('');
+  });
+
+  it('starts the controller again when it is upgraded, and nothing else', async () => {
+    const before = await property('MainPID');
+    await host.must('dpkg', ['-i', '/maru.deb']);
+    expect(await property('MainPID')).not.toBe(before);
+    expect(await until('the API answers', 60, hosts, (list) => list.length === 0)).toEqual([]);
+    expect(await property('ActiveState', 'maru-agent')).toBe('inactive');
+  });
+
+  it('is uninstalled and removed; what is kept is there for the next installation', async () => {
+    const uninstalled = await host.must('maru', ['install', 'uninstall']);
+    expect(uninstalled).toContain('apt-get remove maru');
+    expect(await property('ActiveState')).toBe('inactive');
+    await host.must('maru', ['install', 'controller', '--no-packages', '--address', '127.0.0.1']);
+    await host.must('dpkg', ['-r', 'maru']);
+    expect(await property('ActiveState')).toBe('inactive');
+    const { stderr } = await host.run('dpkg', ['-P', 'maru']);
+    expect(stderr).toContain('kept /var/lib/maru ');
+    expect(await host.must('find', ['/etc', '-name', '*maru*', '-not', '-path', '/etc/alternatives/*'])).toBe(
+      '',
+    );
+    expect(await host.must('ls', ['/var/lib/maru'])).toContain('maru.db');
+  });
 });
 
 const CONFIG = `controller:
