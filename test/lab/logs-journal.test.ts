@@ -63,7 +63,8 @@ describe('logs under systemd', () => {
     await until(
       'the host',
       90,
-      async () => (await maru('host', 'list')) + (await machine.must('journalctl', ['-u', 'maru-agent', '-n', '5'])),
+      async () =>
+        (await maru('host', 'list')) + (await machine.must('journalctl', ['-u', 'maru-agent', '-n', '5'])),
       (text) => / up /.test(text),
     );
   }, 400_000);
