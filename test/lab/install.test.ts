@@ -172,6 +172,10 @@ describe('maru install on a machine with systemd', () => {
         'nothing to do',
       );
       expect(await state()).toBe(before);
+      // both read their journals from inside their sandboxes
+      const logs = await maru('logs', '--since', '1h');
+      expect(logs).toMatch(/alpha controller +ready/);
+      expect(logs).toMatch(/alpha agent +agent started/);
     },
     2 * STEP_MS,
   );
