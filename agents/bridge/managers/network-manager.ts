@@ -90,18 +90,22 @@ export class NetworkManagerManager implements UplinkManager {
     }
     const { file, uuid, warnings } = await this.#released(uplink, originals, bridgeText, portText);
     const trialPath = `${RUN}/maru-release-${uplink}.nmconnection`;
+    const bridgeTrialPath = `${RUN}/maru-${bridge}.nmconnection`;
     const bridgeUuid = uuidIn(bridgeText, own[0]!);
     const portUuid = uuidIn(portText, own[1]!);
     return {
       // a copy with another uuid: the one in /etc must not come up by itself before the release is confirmed
-      trialFiles: [{ path: trialPath, content: onTrial(file.content!, uplink), mode: 0o600 }],
+      // and the bridge's hides the one in /etc of the same uuid: it must not come up again by itself without its port
+      trialFiles: [
+        { path: trialPath, content: onTrial(file.content!, uplink), mode: 0o600 },
+        { path: bridgeTrialPath, content: nmDisabled(bridgeText), mode: 0o600 },
+      ],
       handOver: [
         ...signal('CONT'),
-        ['nmcli', 'connection', 'load', trialPath],
+        ['nmcli', 'connection', 'load', trialPath, bridgeTrialPath],
         ...withoutDad(snapshot, uplink, [
           ['nmcli', 'connection', 'up', 'uuid', trialUuid(uuid), 'ifname', uplink],
         ]),
-        ['nmcli', 'connection', 'modify', '--temporary', 'uuid', bridgeUuid, 'connection.autoconnect', 'no'],
       ],
       handBackFirst: [...signal('CONT'), ['nmcli', 'connection', 'reload']],
       handBack: [
