@@ -27,7 +27,7 @@ const ONLY: Readonly<Record<string, RegExp>> = {
 
 /** Not loaded by a running program: tests, sources of what was compiled, types, maps, documentation. */
 const LEFT_OUT_FILE =
-  /((^|\/)\.[^/]+|\.test\.[cm]?js|\.(ts|mts|cts|map|md|markdown|flow|tsbuildinfo|ya?ml|c|cc|cpp|h|hpp|gyp|gypi|sh|lock|patch))$/i;
+  /((^|\/)\.[^/]+(\/.*)?|\.test\.[cm]?js|\.(ts|mts|cts|map|md|markdown|flow|tsbuildinfo|ya?ml|c|cc|cpp|h|hpp|gyp|gypi|sh|lock|patch))$/i;
 const LEFT_OUT_TOP =
   /^(tests?|__tests__|docs?|examples?|benchmarks?|bench|coverage|types|fuzz|integration|man|bin|scripts|Makefile|rollup\.config.*|karma.*|.*\.config\.[cm]?js|browser\.js|bin\.[cm]?js|index\.html)$/i;
 const LICENCE = /^(licen[cs]e|copying|notice)/i;
