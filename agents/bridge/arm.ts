@@ -3,7 +3,7 @@ import type { OriginalFile } from './manager.js';
 import { type ChangeRecord, PENDING, STATE_DIRECTORY } from './paths.js';
 import { startOf } from './pending.js';
 import { renderRevert } from './revert-script.js';
-import type { ScriptedChange } from './script-parts.js';
+import { type ScriptedChange, unitName } from './script-parts.js';
 import { renderCommit, renderStep, renderWatchdog } from './scripts.js';
 import { uptime } from './snapshot.js';
 
@@ -84,12 +84,6 @@ export async function armWatchdog(host: Host, record: ChangeRecord): Promise<rea
   return warnings;
 }
 
-/** Ends the timer of a change that is over; it would do no harm. */
-export async function disarm(host: Host, record: ChangeRecord): Promise<void> {
-  if (await systemdRuns(host))
-    await host.run('systemctl', ['stop', `${unitName('deadline', record)}.timer`]).catch(() => {});
-}
-
 /** Takes back a `pending` that nothing has been done for. */
 export async function forget(host: Host): Promise<void> {
   // without its id it is nobody's: the watchdog goes, and no script does anything
@@ -99,8 +93,4 @@ export async function forget(host: Host): Promise<void> {
 
 async function systemdRuns(host: Host): Promise<boolean> {
   return (await host.stat('/run/systemd/system')) !== null;
-}
-
-function unitName(what: string, record: ChangeRecord): string {
-  return `maru-bridge-${what}-${record.id}`;
 }

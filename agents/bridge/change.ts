@@ -1,5 +1,5 @@
 import type { Host } from '../host/host.js';
-import { armWatchdog, disarm, forget, writePending } from './arm.js';
+import { armWatchdog, forget, writePending } from './arm.js';
 import { baseline, type Check, checksFor, runChecks } from './checks.js';
 import { lost } from './compare.js';
 import { type ChangeRecord, PENDING } from './paths.js';
@@ -54,13 +54,11 @@ export async function makeChange(
     }
     if (!(await commit(host, record)))
       throw new Error('it was undone by somebody else, or its time was over');
-    await disarm(host, record);
     return { state: 'confirmed' };
   } catch (error) {
     if (await wasConfirmed(host, record)) return { state: 'confirmed' };
     const why = error instanceof Error ? error.message : String(error);
     const reverted = await revert(host, record.id, signal.aborted ? 'interrupted' : 'failed');
-    await disarm(host, record);
     return { state: 'reverted', why, revert: reverted };
   }
 }

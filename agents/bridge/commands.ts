@@ -1,5 +1,4 @@
 import { RealHost } from '../host/real.js';
-import { disarm } from './arm.js';
 import { makeChange, type Outcome } from './change.js';
 import { describeChange } from './dry-run.js';
 import { BridgeRefusal } from './manager.js';
@@ -20,7 +19,7 @@ export interface BridgeStatus {
   readonly pending: PendingChange | null;
   /** Bridges whose takeover was confirmed, with their uplinks. */
   readonly confirmed: readonly { readonly bridge: string; readonly uplink: string; readonly since: string }[];
-  /** The last change that was undone, with what is not as before it; null when there was none since the last boot. */
+  /** The last change that was undone, with what is not as before it; null when there was none, or another change since. */
   readonly last: (Reverted & { readonly bridge: string; readonly at: string }) | null;
 }
 
@@ -42,7 +41,6 @@ export async function confirmChange(): Promise<{ readonly bridge: string; readon
   const { record } = await pendingOrRefusal(host, 'confirm');
   if (!(await commit(host, record)))
     throw new BridgeRefusal('the change had been undone already', 'maru bridge status says why');
-  await disarm(host, record);
   return record;
 }
 
@@ -51,7 +49,6 @@ export async function revertChange(): Promise<Reverted> {
   const host = new RealHost();
   const { record } = await pendingOrRefusal(host, 'revert');
   const reverted = await revert(host, record.id, 'asked');
-  await disarm(host, record);
   return reverted;
 }
 
@@ -59,14 +56,21 @@ export async function bridgeStatus(): Promise<BridgeStatus> {
   const host = new RealHost();
   const names = (await host.listDirectory(STATE_DIRECTORY)).filter((name) => name.startsWith('bridge-'));
   const records = await Promise.all(names.map((name) => readRecord(host, `${STATE_DIRECTORY}/${name}`)));
+  const confirmed = records.filter((record) => record !== null);
+  const pending = await readPending(host);
   const last = await readRecord(host, LAST);
   const undone = last && /^reverted/.test((await host.readFileIfExists(`${LAST}/result`)) ?? '');
+  // what is different since then is meant to be
+  const later = [...confirmed, ...(pending ? [pending.record] : [])].some(
+    (record) => last && record.startedTime > last.startedTime,
+  );
   return {
-    pending: await readPending(host),
-    confirmed: records
-      .filter((record) => record !== null)
-      .map(({ bridge, uplink, startedTime }) => ({ bridge, uplink, since: startedTime })),
-    last: undone ? { ...(await lastRevert(host, last.id)), bridge: last.bridge, at: last.startedTime } : null,
+    pending,
+    confirmed: confirmed.map(({ bridge, uplink, startedTime }) => ({ bridge, uplink, since: startedTime })),
+    last:
+      undone && !later
+        ? { ...(await lastRevert(host, last.id)), bridge: last.bridge, at: last.startedTime }
+        : null,
   };
 }
 

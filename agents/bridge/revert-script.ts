@@ -10,7 +10,15 @@ import {
 import { linkOf, type SysctlState } from './model.js';
 import { LAST, PENDING, STATE_DIRECTORY } from './paths.js';
 import { additions, bridgeLines, carriedBy, connectedRoutes, isFirstOfKey, ofFamily } from './plan.js';
-import { closing, commandLine, opening, quote, restoreFile, type ScriptedChange } from './script-parts.js';
+import {
+  closing,
+  commandLine,
+  opening,
+  quote,
+  restoreFile,
+  type ScriptedChange,
+  stopTimer,
+} from './script-parts.js';
 
 /**
  * `revert.sh ID|- REASON`: makes the host's network what the snapshot says, from whatever state a change was left in.
@@ -54,6 +62,7 @@ export function renderRevert(change: ScriptedChange): string {
     `rm -rf ${LAST}`,
     `mv ${PENDING} ${LAST}`,
     `sync ${STATE_DIRECTORY}`,
+    stopTimer(change),
     ...closing(),
   ].join('\n');
 }

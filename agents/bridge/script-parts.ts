@@ -56,3 +56,13 @@ export function quote(text: string): string {
 }
 
 export const PATH_LINE = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH';
+
+/** Name of a transient unit of a change: `deadline` is its timer, `watchdog` its loop. */
+export function unitName(what: 'deadline' | 'watchdog', change: { readonly id: string }): string {
+  return `maru-bridge-${what}-${words([change.id])}`;
+}
+
+/** The timer would find nothing to do, but need not wait for it. */
+export function stopTimer(change: ScriptedChange): string {
+  return `[ ! -d /run/systemd/system ] || systemctl --no-block stop ${unitName('deadline', change)}.timer 2>/dev/null`;
+}

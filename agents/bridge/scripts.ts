@@ -9,6 +9,7 @@ import {
   quote,
   restoreFile,
   type ScriptedChange,
+  stopTimer,
 } from './script-parts.js';
 
 /**
@@ -55,6 +56,7 @@ export function renderCommit(change: ScriptedChange): string {
           `ip link del dev ${words([bridge])}`,
         ]),
     `sync ${STATE_DIRECTORY}`,
+    stopTimer(change),
     'exit 0',
     ...closing(),
   ].join('\n');
@@ -82,7 +84,7 @@ export function renderWatchdog(change: Pick<ScriptedChange, 'id' | 'bridge' | 'u
     `  [ "\${20}" = "$born" ]`,
     '}',
     `revert() { /bin/sh ${PENDING}/revert.sh ${quote(change.id)} "$1"; }`,
-    `echo $$ > ${PENDING}/watching`,
+    `echo $$ >> ${PENDING}/watching`,
     'while :; do',
     `  id=; read -r id 2>/dev/null < ${PENDING}/id`,
     `  [ "$id" = ${quote(change.id)} ] || exit 0`,

@@ -173,7 +173,10 @@ describe('what goes wrong outside', () => {
     command.goOn();
     expect((await command.ended).code).toBe(1);
     expect(command.output).toContain('undone (failed)');
-    await sh(lab.outside, 'ip link set cable up; ip route replace 2001:db8:2::/64 dev cable');
+    await sh(
+      lab.outside,
+      'ip link set cable up; ip addr add fe80::1/64 dev cable nodad; ip route replace 2001:db8:2::/64 dev cable',
+    );
     await asBefore('cable out');
   }, 60_000);
 

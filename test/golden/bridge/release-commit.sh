@@ -25,5 +25,6 @@ mv /var/lib/maru-bridge/pending /var/lib/maru-bridge/last || fail 'ending the ch
 rm -rf /var/lib/maru-bridge/bridge-br-ex
 ip link del dev br-ex
 sync /var/lib/maru-bridge
+[ ! -d /run/systemd/system ] || systemctl --no-block stop maru-bridge-deadline-0badcafe.timer 2>/dev/null
 exit 0
 } 9>&-

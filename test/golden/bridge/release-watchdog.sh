@@ -14,7 +14,7 @@ alive() {
   [ "${20}" = "$born" ]
 }
 revert() { /bin/sh /var/lib/maru-bridge/pending/revert.sh 0badcafe "$1"; }
-echo $$ > /var/lib/maru-bridge/pending/watching
+echo $$ >> /var/lib/maru-bridge/pending/watching
 while :; do
   id=; read -r id 2>/dev/null < /var/lib/maru-bridge/pending/id
   [ "$id" = 0badcafe ] || exit 0

@@ -22,5 +22,6 @@ timeout 30 managerctl reload || fail 'managerctl reload'
 rm -rf /var/lib/maru-bridge/bridge-br-ex
 mv /var/lib/maru-bridge/pending /var/lib/maru-bridge/bridge-br-ex || fail 'keeping the originals'
 sync /var/lib/maru-bridge
+[ ! -d /run/systemd/system ] || systemctl --no-block stop maru-bridge-deadline-0badcafe.timer 2>/dev/null
 exit 0
 } 9>&-

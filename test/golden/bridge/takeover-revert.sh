@@ -132,4 +132,5 @@ printf 'reverted: %s\n' "$reason" > /var/lib/maru-bridge/pending/result
 rm -rf /var/lib/maru-bridge/last
 mv /var/lib/maru-bridge/pending /var/lib/maru-bridge/last
 sync /var/lib/maru-bridge
+[ ! -d /run/systemd/system ] || systemctl --no-block stop maru-bridge-deadline-0badcafe.timer 2>/dev/null
 } 9>&-

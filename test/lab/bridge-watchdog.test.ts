@@ -1,0 +1,94 @@
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SystemdMachine } from '../support/systemd-machine.js';
+import { until } from './bridge-takeover-lab.js';
+
+const MARU = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
+const OUTSIDE = 'maru-sd-brw-outside';
+const TRIAL_S = 8;
+const LIMIT_MS = (TRIAL_S + 10) * 1000;
+
+/** What undoes a change where systemd runs, when what would have done it elsewhere has gone too. */
+let machine: SystemdMachine;
+let before: string;
+
+beforeAll(async () => {
+  // brings dist up to date
+  await execa('scripts/maru', ['--version']);
+  machine = await SystemdMachine.start({ name: 'brw' });
+  await execa('ip', ['netns', 'del', OUTSIDE], { reject: false });
+  await execa('ip', ['netns', 'add', OUTSIDE]);
+  const outside = (...args: string[]) => execa('ip', ['-n', OUTSIDE, ...args]);
+  await outside('link', 'add', 'cable', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', machine.netns);
+  await outside('addr', 'add', '192.0.2.1/24', 'dev', 'cable');
+  await outside('link', 'set', 'cable', 'up');
+  await machine.must('ip', ['addr', 'add', '192.0.2.10/24', 'dev', 'eth0']);
+  await machine.must('ip', ['link', 'set', 'eth0', 'up']);
+  await machine.must('ip', ['route', 'add', 'default', 'via', '192.0.2.1']);
+  before = await state();
+}, 600_000);
+
+afterAll(async () => {
+  await machine?.stop();
+  await execa('ip', ['netns', 'del', OUTSIDE], { reject: false });
+});
+
+describe('where systemd runs', () => {
+  it('the unit that made the change is killed with all its processes: undone at once', async () => {
+    const environment = ['-E', 'MARU_BRIDGE_STOP_AT=checked', '-E', `PATH=${process.env.PATH}`];
+    const command = [
+      process.execPath,
+      MARU,
+      'bridge',
+      'br-ex',
+      '--uplink',
+      'eth0',
+      '--confirm-within',
+      '600',
+    ];
+    await machine.must('systemd-run', ['--unit=taking-over', ...environment, ...command]);
+    await until('it is on trial', async () => (await state()).includes('br-ex'), 60_000);
+    await machine.must('systemctl', ['kill', '--signal=SIGKILL', 'taking-over.service']);
+    await until('undone', async () => (await state()) === before, 20_000);
+    await until('nothing is left of it', async () => (await units()) === '');
+  }, 120_000);
+
+  it('every watchdog is killed: the timer undoes it at the deadline', async () => {
+    const trial = ['--wait-confirm', '--confirm-within', `${TRIAL_S}`];
+    await machine.must(process.execPath, [MARU, 'bridge', 'br-ex', '--uplink', 'eth0', ...trial]);
+    const watching = '/var/lib/maru-bridge/pending/watching';
+    await until('both watch', async () => (await machine.read(watching))?.trim().split('\n').length === 2);
+    const pids = (await machine.read(watching))!.trim().split('\n');
+    await machine.must('kill', ['-9', ...pids]);
+    for (const pid of pids) expect((await machine.run('kill', ['-0', pid])).exitCode).not.toBe(0);
+    expect(await state()).toContain('br-ex');
+    await until('undone', async () => (await state()) === before, LIMIT_MS);
+  }, 120_000);
+
+  it('a confirmed change stays, without timer and watchdog', async () => {
+    await machine.must(process.execPath, [
+      MARU,
+      'bridge',
+      'br-ex',
+      '--uplink',
+      'eth0',
+      '--confirm-within',
+      '600',
+    ]);
+    await until('the watchdogs have gone', async () => (await units()) === '');
+    expect(await state()).toContain('192.0.2.10/24 scope global br-ex');
+  }, 120_000);
+});
+
+async function units(): Promise<string> {
+  const args = ['list-units', '--no-legend', '--plain', '--state=active,activating', 'maru-bridge-*'];
+  return await machine.must('systemctl', args);
+}
+
+async function state(): Promise<string> {
+  return await machine.must('sh', [
+    '-c',
+    'ip -o -4 addr show scope global; ip route; ip -br link | cut -d" " -f1',
+  ]);
+}
