@@ -28,10 +28,7 @@ async function readFileSystem(look: Look, path: string): Promise<FileSystemFacts
     .split('\n')
     .slice(1);
   const [size, free, used, inodes, inodesUsed, source = '', mount = ''] = line.trim().split(/\s+/);
-  const options = (await look.output('findmnt', ['-n', '-o', 'OPTIONS', '-T', path]))
-    .trim()
-    .split('\n')
-    .at(-1)!;
+  const options = await mountOptions(look, path);
   return {
     path,
     mount,
@@ -42,6 +39,14 @@ async function readFileSystem(look: Look, path: string): Promise<FileSystemFacts
     inodesUsed: share(Number(inodesUsed), Number(inodes)),
     readOnly: options.split(',').includes('ro'),
   };
+}
+
+/** As the first process sees them: in an agent's sandbox nearly everything is read-only, which is no fault. */
+async function mountOptions(look: Look, path: string): Promise<string> {
+  const args = ['-n', '-o', 'OPTIONS', '-T', path];
+  const first = await look.command('findmnt', ['-N', '1', ...args]);
+  const text = first.exitCode === 0 ? first.stdout : await look.output('findmnt', args);
+  return text.trim().split('\n').at(-1) ?? '';
 }
 
 /** Percent, rounded up as df does; 0 where there is no total (file systems without a table of inodes). */
