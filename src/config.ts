@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import cron from 'node-cron';
 import { key, type Section, type ValuesOf } from './protocol/config/key.js';
 import { loadSection } from './protocol/config/read.js';
 import { hasPassword } from './protocol/config/secrets.js';
@@ -158,6 +159,16 @@ export const CONTROLLER_KEYS = {
     unit: 'seconds',
     description: 'How long a token is good for.',
   }),
+  housekeeping_schedule: key(
+    text("a schedule in cron's notation, such as 17 * * * *", (value) =>
+      cron.validate(value) ? null : 'minute, hour, day of the month, month and day of the week are wanted',
+    ),
+    {
+      default: '17 * * * *',
+      description:
+        "When old tasks, trails, revocations and keys of tokens are put away: cron's notation, by local time. Daily at the least.",
+    },
+  ),
   trail_days: key(number({ above: 0, max: 36_500 }), {
     default: 90,
     unit: 'days',
@@ -167,7 +178,8 @@ export const CONTROLLER_KEYS = {
   trail_entries: key(integer({ min: 1_000 }), {
     default: 1_000_000,
     reload: true,
-    description: 'How many entries of that are kept in all; the oldest go first. An entry takes some 300 bytes.',
+    description:
+      'How many entries of that are kept in all; the oldest go first. An entry takes some 300 bytes.',
   }),
   policy_file: key(optional(existingPath()), {
     default: null,

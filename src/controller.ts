@@ -164,15 +164,20 @@ async function prepare(config: Config, log: Logger, store: Store, ownLog: LogSou
 /** Safe to run at several controllers at once. */
 function periodicJobs(app: App): PeriodicJob[] {
   const { store } = app;
+  const { housekeeping_schedule } = app.config;
   return [
     ...(store.dialect === 'postgres'
-      ? [{ name: 'old changes', seconds: 60, run: () => store.tx((tx) => trimChanges(tx, CHANGES_KEPT_MS)) }]
+      ? [{ name: 'old changes', when: 60, run: () => store.tx((tx) => trimChanges(tx, CHANGES_KEPT_MS)) }]
       : []),
-    { name: 'addresses to give out again', seconds: 30, run: () => sweepAddressHolds(app) },
-    { name: 'routers without a working host', seconds: 2, run: () => sweepRouters(app) },
-    { name: 'old tasks', seconds: 3600, run: () => app.tasks.prune() },
-    { name: 'old trails', seconds: 3600, run: () => pruneTrails(app) },
-    { name: 'deleted volumes', seconds: 5, run: () => sweepDeletedVolumes(app) },
-    { name: 'token keys and revocations', seconds: 3600, run: () => app.identity.tokens.housekeeping() },
+    { name: 'addresses to give out again', when: 30, run: () => sweepAddressHolds(app) },
+    { name: 'routers without a working host', when: 2, run: () => sweepRouters(app) },
+    { name: 'old tasks', when: housekeeping_schedule, run: () => app.tasks.prune() },
+    { name: 'old trails', when: housekeeping_schedule, run: () => pruneTrails(app) },
+    { name: 'deleted volumes', when: 5, run: () => sweepDeletedVolumes(app) },
+    {
+      name: 'token keys and revocations',
+      when: housekeeping_schedule,
+      run: () => app.identity.tokens.housekeeping(),
+    },
   ];
 }
