@@ -106,6 +106,7 @@ describe('operators’ API about hosts', () => {
     expect((await call('POST', '/ca/finish', { force: 'yes' })).status).toBe(400);
     const { problems } = (await call('GET', '/status')).json.status;
     expect(problems[0]).toEqual({
+      gravity: 'attention',
       what: 'The certificate authority is being replaced: 1 host(s) wait (host1)',
       advice: 'maru ca show',
     });
