@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { CloudStatus } from '../../src/core/status/status.js';
 import type { KnownOrphan } from '../../src/core/host/orphans.js';
 import type { IncarnationStatus } from '../../src/core/incarnation/incarnation.js';
+import type { CloudStatus } from '../../src/core/status/status.js';
 import { SimulatedCloud } from '../support/hosts/processes.js';
 import { type ServerRequest, serverRequest } from '../support/hosts/server-request.js';
 
