@@ -14,6 +14,7 @@ import { type InstallOptions, isController, isHost, joinToken } from './options.
 import { packagesStep } from './packages.js';
 import { programStep } from './program-tree.js';
 import { type Outcome, runSteps, type Step } from './run-steps.js';
+import { shareStep } from './share.js';
 import { FILES, tlsStep } from './tls.js';
 import { runningStep, unitFilesStep } from './units.js';
 
@@ -33,6 +34,7 @@ async function stepsOf(options: InstallOptions): Promise<Step[]> {
     checksStep(role),
     packagesStep(role, options.packages),
     programStep(),
+    shareStep(),
     ...(isController(role) ? [accountStep()] : []),
     configStep(options),
     ...(isController(role)

@@ -1,5 +1,6 @@
 import { type Action, ask, ensureGone, machine } from './actions.js';
 import { withoutApparmor } from './apparmor.js';
+import { bridgeState } from './bridges.js';
 import { checkMachine } from './checks.js';
 import { withoutCredentials } from './clouds.js';
 import { MODULES_FILE, SYSCTL_FILE } from './kernel.js';
@@ -16,6 +17,7 @@ import {
 import { GUESTS_BEFORE, GUESTS_FILE } from './libvirt.js';
 import { PURGE_NETWORKS, purgeGuests } from './purge.js';
 import { type Outcome, runSteps, type Step } from './run-steps.js';
+import { withoutShare } from './share.js';
 
 export interface UninstallOptions {
   readonly dryRun: boolean;
@@ -41,6 +43,7 @@ function stepsOf(purge: boolean): Step[] {
     },
     { name: 'libvirt', look: libvirtGuests },
     { name: 'AppArmor', look: withoutApparmor },
+    { name: 'bridges', look: () => bridgeState(purge) },
     ...(purge ? [{ name: 'data', look: data }] : []),
     { name: 'program', look: program },
   ];
@@ -81,8 +84,9 @@ async function program(): Promise<Action[]> {
     return [...(await ensureGone(INSTALL_STATE)), { do: 'warn', text }];
   }
   // last: it is what runs now
+  const share = await withoutShare();
   const paths = [INSTALL_STATE, COMMAND, `${PROGRAM}.new`, `${PROGRAM}.old`, PROGRAM];
-  return (await Promise.all(paths.map(ensureGone))).flat();
+  return [...share, ...(await Promise.all(paths.map(ensureGone))).flat()];
 }
 
 async function data(): Promise<Action[]> {

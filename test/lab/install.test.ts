@@ -270,11 +270,21 @@ describe('maru install on a machine with systemd', () => {
   it(
     'is uninstalled without losing anything, and installed again',
     async () => {
-      const { exitCode, stdout } = await run(['uninstall']);
+      const manual = '/usr/share/man/man1/maru.1 /usr/share/bash-completion/completions/maru';
+      await machine.must('ls', manual.split(' '));
+      await machine.must('mkdir', ['-p', '/var/lib/maru-bridge/bridge-br-ex']);
+      const { exitCode, stdout, stderr } = await run(['uninstall']);
+      expect(`${stdout}${stderr}`).toMatch(/addresses stay on br-ex.*maru bridge release/);
+      await machine.must('rmdir', ['/var/lib/maru-bridge/bridge-br-ex']);
       expect(stdout).toMatch(/kept: .*\/var\/lib\/maru-agent/);
       expect(exitCode).toBe(0);
       expect(
-        (await machine.run('sh', ['-c', 'ls /usr/lib/maru /usr/bin/maru /etc/systemd/system/maru-*'])).stdout,
+        (
+          await machine.run('sh', [
+            '-c',
+            `ls /usr/lib/maru /usr/bin/maru ${manual} /etc/systemd/system/maru-*`,
+          ])
+        ).stdout,
       ).toBe('');
       expect(await machine.read('/etc/default/libvirt-guests')).not.toMatch(/^ON_BOOT/m);
       expect((await machine.run('pgrep', ['-f', '^/usr/bin/qemu-system'])).exitCode).toBe(0);
@@ -301,7 +311,7 @@ describe('maru install on a machine with systemd', () => {
       expect(asked.stderr).toMatch(/say --yes/);
       const done = await run(['uninstall', '--purge', '--yes']);
       expect(done).toMatchObject({ exitCode: 0, stderr: '' });
-      const left = `ls -d /var/lib/maru /var/lib/maru-agent /var/lib/maru-install /etc/maru /etc/openstack/clouds.yaml /usr/lib/maru*; getent passwd maru; ip netns list;
+      const left = `ls -d /var/lib/maru /var/lib/maru-agent /var/lib/maru-bridge /var/lib/maru-install /etc/maru /etc/openstack/clouds.yaml /usr/lib/maru*; getent passwd maru; ip netns list;
         virsh -q list --all; ip -br link | grep -E '^(tap|brq|vxlan)'; iptables-save | grep maru; nft list tables | grep maru;
         pgrep -a qemu; pgrep -a dnsmasq; systemctl list-unit-files 'maru-*' --no-legend`;
       expect((await machine.run('sh', ['-c', `{ ${left}; } 2>/dev/null`])).stdout).toBe('');
