@@ -9,11 +9,14 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CommandError, type Host } from '../../agents/host/host.js';
 import { withCommandLog } from '../../agents/host/logged.js';
 import { RequestIds } from '../../agents/request-ids.js';
+import { logRequest } from '../../src/api/shared/access-log.js';
 import { formatEntry, moment } from '../../src/cli/log-lines.js';
+import { hasPassword, withoutPasswords } from '../../src/protocol/config/secrets.js';
 import { createLogger } from '../../src/protocol/log.js';
 import { contextRequests, inLogContext } from '../../src/protocol/log-context.js';
 import { LogFile } from '../../src/protocol/log-file.js';
@@ -179,6 +182,53 @@ describe('a logger', () => {
       words: 'joined with *** today',
       request_id: 'req-1',
     });
+  });
+
+  it('masks passwords with quotes in them, and nothing of the fields after', () => {
+    const { written, log } = lines();
+    const db = `postgres://maru:it's"@db/maru`;
+    const sent = { db, api: 'http://api:80', to: "mail 'a@b'", error: new Error(`refused: ${db}`) };
+    log.info('x', sent);
+    expect(written[0]).toMatchObject({
+      db: 'postgres://maru:***@db/maru',
+      api: sent.api,
+      to: sent.to,
+      error: 'refused: postgres://maru:***@db/maru',
+    });
+    expect(JSON.stringify(written)).not.toContain("it's");
+    expect(hasPassword(db)).toBe(true);
+    expect(withoutPasswords("'postgres://db/maru?sslpassword=it's&a=1'")).toBe(
+      "'postgres://db/maru?sslpassword=***&a=1'",
+    );
+    expect(withoutPasswords("'postgres://db/maru?password=it's'")).toBe("'postgres://db/maru?password=***'");
+    expect(hasPassword('postgres://maru@db/maru')).toBe(false);
+  });
+
+  it.each(['a-', 'a://', 'a:', 'a://b:'])(
+    'takes no longer for many of %s than for as much of anything',
+    (piece) => {
+      const { written, log } = lines();
+      const path = `${piece.repeat(400_000 / piece.length)} ://`;
+      const started = performance.now();
+      log.info('request', { path });
+      withoutPasswords(path);
+      // a pass over it takes some 10 ms; trying every letter anew, minutes
+      expect(performance.now() - started).toBeLessThan(2_000);
+      expect(written).toHaveLength(1);
+    },
+  );
+
+  it('has of a request’s path no more than any real one has', () => {
+    const { written, log } = lines();
+    const request = {
+      method: 'GET',
+      url: `/${'a'.repeat(15_000)}?q`,
+      params: {},
+      routeOptions: { config: {} },
+    };
+    const reply = { statusCode: 404 };
+    logRequest(log, 'compute', request as unknown as FastifyRequest, reply as FastifyReply);
+    expect(written[0]).toMatchObject({ path: `/${'a'.repeat(999)}…`, status: 404 });
   });
 
   it('asks for its level at each line', () => {

@@ -21,7 +21,7 @@ export function logRequest(
     request_id: requestId,
     service,
     method: request.method,
-    path: request.url.split('?')[0],
+    path: pathOf(request.url),
     ...resourceOf(operation?.path, request.params as Record<string, string>),
     status,
     // what is wrong with a body may quote it
@@ -31,6 +31,14 @@ export function logRequest(
     ...(ctx?.userId ? { user_id: ctx.userId } : {}),
   });
 }
+
+/** Without the query, and no longer than any real one: the sender chooses it, with no token needed. */
+function pathOf(url: string): string {
+  const path = url.split('?', 1)[0]!;
+  return path.length > LONGEST_PATH ? `${path.slice(0, LONGEST_PATH)}…` : path;
+}
+
+const LONGEST_PATH = 1_000;
 
 /** `servers/ID` of `/v2.1/servers/:id/action`: the last thing that the path names. */
 function resourceOf(
