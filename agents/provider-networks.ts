@@ -1,8 +1,11 @@
 import type { HostFacts, ProviderNetworkFacts } from '../src/protocol/messages.js';
+import { type ChangeRecord, PENDING } from './bridge/paths.js';
 import type { Host } from './host/host.js';
 
 /** How long what was heard of neighbours is good enough: they come and go, and each change is told to the controller. */
 const NEIGHBOURS_MS = 300_000;
+/** How long after a start a bridge may still be coming up. */
+const START_MS = 60_000;
 const MOST_NEIGHBOURS = 256;
 /** Ports of clouds have MACs like this one, also ours: they are known from the database. */
 const CLOUD_MAC = 'fa:16:3e:';
@@ -18,13 +21,21 @@ export class ProviderNetworks {
   readonly #host: Host;
   readonly #mapping: Readonly<Record<string, string>>;
   readonly #neighboursMs: number;
+  readonly #startMs: number;
+  readonly #startedAt = performance.now();
   readonly #neighbours = new Map<string, { readonly at: number; readonly seen: readonly string[] }>();
   readonly #missed = new Map<string, number>();
 
-  constructor(host: Host, mapping: Readonly<Record<string, string>>, neighboursMs = NEIGHBOURS_MS) {
+  constructor(
+    host: Host,
+    mapping: Readonly<Record<string, string>>,
+    neighboursMs = NEIGHBOURS_MS,
+    startMs = START_MS,
+  ) {
     this.#host = host;
     this.#mapping = mapping;
     this.#neighboursMs = neighboursMs;
+    this.#startMs = startMs;
   }
 
   /** What is there now, in the order of the configuration. Rejects with CommandError when `ip` fails. */
@@ -40,8 +51,10 @@ export class ProviderNetworks {
     const nothing = { addresses: [], gateways: [], neighbours: [] };
     // a simulated host has whatever its configuration names
     if (this.#host.simulated) return { present: true, ...nothing };
+    // it may be taken back any moment
+    if (await this.#isPending(bridge)) return { present: false, unknown: true, ...nothing };
     const [link] = await this.#json<LinkJson>(['-d', 'address', 'show', 'dev', bridge], [0, 1]);
-    if (link?.linkinfo?.info_kind !== 'bridge') return { present: this.#stillPresent(bridge), ...nothing };
+    if (link?.linkinfo?.info_kind !== 'bridge') return { ...this.#absent(bridge), ...nothing };
     this.#missed.set(bridge, 0);
     const gateways: string[] = [];
     for (const family of ['-4', '-6']) {
@@ -64,13 +77,31 @@ export class ProviderNetworks {
     };
   }
 
-  /** A bridge that is being made again is not gone: its routers would move away. Twice missed is gone; so is never seen. */
-  #stillPresent(bridge: string): boolean {
+  /**
+   * A bridge that is being made again is not gone: its routers would move away. Twice missed is gone. Right after a start, when the
+   * host's network may still be coming up, that a bridge was not seen yet says nothing at all.
+   */
+  #absent(bridge: string): Pick<ProviderNetworkFacts, 'present' | 'unknown'> {
     const missed = this.#missed.get(bridge);
-    if (missed === undefined) return false;
-    this.#missed.set(bridge, missed + 1);
     this.#neighbours.delete(bridge);
-    return missed === 0;
+    if (missed === undefined) {
+      const starting = performance.now() - this.#startedAt < this.#startMs;
+      return { present: false, ...(starting ? { unknown: true } : {}) };
+    }
+    this.#missed.set(bridge, missed + 1);
+    return { present: missed === 0 };
+  }
+
+  /** Whether a takeover or release of the bridge waits for its confirmation. */
+  async #isPending(bridge: string): Promise<boolean> {
+    const record = await this.#host.readFileIfExists(`${PENDING}/change.json`);
+    if (record === null) return false;
+    try {
+      return (JSON.parse(record) as Partial<ChangeRecord>).bridge === bridge;
+    } catch {
+      // being written just now: the next look tells
+      return true;
+    }
   }
 
   async #neighboursOn(bridge: string): Promise<readonly string[]> {

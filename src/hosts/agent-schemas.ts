@@ -52,6 +52,7 @@ const providerNetwork = {
     name: line,
     bridge: line,
     present: { type: 'boolean' },
+    unknown: { const: true },
     addresses: ips,
     gateways: ips,
     neighbours: ips,

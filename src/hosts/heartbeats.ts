@@ -7,6 +7,7 @@ import { type Confirmation, isConfirmed } from './confirmation.js';
 import type { Delivery } from './delivery.js';
 import { DriftReports } from './drift.js';
 import type { Liveness } from './liveness.js';
+import { settleProviderNetworks } from './provider-facts.js';
 import type { Reports } from './reports.js';
 import { SeenHosts } from './seen.js';
 import type { SharedView } from './shared-view.js';
@@ -78,7 +79,8 @@ export class Heartbeats {
   async #persist(host: HostRow, beat: Heartbeat): Promise<void> {
     const known = this.#known.get(host.id);
     const orphans = JSON.stringify(beat.orphans);
-    const facts = beat.facts && JSON.stringify(beat.facts);
+    const told = beat.facts && settleProviderNetworks(beat.facts, host.facts);
+    const facts = told && JSON.stringify(told);
     const moved = beat.agent_url !== host.agent_url || beat.boot_id !== host.boot_id;
     const newFacts = facts !== undefined && facts !== host.facts;
     const now = performance.now();
@@ -95,14 +97,14 @@ export class Heartbeats {
           ...(newFacts ? { facts } : {}),
         });
         if (newOrphans) await noteOrphans(tx, host.id, beat.orphans);
-        if (newFacts && beat.facts) await this.#storeFacts(tx, host, beat.facts);
+        if (newFacts && told) await this.#storeFacts(tx, host, told);
       });
     } else if (due) {
       this.#seen.note(host.id, beat.usage);
     } else {
       return;
     }
-    if (known || beat.facts) this.#known.set(host.id, { persistedAt: now, orphans });
+    if (known || told) this.#known.set(host.id, { persistedAt: now, orphans });
   }
 
   async #storeFacts(tx: Tx, host: HostRow, facts: HostFacts): Promise<void> {

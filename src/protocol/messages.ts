@@ -126,6 +126,11 @@ export interface ProviderNetworkFacts {
   readonly bridge: string;
   /** The bridge exists. */
   readonly present: boolean;
+  /**
+   * Nothing certain can be said yet: the agent has just started and not seen the bridge, or waits for the confirmation of a
+   * takeover. What the host offered before stands.
+   */
+  readonly unknown?: true;
   /** The host's own addresses on the bridge, without prefix. */
   readonly addresses: readonly string[];
   /** Next hops of the host's default routes over it. */

@@ -13,7 +13,7 @@ afterAll(() => lab?.down());
 const mapping = { extnet: 'br-ex', dmz: 'br-dmz' };
 const ip = (...args: string[]) => lab.host.machine.exec('ip', args);
 const nothing = { addresses: [], gateways: [], neighbours: [] };
-const DMZ = { name: 'dmz', bridge: 'br-dmz', present: false, ...nothing };
+const DMZ = { name: 'dmz', bridge: 'br-dmz', present: false, unknown: true, ...nothing };
 
 it('tells which bridges are there, the host’s addresses, gateways, and who was met', async () => {
   const networks = new ProviderNetworks(lab.host, mapping, 0);
@@ -49,7 +49,7 @@ it('neighbours are asked for now and then only, so that one who comes is not new
 });
 
 it('a bridge that is made again is not gone, one that stays away is, and one that comes is offered', async () => {
-  const networks = new ProviderNetworks(lab.host, mapping, 0);
+  const networks = new ProviderNetworks(lab.host, mapping, 0, 0);
   const present = async () => (await networks.look()).map((network) => network.present);
   expect(await present()).toEqual([true, false]);
   await ip('link', 'del', 'br-ex');

@@ -278,11 +278,41 @@ forEachStore('a router', (openStore) => {
     world.core.close();
   });
 
+  it('is not taken from a host without its provider network as long as no other host can have it', async () => {
+    const world = await create();
+    const { store, core } = world;
+    for (const host of ['h2', 'h3']) await store.tx((tx) => setPhysicalNetworks(tx, host, []));
+    await store.tx((tx) => setPhysicalNetworks(tx, 'h1', []));
+    for (let look = 0; look < 3; look++) await world.settle();
+    // its networks inside go on being served
+    expect(await world.object('h1')).toMatchObject({ epoch: 1, admin_state_up: true });
+    expect(await world.statuses()).toEqual(['ACTIVE']);
+    expect(await world.task()).toBeFalsy();
+
+    // the host that could have had it is lost while others are asked whether its own is gone, which then is back
+    await store.tx((tx) => setPhysicalNetworks(tx, 'h2', ['extnet']));
+    world.down.add('h1');
+    world.answering = null;
+    await world.settle();
+    expect((await world.task())?.step).toBe('witness');
+    await store.tx((tx) => setPhysicalNetworks(tx, 'h2', []));
+    world.down.delete('h1');
+    await world.settle();
+    expect(await world.object('h1')).toMatchObject({ epoch: 1, admin_state_up: true });
+    expect(await world.task()).toBeFalsy();
+
+    await store.tx((tx) => setPhysicalNetworks(tx, 'h2', ['extnet']));
+    await world.settle();
+    await core.applied('h1', world.key);
+    expect(await world.owner()).toBe('h2@2');
+    core.close();
+  });
+
   it('waits for a host that can have it', async () => {
     const world = await create();
-    for (const host of ['h2', 'h3']) await world.store.tx((tx) => updateHost(tx, host, { enabled: 0 }));
     await world.store.tx((tx) => setPhysicalNetworks(tx, 'h1', []));
     await world.settle();
+    for (const host of ['h2', 'h3']) await world.store.tx((tx) => updateHost(tx, host, { enabled: 0 }));
     await world.core.applied('h1', world.key);
     await world.settle();
     expect(await world.owner()).toBe('h1@1');

@@ -57,6 +57,7 @@ export async function placeRouter(tx: Tx, app: App, routerId: string): Promise<v
       return;
     }
     case 'move':
+      if (!(await canLeave(tx, app, router))) return;
       await beginMove(tx, app, router, null, need.why, { wanted: need.wanted });
       return;
     case 'confirm':
@@ -123,6 +124,15 @@ export async function chooseHost(
     (id) => id !== except && app.hosts.isUp(id),
   );
   return able.find((id) => id === wanted) ?? able[0] ?? null;
+}
+
+/**
+ * Whether a router may be taken from its host: one whose provider network is missing there still serves its networks, so without
+ * another host that can have it nothing is gained. The next look begins its move when there is one.
+ */
+export async function canLeave(tx: Tx, app: App, router: RouterPlacement): Promise<boolean> {
+  if (router.withdrawing || router.host_able || !router.host_known) return true;
+  return (await chooseHost(tx, app, router, null, router.host_id)) !== null;
 }
 
 /** Whether a host has been silent for so long that its routers may move away. */

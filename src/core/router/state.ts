@@ -20,7 +20,7 @@ const NOTHING: RouterNeed = { need: 'nothing' };
 
 /**
  * Decides from a router's rows alone, the same for every event and after every restart. A disabled host keeps its routers; one
- * that lacks the provider network, is silent or was removed does not.
+ * that lacks the provider network, is silent or was removed does not, as far as there is another one.
  */
 export function routerNeed(
   router: RouterPlacement,

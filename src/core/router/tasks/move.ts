@@ -9,7 +9,7 @@ import { findReports } from '../../../store/reports.js';
 import type { Tx } from '../../../store/store.js';
 import type { Outcome, Step, Task, TaskKind } from '../../../tasks/kind.js';
 import type { App } from '../../app.js';
-import { chooseHost, giveTo, isGone, type MovePayload, ROUTER_MOVE, withdraw } from '../place.js';
+import { canLeave, chooseHost, giveTo, isGone, type MovePayload, ROUTER_MOVE, withdraw } from '../place.js';
 import { receiptOf } from '../state.js';
 import { askWitnesses, type Verdict } from '../witness.js';
 
@@ -38,6 +38,10 @@ export function routerMove(app: App): TaskKind<MovePayload> {
         if (router.host_id === null || !router.host_known) return { to: 'place' };
         // a host that is only silent may be well, and must not lose its routers for that when it is heard of again
         if (!router.withdrawing && isGone(app, router.host_id)) return { to: 'witness' };
+        if (!(await canLeave(tx, app, router))) {
+          const error = `no other host can have router ${object.id} now; it stays on host ${router.host_id}`;
+          return { end: 'failed', error };
+        }
         await withdraw(tx, router, payload.target ?? (await chooseHost(tx, app, router, null)));
         return { to: 'receipt' };
       },
