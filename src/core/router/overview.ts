@@ -118,10 +118,13 @@ export async function moveRouter(
   });
 }
 
-/** What a router without a host waits for; empty when it has one. */
+/** What a router waits for that no task moves: a host, or a better one; empty when it has one that can do all. */
 async function whyWaiting(db: Reader, app: App, router: RouterPlacement): Promise<string> {
-  if (router.host_id !== null) return '';
   const alias = router.physical_network;
+  if (router.host_id !== null) {
+    if (router.host_able || !router.host_known) return '';
+    return `for an enabled host that is up with provider network '${alias}': its own has it no more, and nothing outside is reached`;
+  }
   const enabled = await hostsForRouter(db, alias);
   if (enabled.some((id) => app.hosts.isUp(id))) return 'a host is about to get it';
   if (alias === null) return 'no enabled host is up';
