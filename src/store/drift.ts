@@ -1,6 +1,7 @@
 import type { DriftEvent } from '../protocol/messages.js';
 import type { ObjectKey } from '../protocol/objects.js';
 import type { Reader, Tx } from './store.js';
+import { withoutNul } from './without-nul.js';
 
 /** Healed drift that is remembered of each host; the oldest goes first. */
 const HEALED_PER_HOST = 500;
@@ -21,8 +22,8 @@ export async function storeDrift(tx: Tx, hostId: string, events: readonly DriftE
       host_id: hostId,
       object_key: event.object as string,
       first_seen: event.first_seen,
-      action: event.action,
-      detail: event.detail,
+      action: withoutNul(event.action),
+      detail: withoutNul(event.detail),
       state: event.state as string,
       healed_at: event.healed_at,
     }));

@@ -3,6 +3,7 @@ import type { Selectable } from 'kysely';
 import { sql } from 'kysely';
 import type { ChangeKind, Reader, Tx } from './store.js';
 import type { TrailTable } from './tables/trail.js';
+import { withoutNul } from './without-nul.js';
 
 export type TrailRow = Selectable<TrailTable>;
 
@@ -246,7 +247,8 @@ function rowsOf({ notes, changes }: Pending, actor: TrailActor | null, at: strin
       object_id: one.id,
       at,
       what: one.what,
-      detail: one.detail.slice(0, DETAIL_LENGTH),
+      // output of commands is in it
+      detail: withoutNul(one.detail).slice(0, DETAIL_LENGTH),
       host_id: one.hostId ?? null,
       request_id: requestId,
       user_id: own ? actor.userId || null : null,

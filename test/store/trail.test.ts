@@ -1,7 +1,8 @@
 import { beforeAll, expect, it } from 'vitest';
 import { DriftReports } from '../../src/hosts/drift.js';
 import { noteReports } from '../../src/hosts/trail.js';
-import type { DriftEvent } from '../../src/protocol/messages.js';
+import type { DriftEvent, ObjectReport } from '../../src/protocol/messages.js';
+import { storeReports } from '../../src/store/reports.js';
 import { recordChange, type Store } from '../../src/store/store.js';
 import { inSavepoint } from '../../src/store/tasks.js';
 import { asActor, causedBy, listTrail, note, pruneTrail, type TrailActor } from '../../src/store/trail.js';
@@ -183,6 +184,24 @@ forEachStore('trail', (openStore) => {
       'group-members: error: ipset: no',
     ]);
     expect((await trail(id, 'server')).map(({ detail }) => detail)).toEqual(['gone']);
+  });
+
+  it('takes output of commands with NULs, which databases take differently, and what else came with it', async () => {
+    const id = fresh();
+    const message = 'virsh: \0broken\0 output';
+    await store.tx(async (tx) => {
+      const reports = [
+        { key: `server/${id}`, revision: 'r1', state: 'error', error: { message } },
+      ] as const satisfies ObjectReport[];
+      await storeReports(tx, 'host-1', reports);
+      noteReports(tx, 'host-1', reports);
+    });
+    expect((await trail(id, 'server')).map(({ detail }) => detail)).toEqual(['error: virsh: broken output']);
+    const event = { object: `server/${id}`, action: 'a\0', first_seen: '2030-01-01T00:00:00.000Z' } as const;
+    await new DriftReports(store).take('host-1', [
+      { ...event, detail: message, state: 'reported', healed_at: null },
+    ]);
+    expect((await trail(id, 'server')).at(-1)?.detail).toContain('virsh: broken output');
   });
 
   it('forgets what is too old, too many of one object, and too many in all', async () => {
