@@ -81,7 +81,7 @@ export class Reports {
       });
       if (news.length === 0) return true;
       await storeReports(tx, hostId, news);
-      noteReports(tx, hostId, news);
+      noteReports(tx, hostId, news, before);
       const keys = answered.length ? await deleteTombstones(tx, hostId, answered) : [];
       for (const listener of this.reportListeners) await listener(tx, hostId, news);
       for (const key of keys) for (const listener of this.goneListeners) await listener(tx, hostId, key);

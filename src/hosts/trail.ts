@@ -7,10 +7,20 @@ import { note } from '../store/trail.js';
 /** Kinds that tenants do not know: they are noted with what they belong to, and only when they fail. */
 const PARTS = ['dhcp', 'group-members', 'security-group'];
 
-/** Notes what a host reports of objects, as far as it is news. */
-export function noteReports(tx: Tx, hostId: string, news: readonly ObjectReport[]): void {
+/**
+ * Notes what a host reports of objects, as far as it is news; `before`: what it last reported of them. A network is applied anew on
+ * each of its hosts whenever a port of it changes anywhere: only what it comes to is noted.
+ */
+export function noteReports(
+  tx: Tx,
+  hostId: string,
+  news: readonly ObjectReport[],
+  before: ReadonlyMap<ObjectKey, ObjectReport>,
+): void {
   for (const { key, state, revision, error, observed } of news) {
-    if (PARTS.includes(parseKey(key).kind) && error === undefined) continue;
+    const { kind } = parseKey(key);
+    if (PARTS.includes(kind) && error === undefined) continue;
+    if (kind === 'network' && error === undefined && before.get(key)?.state === state) continue;
     const power = observed ? `, ${observed.power_state}` : '';
     const words =
       state === 'applied'

@@ -171,12 +171,17 @@ forEachStore('trail', (openStore) => {
   it('has reports of what tenants know, and of its parts only what failed', async () => {
     const id = fresh();
     await store.tx(async (tx) =>
-      noteReports(tx, 'host-1', [
-        { key: `port/${id}`, revision: 'r1', state: 'applied' },
-        { key: `dhcp/${id}`, revision: 'r1', state: 'applied' },
-        { key: `group-members/${id}:net`, revision: 'r1', state: 'error', error: { message: 'ipset: no' } },
-        { key: `server/${id}`, revision: null, state: 'gone' },
-      ]),
+      noteReports(
+        tx,
+        'host-1',
+        [
+          { key: `port/${id}`, revision: 'r1', state: 'applied' },
+          { key: `dhcp/${id}`, revision: 'r1', state: 'applied' },
+          { key: `group-members/${id}:net`, revision: 'r1', state: 'error', error: { message: 'ipset: no' } },
+          { key: `server/${id}`, revision: null, state: 'gone' },
+        ],
+        new Map(),
+      ),
     );
     expect((await trail(id)).map(({ detail }) => detail)).toEqual(['applied r1']);
     expect(await trail(id, 'network')).toEqual([]);
@@ -184,6 +189,32 @@ forEachStore('trail', (openStore) => {
       'group-members: error: ipset: no',
     ]);
     expect((await trail(id, 'server')).map(({ detail }) => detail)).toEqual(['gone']);
+  });
+
+  it('has of a network on a host when it comes, fails, is well again and goes, not each change of a port elsewhere', async () => {
+    const id = fresh();
+    let last: ObjectReport | undefined;
+    const report = async (state: ObjectReport['state'], revision: string | null, message?: string) => {
+      const key = `network/${id}` as const;
+      const next: ObjectReport = { key, state, revision, ...(message ? { error: { message } } : {}) };
+      const before = new Map(last ? [[key, last]] : []);
+      await store.tx(async (tx) => noteReports(tx, 'host-1', [next], before));
+      last = next;
+    };
+    await report('applied', 'r1');
+    for (let port = 2; port < 20; port++) await report('applied', `r${port}`);
+    await report('error', 'r20', 'bridge: no');
+    await report('error', 'r21', 'bridge: never');
+    await report('applied', 'r22');
+    await report('applied', 'r23');
+    await report('gone', null);
+    expect((await trail(id, 'network')).map(({ detail }) => detail)).toEqual([
+      'applied r1',
+      'error: bridge: no',
+      'error: bridge: never',
+      'applied r22',
+      'gone',
+    ]);
   });
 
   it('takes output of commands with NULs, which databases take differently, and what else came with it', async () => {
@@ -194,7 +225,7 @@ forEachStore('trail', (openStore) => {
         { key: `server/${id}`, revision: 'r1', state: 'error', error: { message } },
       ] as const satisfies ObjectReport[];
       await storeReports(tx, 'host-1', reports);
-      noteReports(tx, 'host-1', reports);
+      noteReports(tx, 'host-1', reports, new Map());
     });
     expect((await trail(id, 'server')).map(({ detail }) => detail)).toEqual(['error: virsh: broken output']);
     const event = { object: `server/${id}`, action: 'a\0', first_seen: '2030-01-01T00:00:00.000Z' } as const;
