@@ -16,12 +16,16 @@ export class RandomLoad {
   readonly #random: () => number;
   readonly #has: Population = { servers: [], volumes: [], floatingIps: [], rules: [] };
 
+  #kept: string | null = null;
+
   constructor(scene: FaultScene, random: () => number) {
     this.#scene = scene;
     this.#random = random;
   }
 
+  /** One server is there from the first to the last, so that something is up whatever else happens. */
   async run(operations: number): Promise<void> {
+    this.#kept ??= await this.#scene.server();
     for (let n = 0; n < operations; n++) await this.#one();
   }
 
@@ -31,6 +35,8 @@ export class RandomLoad {
     const { servers, volumes, floatingIps, rules } = this.#has;
     for (const id of floatingIps.splice(0)) await tenant.delete('floatingip', id);
     for (const id of servers.splice(0)) await tenant.delete('server', id);
+    if (this.#kept) await tenant.delete('server', this.#kept);
+    this.#kept = null;
     for (const id of rules.splice(0)) await tenant.delete('security_group_rule', id);
     for (const id of volumes.splice(0)) await this.#deleteVolume(id);
   }
