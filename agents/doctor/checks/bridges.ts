@@ -137,8 +137,8 @@ export const bridgeChecks: readonly Check[] = [
             return wrong(
               `The IPv${family} default route leaves by ${device}, which is a port of ${bridge}`,
               'answers arrive at the bridge: this machine does not reach what is behind the gateway',
-              `ip -${family} route del default${via} dev ${device}${by}`,
-              `ip -${family} route replace default${via} dev ${bridge}${by}`,
+              // in this order and only then: with the first refused, the machine would be left without any
+              `ip -${family} route replace default${via} dev ${bridge}${by} && ip -${family} route del default${via} dev ${device}${by} 2>/dev/null`,
             );
           });
       }),

@@ -6,6 +6,26 @@ const AHEAD_WARNING = 5;
 const AHEAD_WRONG = 30;
 const WILDCARD = new Set(['0.0.0.0', '*', '::', '[::]']);
 
+/**
+ * Units whose restart may cut off the machine or its guests: those that set up the network, ways in, rules of the firewall (they
+ * begin by removing all), guests on boot.
+ */
+const DELICATE =
+  /^(networking|ifup@.*|NetworkManager.*|systemd-networkd.*|netplan.*|dhcpcd.*|wpa_supplicant.*|sshd?(@.*)?|maru-bridge.*|libvirt-guests|nftables|netfilter-persistent|ip6?tables|firewalld|ufw|dbus.*|systemd-logind)\.(service|socket)$/;
+
+function restart(names: readonly string[]): string[] {
+  const delicate = names.filter((name) => DELICATE.test(name));
+  const others = names.filter((name) => !delicate.includes(name));
+  return [
+    ...(others.length > 0 ? [`systemctl restart ${others.join(' ')}`] : []),
+    ...(delicate.length > 0
+      ? [
+          `# not restarted blindly, it may cut this machine or its guests off: ${delicate.join(' ')}; read why it failed, and act from the console`,
+        ]
+      : []),
+  ];
+}
+
 /** What this machine's own programs listen on, by the configuration. */
 function ownPorts({ settings, roles }: Facts): { name: string; key: string; port: number; unit: string }[] {
   const { host, controller } = settings;
@@ -91,7 +111,7 @@ export const serviceChecks: readonly Check[] = [
       const others = failed.filter((name) => !ours.includes(name));
       const mend = (names: readonly string[]) => [
         ...names.slice(0, 3).map((name) => `journalctl -u ${name} -b -n 30 --no-pager`),
-        `systemctl restart ${names.join(' ')}`,
+        ...restart(names),
         `# or, when it does not matter: systemctl reset-failed ${names.join(' ')}`,
       ];
       return [
