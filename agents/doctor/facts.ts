@@ -186,8 +186,14 @@ export interface NftChain {
   readonly name: string;
   readonly hook: string;
   readonly policy: string;
-  /** Masquerades whatever passes, with no match on addresses. */
-  readonly masqueradesAll: boolean;
+  /** Rules that rewrite the sender of what leaves, whoever sent it. */
+  readonly masquerades: readonly MasqueradeFacts[];
+}
+
+export interface MasqueradeFacts {
+  readonly handle: number;
+  /** Only what leaves by these devices (`docker*` is a beginning); null: by any. */
+  readonly devices: readonly string[] | null;
 }
 
 export interface ProcessFacts {

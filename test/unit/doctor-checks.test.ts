@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CHECKS } from '../../agents/doctor/checks.js';
 import { judge } from '../../agents/doctor/doctor.js';
-import { parseSave } from '../../agents/doctor/facts/firewall.js';
+import { parseMasquerades, parseSave } from '../../agents/doctor/facts/firewall.js';
 import type { Facts } from '../../agents/doctor/facts.js';
 import { reportText } from '../../src/cli/doctor-report.js';
 import { but, link, WELL } from '../support/doctor/facts.js';
@@ -112,7 +112,7 @@ const CASES: readonly (readonly [check: string, facts: Facts, says: RegExp, mend
     'forward-drop',
     table({ forwardPolicy: 'DROP', forward: ['-A FORWARD -j DOCKER-USER', '-A FORWARD -j maru-FORWARD'] }),
     /DROP in iptables-nft \(Docker sets this\), and the agent’s chain is only its rule 2/,
-    /^iptables-nft -P FORWARD ACCEPT$/,
+    /^systemctl restart maru-agent$/,
   ],
   [
     'foreign-nat',
@@ -274,6 +274,100 @@ describe('doctor’s checks', () => {
     ].join('\n');
     const facts = table(parseSave(text));
     expect(judge(facts).findings).toEqual([]);
+  });
+
+  it('of foreign rules of NAT are for those alone that guests’ packets meet', () => {
+    const said = (facts: Facts) => judge(facts).findings.map(({ check, what }) => `${check}: ${what}`);
+    const harmless = [
+      '-m addrtype --src-type LOCAL -j MASQUERADE',
+      '-o docker_gwbridge -m addrtype --src-type LOCAL -j MASQUERADE',
+      '-o wg0 -j MASQUERADE',
+      '-o wg+ -j SNAT --to-source 203.0.113.1',
+      '-m physdev ! --physdev-is-bridged -j MASQUERADE',
+      '-m owner --uid-owner 33 -j MASQUERADE',
+    ].map((rule) => `-A POSTROUTING ${rule}`);
+    const harmful = [
+      '-m addrtype ! --src-type LOCAL -j MASQUERADE',
+      '! -o docker0 -j MASQUERADE',
+      '-o eth0 -j MASQUERADE',
+      '-o br-+ -j MASQUERADE',
+      '-j MASQUERADE',
+    ].map((rule) => `-A POSTROUTING ${rule}`);
+    expect(said(table({ postrouting: [...harmless, ...harmful] }))).toEqual(
+      harmful.map((rule) => `foreign-nat: iptables-nft has, in table nat: ${rule}`),
+    );
+
+    const rule = (handle: number, ...match: object[]) => ({
+      rule: { handle, expr: [...match.map((one) => ({ match: one })), { masquerade: null }] },
+    });
+    const out = (right: unknown, op = '==') => ({ op, left: { meta: { key: 'oifname' } }, right });
+    const local = (op: string) => ({
+      op,
+      left: { fib: { result: 'type', flags: ['saddr'] } },
+      right: 'local',
+    });
+    const saddr = { op: '==', left: { payload: { protocol: 'ip', field: 'saddr' } }, right: '203.0.113.1' };
+    const listed = {
+      nftables: [
+        rule(1, out('wg0')),
+        rule(2, out({ set: ['wg0', 'eth0'] })),
+        rule(3, out('docker*')),
+        rule(4, out('wg0', '!=')),
+        rule(5, local('==')),
+        rule(6, local('!=')),
+        rule(7, saddr),
+        rule(8, out('@ways')),
+        rule(9),
+      ],
+    };
+    const chain = { family: 'ip', table: 'way', name: 'out', hook: 'postrouting', policy: 'accept' };
+    const chains = [{ ...chain, masquerades: parseMasquerades(JSON.stringify(listed)) }];
+    const [finding] = judge(but('firewall', { chains })).findings;
+    expect(finding!.mend.filter((line) => /delete|flush/.test(line))).toEqual(
+      [2, 4, 6, 8, 9].map((handle) => `nft delete rule ip way out handle ${handle}`),
+    );
+  });
+
+  it('restart no unit on which the way to the machine or its guests hangs', () => {
+    const failed = [
+      'networking.service',
+      'NetworkManager.service',
+      'systemd-networkd.service',
+      'ssh.service',
+      'nftables.service',
+      'maru-bridge-revert.service',
+      'libvirt-guests.service',
+      'libvirtd.service',
+      'backup.service',
+    ];
+    const { findings } = judge(but('units', { failed }));
+    const commands = findings.flatMap(({ mend }) => mend).filter((line) => !line.startsWith('#'));
+    expect(commands.filter((line) => !line.startsWith('journalctl'))).toEqual([
+      'systemctl restart libvirtd.service',
+      'systemctl restart backup.service',
+    ]);
+    const alone = judge(but('units', { failed: ['ssh.service'] })).findings[0]!;
+    expect(alone.mend).toEqual([
+      'journalctl -u ssh.service -b -n 30 --no-pager',
+      expect.stringMatching(/^# not restarted .*: ssh\.service;/),
+      '# or, when it does not matter: systemctl reset-failed ssh.service',
+    ]);
+  });
+
+  it('open forwarding for everybody only with a warning, and take no route before there is another', () => {
+    const mend = (facts: Facts) => judge(facts).findings.flatMap((one) => one.mend);
+    const legacy = { command: 'iptables-legacy', forwardPolicy: 'DROP', forward: [], postrouting: [] };
+    expect(mend(table(legacy))).toEqual([
+      expect.stringMatching(/^# this opens forwarding .*Docker or ufw/),
+      'iptables-legacy -P FORWARD ACCEPT',
+    ]);
+    expect(mend({ ...table({ forwardPolicy: 'DROP' }), phase: 'before' })).toEqual([
+      expect.stringMatching(/^# nothing has to be done/),
+    ]);
+    const route = { family: 4, device: 'eth0', gateway: '192.0.2.254', metric: 50, protocol: 'static' };
+    expect(mend(but('routes', [route]))).toEqual([
+      'ip -4 route replace default via 192.0.2.254 dev br-ex metric 50 && ip -4 route del default via 192.0.2.254 dev eth0 metric 50 2>/dev/null',
+    ]);
   });
 
   it('are told with the gravest first, and commands that can be pasted', () => {

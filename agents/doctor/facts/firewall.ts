@@ -1,4 +1,4 @@
-import type { FirewallFacts, IptablesFacts, NftChain } from '../facts.js';
+import type { FirewallFacts, IptablesFacts, MasqueradeFacts, NftChain } from '../facts.js';
 import type { Look } from '../look.js';
 
 /** Rules that others made and that packets of guests may meet. */
@@ -75,6 +75,7 @@ interface RawNft {
     readonly family: string;
     readonly table: string;
     readonly chain: string;
+    readonly handle?: number;
     readonly expr?: readonly Record<string, unknown>[];
   };
 }
@@ -85,8 +86,9 @@ async function readNftables(look: Look): Promise<{ tables: string[]; chains: Nft
   const chains = await Promise.all(
     base.map(async (chain): Promise<NftChain> => {
       const { family, table, name, hook = '', policy = 'accept' } = chain;
-      const nat = hook === 'postrouting' && (await masquerades(look, family, table, name));
-      return { family, table, name, hook, policy, masqueradesAll: nat };
+      const listed =
+        hook === 'postrouting' ? await look.output('nft', ['-j', 'list', 'chain', family, table, name]) : '';
+      return { family, table, name, hook, policy, masquerades: parseMasquerades(listed) };
     }),
   );
   const tables = nftList(await look.output('nft', ['-j', 'list', 'tables'])).flatMap(({ table }) =>
@@ -102,15 +104,41 @@ function isKnown({ family, table, name }: NonNullable<RawNft['chain']>): boolean
   return (family === 'ip' || family === 'ip6') && iptables && name === name.toUpperCase();
 }
 
-/** True when a rule of the chain masquerades whatever leaves, whoever sent it. */
-async function masquerades(look: Look, family: string, table: string, chain: string): Promise<boolean> {
-  const listed = await look.output('nft', ['-j', 'list', 'chain', family, table, chain]);
-  return nftList(listed).some(({ rule }) => {
+interface RawMatch {
+  readonly op: string;
+  readonly left?: {
+    readonly meta?: { readonly key: string };
+    readonly fib?: { readonly flags: readonly string[] | string };
+    readonly payload?: { readonly field?: string };
+  };
+  readonly right?: unknown;
+}
+
+/** Of `nft -j list chain`: rules that rewrite the sender of what leaves, with no match on who that is. */
+export function parseMasquerades(text: string): MasqueradeFacts[] {
+  return nftList(text).flatMap(({ rule }) => {
     const parts = rule?.expr ?? [];
-    if (!parts.some((part) => 'masquerade' in part || 'snat' in part)) return false;
-    const matches = JSON.stringify(parts.filter((part) => 'match' in part));
-    return !/"saddr"|"iifname"|"iif"|"mark"/.test(matches);
+    if (!parts.some((part) => 'masquerade' in part || 'snat' in part)) return [];
+    const matches = parts.flatMap(({ match }) => (match ? [match as RawMatch] : []));
+    if (matches.some(picksSenders)) return [];
+    const out = matches.find(({ op, left }) => op === '==' && /^oif(name)?$/.test(left?.meta?.key ?? ''));
+    return [{ handle: rule!.handle ?? 0, devices: out ? deviceNames(out.right) : null }];
   });
+}
+
+/** By address, device, mark or being this machine itself (`fib saddr type local`, a user's process). */
+function picksSenders({ op, left = {} }: RawMatch): boolean {
+  if (left.fib) return op === '==' && left.fib.flags.includes('saddr');
+  if (left.meta) return /^(iif(name)?|mark|sk[ug]id)$/.test(left.meta.key);
+  return left.payload?.field === 'saddr' || JSON.stringify(left).includes('"saddr"');
+}
+
+/** A name or a set of them; null for a set that has a name itself, whose members are elsewhere. */
+function deviceNames(right: unknown): readonly string[] | null {
+  if (typeof right === 'string') return right.startsWith('@') ? null : [right];
+  const { set } = (right ?? {}) as { readonly set?: unknown };
+  const names = Array.isArray(set) ? set : [set];
+  return names.every((name) => typeof name === 'string') ? names : null;
 }
 
 function nftList(text: string): readonly RawNft[] {

@@ -88,9 +88,7 @@ export const WELL: Facts = {
         ],
       },
     ],
-    chains: [
-      { family: 'inet', table: 'site', name: 'in', hook: 'input', policy: 'drop', masqueradesAll: false },
-    ],
+    chains: [{ family: 'inet', table: 'site', name: 'in', hook: 'input', policy: 'drop', masquerades: [] }],
     firewalld: false,
     ufw: false,
   }),

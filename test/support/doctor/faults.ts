@@ -40,7 +40,7 @@ export const RUNNING: readonly Fault[] = [
     check: 'default-route-on-uplink',
     plant: 'ip route add default via 192.0.2.254 dev eth0 metric 50 onlink',
     says: /IPv4 default route leaves by eth0, which is a port of br-ex/,
-    mend: /^ip -4 route del default via 192\.0\.2\.254 dev eth0 metric 50$/,
+    mend: /^ip -4 route replace default via 192\.0\.2\.254 dev br-ex metric 50 && ip -4 route del /,
   },
   {
     check: 'two-default-routes',
@@ -101,7 +101,7 @@ export const RUNNING: readonly Fault[] = [
       nft add chain ip way out '{ type nat hook postrouting priority 100 ; }'
       nft add rule ip way out oifname "br-ex" masquerade`,
     says: /nft chain ip way out masquerades/,
-    mend: /^nft flush chain ip way out$/,
+    mend: /^nft delete rule ip way out handle \d+$/,
   },
   {
     check: 'firewall-manager',
