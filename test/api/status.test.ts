@@ -52,6 +52,14 @@ describe.each(DIALECTS)('the page of maru status on %s', (dialect) => {
     expect(page.version).toBe(programVersion());
   });
 
+  it('does not call a host down that it only has not heard of yet', async () => {
+    compute.hosts.unheard.add(ids[0]!);
+    const page = await status();
+    expect(page.problems).toEqual([]);
+    expect(page.summary).toBe('Nothing is wrong; 1 of 2 hosts up, 1 not heard of by this controller yet.');
+    compute.hosts.unheard.clear();
+  });
+
   it('has the first few servers in ERROR with their reasons, and how many more there are', async () => {
     const user = await cloud.projectUser('demo');
     const servers: string[] = [];

@@ -19,6 +19,8 @@ export const NO_AUTHORITY: AuthorityStatus = {
 /** Hosts that exist only as rows, for API tests: up until said otherwise. Give `gateway` to TestApp as `parts.hosts`. */
 export class RowHosts {
   readonly down = new Set<string>();
+  /** Not heard of since the controller started, which makes them neither up nor down. */
+  readonly unheard = new Set<string>();
   /** Hosts that do not take their specs. */
   readonly undelivered = new Map<string, { readonly fault: string; readonly ms: number }>();
   readonly gateway: HostGateway = {
@@ -29,7 +31,7 @@ export class RowHosts {
     logs: unreachable,
     probe: unreachable,
     trace: unreachable,
-    isUp: (id) => !this.down.has(id),
+    isUp: (id) => !this.down.has(id) && !this.unheard.has(id),
     isDown: (id) => this.down.has(id),
     silence: () => null,
     deliveryFault: (id) => this.undelivered.get(id)?.fault ?? null,

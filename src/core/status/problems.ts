@@ -76,10 +76,10 @@ function incarnationProblems({ hosts, incarnation }: Seen): CloudProblem[] {
 }
 
 function hostProblems(seen: Seen, host: SeenHost): CloudProblem[] {
-  const { row, up, lastSeen, guests, faults, undelivered } = host;
+  const { row, down, lastSeen, guests, faults, undelivered } = host;
   const { name, id } = row;
   const found: CloudProblem[] = [];
-  if (!up) {
+  if (down) {
     const with_ = guests > 0 ? `, with ${guests} server(s)` : '';
     found.push(
       problem(

@@ -52,6 +52,8 @@ export interface CloudStatus {
 export interface SeenHost {
   readonly row: HostRow;
   readonly up: boolean;
+  /** Silent for host_down_after. Neither up nor down: not heard of by this controller yet. */
+  readonly down: boolean;
   readonly lastSeen: string | null;
   readonly facts: HostFacts | null;
   readonly usage: Heartbeat['usage'] | null;
@@ -121,6 +123,7 @@ function seenHost(
   return {
     row,
     up: app.hosts.isUp(row.id),
+    down: app.hosts.isDown(row.id),
     // the row's time is written once a minute; what this process knows is newer
     lastSeen: silence === null ? row.last_seen_at : new Date(Date.now() - silence).toISOString(),
     facts: row.facts ? (JSON.parse(row.facts) as HostFacts) : null,
@@ -133,7 +136,10 @@ function seenHost(
 
 function summary(problems: readonly CloudProblem[], hosts: readonly SeenHost[]): string {
   const up = hosts.filter((host) => host.up).length;
-  const where = `${up} of ${hosts.length} host${hosts.length === 1 ? '' : 's'} up`;
+  const unheard = hosts.filter((host) => !host.up && !host.down).length;
+  const where =
+    `${up} of ${hosts.length} host${hosts.length === 1 ? '' : 's'} up` +
+    (unheard > 0 ? `, ${unheard} not heard of by this controller yet` : '');
   if (problems.length === 0) return `Nothing is wrong; ${where}.`;
   const words: Readonly<Record<Gravity, readonly [one: string, more: string]>> = {
     outage: ['outage', 'outages'],
