@@ -2,7 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { CHECKS } from '../../agents/doctor/checks.js';
 import { judge } from '../../agents/doctor/doctor.js';
 import { parseMasquerades, parseSave } from '../../agents/doctor/facts/firewall.js';
+import { readModules } from '../../agents/doctor/facts/machine.js';
 import type { Facts } from '../../agents/doctor/facts.js';
+import { fact, Look } from '../../agents/doctor/look.js';
+import type { Host } from '../../agents/host/host.js';
 import { reportText } from '../../src/cli/doctor-report.js';
 import { but, link, WELL } from '../support/doctor/facts.js';
 
@@ -368,6 +371,29 @@ describe('doctor’s checks', () => {
     expect(mend(but('routes', [route]))).toEqual([
       'ip -4 route replace default via 192.0.2.254 dev br-ex metric 50 && ip -4 route del default via 192.0.2.254 dev eth0 metric 50 2>/dev/null',
     ]);
+  });
+
+  it('take an agent’s sandbox, which hides the modules, for no fault of the machine', async () => {
+    const sandboxed = (outside: { exitCode: number; stderr: string }) =>
+      new Look({
+        stat: async () => null,
+        read: async (command: string) => ({ stdout: '', ...(command === 'nsenter' ? outside : MISSING) }),
+      } as unknown as Host);
+    const MISSING = { exitCode: 1, stderr: '' };
+    const modules = (outside: { exitCode: number; stderr: string }) =>
+      fact(() => readModules(sandboxed(outside), '6.1.0', true));
+    const said = (facts: Facts) => judge(facts).findings.map(({ check, mend }) => [check, mend.at(-1)]);
+    expect(said({ ...WELL, modules: await modules({ exitCode: 0, stderr: '' }) })).toEqual([]);
+    // gone outside too: an upgrade
+    expect(said({ ...WELL, modules: await modules(MISSING) })).toEqual([['missing-modules', 'reboot']]);
+    const refused = { ...WELL, modules: await modules({ exitCode: 1, stderr: 'nsenter: not permitted\n' }) };
+    expect(said(refused)).toEqual([]);
+    expect(judge(refused).unknown).toContainEqual(
+      expect.objectContaining({
+        check: 'missing-modules',
+        because: expect.stringContaining('not permitted'),
+      }),
+    );
   });
 
   it('are told with the gravest first, and commands that can be pasted', () => {

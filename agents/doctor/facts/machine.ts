@@ -1,4 +1,5 @@
 import { probeKvm } from '../../compute/probe.js';
+import { isConfined, outside } from '../../host/confined.js';
 import type { KvmFacts, MemoryFacts, ModuleFacts, ProcessorFacts, SystemFacts } from '../facts.js';
 import type { Look } from '../look.js';
 
@@ -61,14 +62,24 @@ export const HOST_MODULES: Readonly<Record<string, string>> = {
   nf_nat: 'nf_nat_setup_info',
 };
 
-export async function readModules(look: Look, kernel: string): Promise<ModuleFacts> {
-  const directory = await look.exists(`/lib/modules/${kernel}`);
+/** `confined`: in the sandbox of an agent's unit, where /lib/modules is hidden, so it is looked at as the first process sees it. */
+export async function readModules(
+  look: Look,
+  kernel: string,
+  confined: boolean = isConfined(),
+): Promise<ModuleFacts> {
+  const directory = confined
+    ? (await askOutside(look, 'test', ['-d', `/lib/modules/${kernel}`])) === 0
+    : await look.exists(`/lib/modules/${kernel}`);
+  const modprobe = async (name: string) =>
+    confined
+      ? await askOutside(look, 'modprobe', ['-n', '-q', name])
+      : (await look.command('modprobe', ['-n', '-q', name])).exitCode;
   const names = Object.keys(HOST_MODULES);
   const available: Record<string, boolean | null> = {};
   for (const name of names) {
     available[name] =
-      (await look.exists(`/sys/module/${name}`)) ||
-      (directory && (await look.command('modprobe', ['-n', '-q', name])).exitCode === 0);
+      (await look.exists(`/sys/module/${name}`)) || (directory && (await modprobe(name)) === 0);
   }
   const missing = names.filter((name) => !available[name]);
   if (missing.length === 0) return { directory, available };
@@ -80,6 +91,14 @@ export async function readModules(look: Look, kernel: string): Promise<ModuleFac
     available[name] = found ? true : directory ? false : null;
   }
   return { directory, available };
+}
+
+/** Exit code of a silent command among the machine's own mounts. Rejects when these cannot be entered: that is no answer. */
+async function askOutside(look: Look, command: string, args: readonly string[]): Promise<number> {
+  const { exitCode, stderr } = await look.command(...outside(command, args));
+  if (/^nsenter: /m.test(stderr))
+    throw new Error(`${command}, outside of the agent's sandbox: ${stderr.trim()}`);
+  return exitCode;
 }
 
 /** Settings of the kernel that checks go by; what does not exist is missing. */
