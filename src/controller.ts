@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { createApi } from './api/api.js';
 import { allServices } from './api/services.js';
+import { followCertificate } from './api/tls.js';
 import { CONTROLLER_SECTION, type Config, loadConfig } from './config.js';
 import { sweepAddressHolds } from './core/address/settle.js';
 import { refreshInventories } from './core/allocation/refresh.js';
@@ -85,7 +86,7 @@ export async function startController(
   try {
     const store = await Store.open(config.database);
     // controllers that start at the same moment must not make the same things twice
-    const { app, hosts, tasks, api, policy } = await store.exclusively('start', () =>
+    const { app, hosts, tasks, api, policy, certificate } = await store.exclusively('start', () =>
       prepare(config, log, store, ownLog),
     );
     await hosts.start();
@@ -96,6 +97,7 @@ export async function startController(
     return {
       prepareReload: (next) => policy.reload(next.policy_file),
       reloaded: async (changed) => {
+        certificate.readAgain();
         if (changed.has('drift') || changed.has('host_down_after')) hosts.reconfigured();
         if (INVENTORY_KEYS.some((key) => changed.has(key))) await refreshInventories(app);
       },
@@ -151,6 +153,7 @@ async function prepare(config: Config, log: Logger, store: Store, ownLog: LogSou
 
   const services = allServices(app);
   const api = await createApi(app, services);
+  const certificate = followCertificate(api, config, log);
   policy.verify();
   await bootstrapIdentity(
     app,
@@ -158,7 +161,7 @@ async function prepare(config: Config, log: Logger, store: Store, ownLog: LogSou
   );
   await createDefaultFlavors(app);
   await images.prepare();
-  return { app, hosts, tasks, api, policy };
+  return { app, hosts, tasks, api, policy, certificate };
 }
 
 /** Safe to run at several controllers at once. */

@@ -2,7 +2,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import type { App } from '../core/app.js';
 import { mountRoot } from './root.js';
 import { mountService, type Service } from './shared/service.js';
-import { followCertificate, tlsOptions } from './tls.js';
+import { tlsOptions } from './tls.js';
 
 /**
  * The whole HTTP API: every given service mounted under its prefix, and `/` for discovery. Nothing listens yet:
@@ -19,7 +19,6 @@ export async function createApi(app: App, services: readonly Service[]): Promise
     forceCloseConnections: true,
     ...tlsOptions(app.config),
   }) as unknown as FastifyInstance;
-  followCertificate(fastify, app.config, app.log);
   mountRoot(fastify, app, services);
   for (const service of services) await mountService(fastify, app, service);
   return fastify;
