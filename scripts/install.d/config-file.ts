@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { type Document, parseDocument } from 'yaml';
 import { splitAddress } from '../../src/net/listen-address.js';
-import { type Action, ensureDirectory, ensureFile, machine } from './actions.js';
+import { type Action, ask, ensureDirectory, ensureFile, machine } from './actions.js';
 import { CONFIG, TLS, USER } from './layout.js';
 import {
   type InstallOptions,
@@ -34,15 +34,19 @@ export function configStep(options: InstallOptions): Step {
       const content = merged(await machine.readFileIfExists(CONFIG), await settings(options));
       return [
         ...(await ensureDirectory('/etc/maru', 0o755)),
-        ...(await ensureFile({ path: CONFIG, content, mode: 0o640, owner: ownerOf(options) })),
+        ...(await ensureFile({ path: CONFIG, content, mode: 0o640, owner: await ownerOf(options) })),
       ];
     },
   };
 }
 
-/** Who may read the configuration: the controller's user where there is one. */
-export function ownerOf({ role }: Pick<InstallOptions, 'role'>): string {
-  return isController(role) ? `root:${USER}` : 'root:root';
+/**
+ * Who may read the configuration: the controller's user where there is one, or will be. Also when a host is installed on the
+ * controller's machine: there both have one file.
+ */
+async function ownerOf({ role }: Pick<InstallOptions, 'role'>): Promise<string> {
+  const shared = isController(role) || (await ask('getent', 'group', USER)) !== null;
+  return shared ? `root:${USER}` : 'root:root';
 }
 
 /** The file's text with the settings in it. */
