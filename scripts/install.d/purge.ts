@@ -61,18 +61,25 @@ async function nftables(): Promise<Action[]> {
     .map((family) => ({ do: 'run', argv: ['nft', 'delete', 'table', family, 'maru'] }));
 }
 
+/** True for a line of iptables-save, with or without counters, that is one of our chains, in one, or a jump to one. */
+export function isOurRule(line: string): boolean {
+  // what is between quotes is a comment: it may say anything
+  const bare = line.replace(/^\[\d+:\d+\] /, '').replaceAll(/"(?:[^"\\]|\\.)*"/g, '""');
+  return /^:maru-|^-A maru-| -[jg] maru-/.test(bare);
+}
+
 /** Everything but our chains and what jumps to them is put back as it is. */
 async function iptables(): Promise<Action[]> {
   const actions: Action[] = [];
   for (const tool of ['iptables', 'ip6tables']) {
     const rules = (await ask(`${tool}-save`, '-c')) ?? '';
-    if (!/[: ]maru-/.test(rules)) continue;
+    if (!rules.split('\n').some(isOurRule)) continue;
     actions.push({
       do: 'call',
       say: `take the chains maru-* and the jumps to them out of ${tool}`,
       call: async () => {
         const { stdout } = await machine.read(`${tool}-save`, ['-c']);
-        const others = stdout.split('\n').filter((line) => !/[: ]maru-/.test(line));
+        const others = stdout.split('\n').filter((line) => !isOurRule(line));
         await machine.run(`${tool}-restore`, ['-c'], { input: others.join('\n') });
       },
     });

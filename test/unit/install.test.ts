@@ -6,6 +6,7 @@ import { issueServer, makeAuthority, problemOf } from '../../scripts/install.d/c
 import { merged } from '../../scripts/install.d/config-file.js';
 import { withoutStart } from '../../scripts/install.d/libvirt.js';
 import { physicalNetworks } from '../../scripts/install.d/options.js';
+import { isOurRule } from '../../scripts/install.d/purge.js';
 import { runSteps, type Step } from '../../scripts/install.d/run-steps.js';
 
 describe('what an installation writes into maru.yaml', () => {
@@ -90,6 +91,25 @@ it('physical networks are ALIAS:BRIDGE', () => {
   expect(physicalNetworks(['extnet:br-ex', 'lan:br-lan'])).toEqual({ extnet: 'br-ex', lan: 'br-lan' });
   for (const wrong of ['extnet', 'extnet:', ':br-ex', 'a:b:c', 'extnet:a-name-too-long-for-linux'])
     expect(() => physicalNetworks([wrong])).toThrow(/must be ALIAS:BRIDGE/);
+});
+
+it("a purge takes Maru's chains and the jumps to them, and no rule that only speaks of Maru", () => {
+  for (const ours of [
+    ':maru-FORWARD - [0:0]',
+    '-A maru-FORWARD -j ACCEPT',
+    '[12:840] -A maru-in -j RETURN',
+    '[0:0] -A FORWARD -m physdev --physdev-is-bridged -j maru-bridged',
+    '-A INPUT -m comment --comment "a \\" b" -g maru-INPUT',
+  ])
+    expect(isOurRule(ours), ours).toBe(true);
+  for (const theirs of [
+    '-A INPUT -p tcp -m tcp --dport 22 -m comment --comment "ssh for maru-admins" -j ACCEPT',
+    '[1:60] -A INPUT -m comment --comment "not -j maru-in" -j ACCEPT',
+    '-A INPUT -m comment --comment maru-admins -j ACCEPT',
+    ':not-maru-chain - [0:0]',
+    '-A my-maru-chain -j ACCEPT',
+  ])
+    expect(isOurRule(theirs), theirs).toBe(false);
 });
 
 it('commands are shown as they can be pasted', () => {
