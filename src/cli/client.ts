@@ -1,15 +1,18 @@
 import { type Credentials, findCredentials } from './credentials.js';
-import { CliError, NoAnswer } from './error.js';
+import { CliError, NoAnswer, NoReplyInTime } from './error.js';
 import { type HttpReply, send } from './http.js';
 
 /** Talks to the controller with a token of its own. Failures become CliErrors that say what to do. */
 export class Client {
   readonly #root: string;
   readonly #credentials: Credentials;
+  readonly #timeoutMs: number | undefined;
   #token: string | undefined;
 
-  constructor(credentials: Credentials = findCredentials()) {
+  /** `timeoutMs`: how long each reply may take. */
+  constructor(credentials: Credentials = findCredentials(), timeoutMs?: number) {
     this.#credentials = credentials;
+    this.#timeoutMs = timeoutMs;
     this.#root = credentials.authUrl.replace(/\/identity(\/v3)?\/?$/, '');
   }
 
@@ -50,12 +53,23 @@ export class Client {
         headers: { ...headers, accept: 'application/json', ...json },
         ...(body ? { body: JSON.stringify(body) } : {}),
         ...(ca ? { ca } : {}),
+        ...(this.#timeoutMs === undefined ? {} : { timeoutMs: this.#timeoutMs }),
       });
     } catch (error) {
+      if (error instanceof NoReplyInTime) throw new NoAnswer(this.#hangs(method, path, error));
       throw new NoAnswer(
         `no answer from the controller at ${this.#root} (${(error as Error).message}); is it running?`,
       );
     }
+  }
+
+  #hangs(method: string, path: string, { seconds }: NoReplyInTime): string {
+    const changes = method !== 'GET' && !path.startsWith('/identity/v3/auth/');
+    return [
+      `the controller at ${this.#root} did not answer ${method} ${path.split('?')[0]} within ${seconds} s:`,
+      'it hangs, or packets to it are dropped',
+      ...(changes ? ['(what was asked may be done all the same: look before you ask again)'] : []),
+    ].join(' ');
   }
 }
 

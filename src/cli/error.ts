@@ -11,3 +11,13 @@ export class CliError extends Error {
 
 /** The controller gave no answer at all. */
 export class NoAnswer extends CliError {}
+
+/** A reply has not ended in time. */
+export class NoReplyInTime extends Error {
+  readonly seconds: number;
+
+  constructor(seconds: number) {
+    super(`no reply within ${seconds} s`);
+    this.seconds = seconds;
+  }
+}

@@ -10,6 +10,8 @@ interface StatusOptions {
 }
 
 const WATCH_SECONDS = 5;
+/** Its page comes from the database alone: a controller that takes longer is itself the news. */
+const TIMEOUT_MS = 10_000;
 
 /** `maru status`: what is wrong, first; then what there is. */
 export function addStatusCommand(program: Command): void {
@@ -23,7 +25,7 @@ export function addStatusCommand(program: Command): void {
       '\nExamples:\n  maru status\n  maru status --watch 2\n  maru status --json | jq .problems',
     )
     .action(async ({ json, watch }: StatusOptions) => {
-      const client = new Client();
+      const client = new Client(undefined, TIMEOUT_MS);
       if (watch === undefined) return await show(client, json === true);
       const seconds = watch === true ? WATCH_SECONDS : Number(watch);
       if (!(seconds >= 0.5)) throw new CliError(`--watch ${watch}: give seconds, at least 0.5`, 2);
