@@ -17,11 +17,10 @@ export async function dhcpClientsOn(host: Host, uplink: string): Promise<readonl
   for (const pid of await host.listDirectory('/proc')) {
     if (!/^\d+$/.test(pid)) continue;
     const text = (await host.readFileIfExists(`/proc/${pid}/cmdline`).catch(() => null)) ?? '';
-    const argv = text.split('\0').filter((word) => word !== '');
-    const program = programOf(argv);
-    if (!program || !worksOn(argv, program, uplink) || (await namespaceOf(host, pid)) !== own) continue;
-    const owner = argv.some((word) => /NetworkManager|nm-dhcp/.test(word)) ? 'NetworkManager' : null;
-    found.push({ program, pid: Number(pid), argv, owner });
+    const client = clientOf(text, uplink);
+    if (!client || (await namespaceOf(host, pid)) !== own) continue;
+    const owner = client.argv.some((word) => /NetworkManager|nm-dhcp/.test(word)) ? 'NetworkManager' : null;
+    found.push({ ...client, pid: Number(pid), owner });
   }
   return found;
 }
@@ -128,28 +127,44 @@ export function renameLeases(leases: string, from: string, to: string): string {
   return own.map((block) => `${block.replace(`interface "${from}";`, `interface "${to}";`)}\n`).join('');
 }
 
+/** Pure: what a process's command line (as in /proc, words ended by NUL) says of a DHCP client that has the uplink; null when none. */
+export function clientOf(cmdline: string, uplink: string): Pick<DhcpClient, 'program' | 'argv'> | null {
+  const argv = cmdline.split('\0').filter((word) => word !== '');
+  const program = programOf(argv);
+  return program && worksOn(argv, program, uplink) ? { program, argv } : null;
+}
+
 function programOf(argv: readonly string[]): DhcpClient['program'] | null {
-  const name = argv[0]?.split('/').at(-1)?.replace(/:$/, '');
+  // dhcpcd rewrites its title, which is one word then: "dhcpcd: eth0 [ip4]", "dhcpcd: [manager] [ip4] [ip6]"
+  const name = argv[0]?.split(/[\s:]/)[0]?.split('/').at(-1);
   if (name === 'dhclient' || name === 'dhcpcd' || name === 'udhcpc') return name;
   return name === 'busybox' && argv[1] === 'udhcpc' ? 'udhcpc' : null;
 }
 
 function worksOn(argv: readonly string[], program: DhcpClient['program'], uplink: string): boolean {
+  if (program === 'dhcpcd') return dhcpcdWorksOn(argv.join(' '), uplink);
   if (argv.slice(1).some((word) => word === uplink || word === `-i${uplink}`)) return true;
-  // dhcpcd rewrites its title: "dhcpcd: eth0 [ip4]", "dhcpcd: [master] [ip4] [ip6]"
-  if (
-    program === 'dhcpcd' &&
-    argv
-      .join(' ')
-      .split(/[\s\0]+/)
-      .includes(uplink)
-  )
-    return true;
-  // without a name they take every interface
+  // without a name it takes every interface
   return (
     program === 'dhclient' &&
     argv.slice(1).every((word, at) => word.startsWith('-') || /^-\w+f$/.test(argv[at] ?? ''))
   );
+}
+
+/** The manager has every interface, and so has one that names none; its helpers ("[privileged proxy]") say nothing. */
+function dhcpcdWorksOn(title: string, uplink: string): boolean {
+  if (/\[(manager|master)\]/.test(title)) return true;
+  const words = title
+    .replaceAll(/\[[^\]]*\]/g, ' ')
+    .split(/\s+/)
+    .filter((word) => word !== '')
+    .slice(1);
+  // values of options, such as `-f FILE`, are no interfaces
+  const names = words.filter(
+    (word, at) => !word.startsWith('-') && !/^-[cCefFhIilmoOQrsStuvWxXyzZ]$/.test(words[at - 1] ?? ''),
+  );
+  if (names.length === 0) return !/\[[^\]]*(proxy|actioneer)\]/.test(title);
+  return names.includes(uplink);
 }
 
 function optionValue(argv: readonly string[], option: string): string | null {

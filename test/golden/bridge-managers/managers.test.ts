@@ -5,7 +5,7 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BridgeRefusal } from '../../../agents/bridge/manager.js';
 import { type Evidence, managerOf } from '../../../agents/bridge/managers/detect.js';
-import { handOverDhclient } from '../../../agents/bridge/managers/dhcp-client.js';
+import { clientOf, handOverDhclient } from '../../../agents/bridge/managers/dhcp-client.js';
 import { ifupdownFile, ifupdownReleased } from '../../../agents/bridge/managers/ifupdown-files.js';
 import { parseIni } from '../../../agents/bridge/managers/ini.js';
 import { linkDnsCommands, valuesOf } from '../../../agents/bridge/managers/link-dns.js';
@@ -173,6 +173,27 @@ describe('ifupdown', () => {
     ['iface eth0 inet dhcp\n    up /usr/local/bin/notify eth0 up\n', /cannot be known/],
   ])('refuses %j', (text, reason) => {
     expect(() => take(text)).toThrow(reason);
+  });
+});
+
+describe('DHCP clients by their command lines', () => {
+  it.each<[string, string | null]>([
+    ['dhcpcd: eth0 [ip4]\0\0\0', 'dhcpcd'],
+    ['dhcpcd: [manager] [ip4] [ip6]\0', 'dhcpcd'],
+    ['dhcpcd: [master] [ip4]\0', 'dhcpcd'],
+    ['/usr/sbin/dhcpcd\0-q\0-f\0/etc/dhcpcd.conf\0', 'dhcpcd'],
+    ['/usr/sbin/dhcpcd\0-b\0eth0\0', 'dhcpcd'],
+    ['dhcpcd: [BPF ARP] eth0 192.0.2.7\0', 'dhcpcd'],
+    ['dhcpcd: eth1 [ip4]\0', null],
+    ['dhcpcd: [privileged proxy]\0', null],
+    ['/sbin/dhclient\0-4\0-lf\0/var/lib/dhcp/x.leases\0eth0\0', 'dhclient'],
+    ['dhclient\0', 'dhclient'],
+    ['dhclient\0eth1\0', null],
+    ['udhcpc\0-i\0eth0\0', 'udhcpc'],
+    ['busybox\0udhcpc\0-ieth0\0', 'udhcpc'],
+    ['vi\0dhcpcd: eth0\0', null],
+  ])('%j', (cmdline, program) => {
+    expect(clientOf(cmdline, 'eth0')?.program ?? null).toBe(program);
   });
 });
 
