@@ -71,7 +71,7 @@ export const AGENT_KEYS = {
     reload: true,
     description: "Time between heartbeats; well below the controller's host_down_after.",
   }),
-  full_sync_interval: key(seconds({ min: 0.05 }), {
+  full_sync_interval: key(seconds({ min: 0.05, max: 86_400 }), {
     default: 60,
     unit: 'seconds',
     reload: true,
@@ -83,14 +83,14 @@ export const AGENT_KEYS = {
     description:
       'Largest share of its guests (0–1) that one spec may remove; a larger one has to be confirmed.',
   }),
-  image_cache_days: key(number({ min: 0 }), {
+  image_cache_days: key(number({ min: 0, max: 36_500 }), {
     default: 7,
     unit: 'days',
     reload: true,
     description:
       'A base image that no disk has been based on for so long is removed from this host; 0: never.',
   }),
-  boot_wait: key(seconds({ min: 0 }), {
+  boot_wait: key(seconds({ min: 0, max: 86_400 }), {
     default: 15,
     unit: 'seconds',
     description:

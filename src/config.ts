@@ -111,13 +111,13 @@ export const CONTROLLER_KEYS = {
   }),
   underlay_mtu: key(MTU, { default: 1500, unit: 'bytes', description: 'MTU of the network between hosts.' }),
   provider_mtu: key(MTU, { default: 1500, unit: 'bytes', description: 'MTU of provider networks.' }),
-  host_down_after: key(seconds({ above: 0 }), {
+  host_down_after: key(seconds({ above: 0, max: 86_400 }), {
     default: 30,
     unit: 'seconds',
     reload: true,
     description: 'Without a heartbeat for so long a host counts as down.',
   }),
-  router_failover_delay: key(seconds({ min: 0 }), {
+  router_failover_delay: key(seconds({ min: 0, max: 86_400 }), {
     default: 0,
     unit: 'seconds',
     reload: true,
@@ -125,7 +125,7 @@ export const CONTROLLER_KEYS = {
       'How long a host must have been down, beyond host_down_after, before its routers go to other hosts. They go only when ' +
       'hosts of their networks find that nobody answers for their addresses.',
   }),
-  build_timeout: key(seconds({ above: 0 }), {
+  build_timeout: key(seconds({ above: 0, max: 86_400 }), {
     default: 300,
     unit: 'seconds',
     reload: true,
