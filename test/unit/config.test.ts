@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -74,7 +74,10 @@ describe('maru config show', () => {
       vni_range: fc.tuple(fc.integer({ min: 1, max: 100 }), fc.integer({ min: 100, max: 16_000_000 })),
       drift: fc.record({ router: policy, server: policy, 'group-members': policy }, { requiredKeys: [] }),
       cpu_allocation_ratio: fc.double({ min: 0.1, max: 64, noNaN: true }),
-      host_down_after: fc.oneof(fc.integer({ min: 1 }), fc.constantFrom('90s', '5min', '1.5h', '2 d')),
+      host_down_after: fc.oneof(
+        fc.integer({ min: 1, max: 86_400 }),
+        fc.constantFrom('90s', '5min', '1.5h', '1 d'),
+      ),
       physical_networks: fc.array(name, { maxLength: 3 }),
       log_file: fc.constantFrom(null, '/var/log/maru/controller.log', '/var/log/a: b #c'),
     },
@@ -142,6 +145,40 @@ describe('loading', () => {
     expect(refusal(loadAgentConfig)).toEqual([[5, "'virt_type' must be one of".slice(0, 25)]]);
     expect(() => loadConfig('/no/such/file')).toThrow(ConfigInvalid);
     expect(() => loadConfig('/no/such/file')).toThrow(/there is no such file; maru config show --defaults/);
+  });
+
+  it('says of a file in a closed directory that it cannot be looked at, not that it is not there', () => {
+    const closed = join(directory, 'closed');
+    mkdirSync(closed, { mode: 0o700 });
+    writeFileSync(join(closed, 'policy.yaml'), '');
+    const path = file(`controller:\n  policy_file: ${closed}/policy.yaml\n`);
+    chmodSync(directory, 0o755);
+    chmodSync(path, 0o644);
+    const uid = process.geteuid!();
+    chmodSync(closed, uid === 0 ? 0o700 : 0o000);
+    // what directories are closed to is not root
+    if (uid === 0) process.seteuid!(65_534);
+    try {
+      expect(() => loadConfig(path)).toThrow(
+        /this user \(.+\) may not look there \(EACCES\); sudo namei -l .+policy\.yaml/,
+      );
+    } finally {
+      if (uid === 0) process.seteuid!(uid);
+      chmodSync(closed, 0o700);
+    }
+  });
+
+  it('refuses times that timers cannot be set to', () => {
+    for (const [section, key, load] of [
+      ['agent', 'full_sync_interval', loadAgentConfig],
+      ['agent', 'boot_wait', loadAgentConfig],
+      ['controller', 'host_down_after', loadConfig],
+      ['controller', 'router_failover_delay', loadConfig],
+      ['controller', 'build_timeout', loadConfig],
+    ] as const) {
+      expect(() => load(file(`${section}:\n  ${key}: 30d\n`)), key).toThrow(/the most is \d+/);
+      expect(load(file(`${section}:\n  ${key}: 1h\n`))).toMatchObject({ [key]: 3600 });
+    }
   });
 
   it('takes times with units', () => {

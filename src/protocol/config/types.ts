@@ -1,5 +1,6 @@
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { userInfo } from 'node:os';
 import { isAbsolute } from 'node:path';
 import { isAlias, isMap, isScalar, isSeq, type Node } from 'yaml';
 import { didYouMean } from './suggest.js';
@@ -183,10 +184,36 @@ export function existingPath(): ConfigType<string> {
     words: any.words,
     read: (node, complain) => {
       const value = any.read(node, complain);
-      if (value === undefined || existsSync(value)) return value;
-      return refuse(node, any.words, complain, 'there is no such file');
+      if (value === undefined) return undefined;
+      const problem = absence(value);
+      return problem === null ? value : refuse(node, any.words, complain, problem.why, problem.hint);
     },
   };
+}
+
+/** Why a path leads to nothing for the user that this program runs as; null: there is something. */
+function absence(path: string): Refusal | null {
+  try {
+    statSync(path);
+    return null;
+  } catch (error) {
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return { why: 'there is no such file', hint: '' };
+    if (code !== 'EACCES') return { why: message, hint: '' };
+    return {
+      why: `this user (${userName()}) may not look there (${code})`,
+      hint: `sudo namei -l ${path} shows whether it is there, and which directory is closed`,
+    };
+  }
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // without an entry in the user database
+    return `uid ${process.geteuid?.()}`;
+  }
 }
 
 /** A list of values of a type. */
