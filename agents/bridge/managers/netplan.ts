@@ -39,6 +39,7 @@ export class NetplanManager implements UplinkManager {
     const changed = takenOver(files, bridge, uplink, link.mac, link.mtu);
     if (changed.length === 0)
       throw new BridgeRefusal(`no file of netplan names ${uplink}`, 'See netplan get all.');
+    refuseRuntime(changed);
     refuseShared(files, snapshot, uplink);
     const identity = await dhcpIdentity(this.#host, link.index, status);
     const dropIns = [
@@ -73,7 +74,7 @@ export class NetplanManager implements UplinkManager {
       dhcp: null,
       warnings: [
         ...changed
-          .filter((f) => f.path.startsWith('/lib') || f.path.startsWith('/run'))
+          .filter((f) => f.path.startsWith('/lib'))
           .map(
             (f) =>
               `${f.path} is not of the administrator: /etc/netplan/${f.name} will hide it or be hidden by it`,
@@ -111,6 +112,7 @@ export class NetplanManager implements UplinkManager {
     });
     if (changed.length === 0)
       throw new BridgeRefusal(`no file of netplan has the bridge ${bridge}`, 'See netplan get all.');
+    refuseRuntime(changed);
     const dropIns = ['network', 'netdev'].map(
       (kind) => `/etc/systemd/network/10-netplan-${bridge}.${kind}.d/50-maru.conf`,
     );
@@ -183,6 +185,16 @@ function takenOver(
     if (content !== null) changed.push({ ...file, content });
   }
   return changed;
+}
+
+/** The trial's files are in /run/netplan, too: they would take the place of such a file, and be gone with it afterwards. Pure. */
+export function refuseRuntime(changed: readonly Pick<NetplanFile, 'path' | 'name'>[]): void {
+  const runtime = changed.find(({ path }) => path.startsWith('/run/'));
+  if (!runtime) return;
+  throw new BridgeRefusal(
+    `${runtime.path} is in force; it was made at boot (by the initramfs, from ip= of the kernel's command line, or by another program) and would be lost`,
+    `Move what it says to /etc/netplan/${runtime.name}, keep it from being made at boot, netplan apply, and try again.`,
+  );
 }
 
 /** A definition that matches several devices would lose its addresses for all of them. */

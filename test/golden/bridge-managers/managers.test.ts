@@ -9,6 +9,7 @@ import { clientOf, handOverDhclient } from '../../../agents/bridge/managers/dhcp
 import { ifupdownFile, ifupdownReleased } from '../../../agents/bridge/managers/ifupdown-files.js';
 import { parseIni } from '../../../agents/bridge/managers/ini.js';
 import { linkDnsCommands, valuesOf } from '../../../agents/bridge/managers/link-dns.js';
+import { refuseRuntime } from '../../../agents/bridge/managers/netplan.js';
 import { netplanFile, netplanReleased } from '../../../agents/bridge/managers/netplan-files.js';
 import { identityOf, parseStatus } from '../../../agents/bridge/managers/networkctl.js';
 import { networkdFiles, networkdReleased } from '../../../agents/bridge/managers/networkd-files.js';
@@ -108,6 +109,14 @@ describe('netplan', () => {
     ['network: [', /is not YAML/],
   ])('refuses %s', (text, reason) => {
     expect(() => take(text)).toThrow(reason);
+  });
+
+  it('refuses files in /run, which a trial would take the place of', () => {
+    const name = 'eth0.yaml';
+    expect(() => refuseRuntime([{ path: `/run/netplan/${name}`, name }])).toThrow(
+      /\/run\/netplan\/eth0\.yaml is in force[\s\S]*\/etc\/netplan\/eth0\.yaml/,
+    );
+    expect(() => refuseRuntime([{ path: `/etc/netplan/${name}`, name }])).not.toThrow();
   });
 
   /** The units that netplan generates, without those of other programs. */
