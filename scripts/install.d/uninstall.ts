@@ -4,20 +4,15 @@ import { bridgeState } from './bridges.js';
 import { checkMachine } from './checks.js';
 import { withoutCredentials } from './clouds.js';
 import { MODULES_FILE, SYSCTL_FILE } from './kernel.js';
-import {
-  AGENT_STATE,
-  COMMAND,
-  CONTROLLER_STATE,
-  INSTALL_STATE,
-  PROGRAM,
-  TLS,
-  UNITS,
-  USER,
-} from './layout.js';
+import { AGENT_STATE, COMMAND, CONTROLLER_STATE, INSTALL_STATE, PROGRAM, UNITS, USER } from './layout.js';
 import { GUESTS_BEFORE, GUESTS_FILE } from './libvirt.js';
 import { PURGE_NETWORKS, purgeGuests } from './purge.js';
+import { checkRemovable, removeDirectory } from './removal.js';
 import { type Outcome, runSteps, type Step } from './run-steps.js';
 import { withoutShare } from './share.js';
+
+/** What a purge removes; the configuration last. */
+const DATA = [AGENT_STATE, CONTROLLER_STATE, '/etc/maru'] as const;
 
 export interface UninstallOptions {
   readonly dryRun: boolean;
@@ -33,6 +28,7 @@ export async function uninstall(options: UninstallOptions, print: (line: string)
 
 function stepsOf(purge: boolean): Step[] {
   return [
+    ...(purge ? [{ name: 'check', look: removable }] : []),
     { name: 'units', look: units },
     ...(purge
       ? [{ name: 'guests', look: purgeGuests }, ...PURGE_NETWORKS.map((look) => ({ name: 'networks', look }))]
@@ -47,6 +43,12 @@ function stepsOf(purge: boolean): Step[] {
     ...(purge ? [{ name: 'data', look: data }] : []),
     { name: 'program', look: program },
   ];
+}
+
+/** Before anything is stopped: what cannot be removed is said now. */
+async function removable(): Promise<Action[]> {
+  await checkRemovable(DATA);
+  return [];
 }
 
 async function units(): Promise<Action[]> {
@@ -90,8 +92,8 @@ async function program(): Promise<Action[]> {
 }
 
 async function data(): Promise<Action[]> {
-  const paths = [AGENT_STATE, CONTROLLER_STATE, TLS, '/etc/maru'];
-  const gone = (await Promise.all(paths.map(ensureGone))).flat();
+  const gone: Action[] = [];
+  for (const path of DATA) gone.push(...(await removeDirectory(path)));
   const account: Action[] = (await ask('getent', 'passwd', USER))
     ? [{ do: 'run', argv: ['userdel', USER] }]
     : [];

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { quoted } from '../../scripts/install.d/actions.js';
 import { until } from '../support/lab.js';
 import { machine as computer } from '../support/machine.js';
 import { SystemdMachine } from '../support/systemd-machine.js';
@@ -309,8 +310,22 @@ describe('maru install on a machine with systemd', () => {
       const asked = await run(['uninstall', '--purge']);
       expect(asked.exitCode).toBe(2);
       expect(asked.stderr).toMatch(/say --yes/);
+      // disks on a file system of their own
+      const agent = '/var/lib/maru-agent';
+      await machine.must('mount', ['--bind', agent, agent]);
+      await machine.must('mkdir', ['-p', `${agent}/volumes`]);
+      await machine.must('mount', ['-t', 'tmpfs', 'none', `${agent}/volumes`]);
+      const refused = await run(['uninstall', '--purge', '--yes']);
+      expect(refused.exitCode).toBe(1);
+      expect(refused.stderr).toContain(`mounted in it, which are not removed with it: ${agent}/volumes`);
+      expect((await machine.run('systemctl', ['is-active', 'maru-agent'])).stdout).toBe('active\n');
+      await machine.must('umount', [`${agent}/volumes`]);
+      const theirs = ['-m', 'comment', '--comment', 'ssh for maru-admins', '-j', 'ACCEPT'];
+      await machine.must('iptables', ['-A', 'INPUT', ...theirs]);
       const done = await run(['uninstall', '--purge', '--yes']);
       expect(done).toMatchObject({ exitCode: 0, stderr: '' });
+      await machine.must('umount', [agent]);
+      await machine.must('sh', ['-c', `rmdir ${agent} && iptables -D INPUT ${quoted(theirs)}`]);
       const left = `ls -d /var/lib/maru /var/lib/maru-agent /var/lib/maru-bridge /var/lib/maru-install /etc/maru /etc/openstack/clouds.yaml /usr/lib/maru*; getent passwd maru; ip netns list;
         virsh -q list --all; ip -br link | grep -E '^(tap|brq|vxlan)'; iptables-save | grep maru; nft list tables | grep maru;
         pgrep -a qemu; pgrep -a dnsmasq; systemctl list-unit-files 'maru-*' --no-legend`;
