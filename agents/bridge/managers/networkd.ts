@@ -27,6 +27,7 @@ export class NetworkdManager implements UplinkManager {
     const link = linkOf(snapshot, uplink);
     if (!status?.file || !link)
       throw new BridgeRefusal(`networkd has no .network for ${uplink}`, `See networkctl status ${uplink}.`);
+    refuseEarlier(status.file, `05-maru-${uplink}.network`);
     const original = await readNetwork(this.#host, status.file);
     const { netdev, bridgeNetwork, portNetwork, warnings } = networkdFiles({
       bridge,
@@ -44,7 +45,11 @@ export class NetworkdManager implements UplinkManager {
     ];
     return {
       trialFiles: files.map(({ name, content }) => ({ path: `${RUN}/${name}`, content, mode: 0o644 })),
-      handOver: withoutDad(snapshot, bridge, RELOAD),
+      handOver: [
+        ...withoutDad(snapshot, bridge, RELOAD),
+        inForce(bridge, `05-maru-${bridge}.network`),
+        inForce(uplink, `05-maru-${uplink}.network`),
+      ],
       handBackFirst: RELOAD,
       handBack: [],
       permanent: files.map(({ name, content }) => ({ path: `${ETC}/${name}`, content, mode: 0o644 })),
@@ -115,6 +120,27 @@ export class NetworkdManager implements UplinkManager {
           : [`${source} was changed since the takeover; as it is now it will be used`],
     };
   }
+}
+
+/** networkd takes the first file that matches, by name and wherever it is: an earlier one would win against ours. Pure. */
+export function refuseEarlier(file: string, ours: string): void {
+  const name = file.slice(file.lastIndexOf('/') + 1);
+  if (name > ours) return;
+  throw new BridgeRefusal(
+    `${file} comes before ${ours} in networkd's order, so the file of a takeover would never be used`,
+    `Rename it to 10-${name.replace(/^\d+-/, '')}, networkctl reload, and try again.`,
+  );
+}
+
+/** Fails unless networkd has that file in force on the device, within 5 s: another one that matches would win at every boot. */
+export function inForce(device: string, name: string): readonly string[] {
+  const script = [
+    'for i in 1 2 3 4 5 6 7 8 9 10; do',
+    'networkctl status --no-pager --lines=0 "$1" 2>&1 | grep "Network File:.*/$2\\$" > /dev/null && exit 0; sleep 0.5; done',
+    'networkctl status --no-pager --lines=0 "$1" | grep "Network File:" >&2',
+    'echo "networkd does not use $2 on $1: rename the file that it uses so that it comes later, to 10-... or more" >&2; exit 1',
+  ];
+  return ['sh', '-c', script.join('; ').replace('do; ', 'do '), 'sh', device, name];
 }
 
 /** A reload reconfigures by itself the links whose files are others now; doing it again would only drop and add once more. */

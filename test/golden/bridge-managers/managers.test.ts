@@ -12,6 +12,7 @@ import { linkDnsCommands, valuesOf } from '../../../agents/bridge/managers/link-
 import { refuseRuntime } from '../../../agents/bridge/managers/netplan.js';
 import { netplanFile, netplanReleased } from '../../../agents/bridge/managers/netplan-files.js';
 import { identityOf, parseStatus } from '../../../agents/bridge/managers/networkctl.js';
+import { inForce, refuseEarlier } from '../../../agents/bridge/managers/networkd.js';
 import { networkdFiles, networkdReleased } from '../../../agents/bridge/managers/networkd-files.js';
 import { nmDisabled, nmFiles, nmReleased } from '../../../agents/bridge/managers/nm-files.js';
 import { parseDhcpIdentity } from '../../../agents/bridge/managers/nmcli.js';
@@ -60,6 +61,34 @@ describe('networkd', () => {
   ])('refuses what has no place: %j', (text, reason) => {
     const sections = parseIni(text, true)!;
     expect(() => networkdFiles({ ...DEVICE, source: 'x.network', sections, identity: null })).toThrow(reason);
+  });
+
+  it('refuses a file that would win against its own', () => {
+    const ours = '05-maru-eth0.network';
+    for (const name of ['00-lan', '05-lan', '01-x', '05-maru-eth0'])
+      expect(() => refuseEarlier(`/etc/systemd/network/${name}.network`, ours)).toThrow(/comes before/);
+    expect(() => refuseEarlier('/etc/systemd/network/00-lan.network', ours)).toThrow('to 10-lan.network');
+    for (const name of ['10-lan', '50-cloud', 'lan'])
+      expect(() => refuseEarlier(`/etc/systemd/network/${name}.network`, ours)).not.toThrow();
+  });
+
+  it('fails when networkd has another file in force', async () => {
+    const bin = join(directory, 'bin');
+    await mkdir(bin, { recursive: true });
+    const says = '#!/bin/sh\necho "     Network File: /run/systemd/network/05-maru-$4.network"\n';
+    await writeFile(join(bin, 'networkctl'), says, { mode: 0o755 });
+    await writeFile(join(bin, 'sleep'), '#!/bin/sh\n', { mode: 0o755 });
+    const [command, ...args] = inForce('br-ex', '05-maru-br-ex.network');
+    const env = { PATH: `${bin}:${process.env.PATH}` };
+    expect((await execa(command!, args, { env })).exitCode).toBe(0);
+    const wrong = await execa(command!, [...args.slice(0, -1), '05-maru-eth0.network'], {
+      env,
+      reject: false,
+    });
+    expect(wrong.exitCode).toBe(1);
+    expect(wrong.stderr).toMatch(
+      /05-maru-br-ex\.network\nnetworkd does not use 05-maru-eth0\.network on br-ex/,
+    );
   });
 
   it('knows itself by its lease and its status', () => {
