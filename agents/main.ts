@@ -42,8 +42,8 @@ export interface RunOptions {
  */
 export async function runAgent(configFile: string, options: RunOptions = {}): Promise<void> {
   const config = loadAgentConfig(configFile);
-  const readJournal = async (command: string, args: readonly string[]) =>
-    (await new RealHost().read(command, args, { okCodes: JOURNAL_CODES })).stdout;
+  const readJournal = (command: string, args: readonly string[]) =>
+    new RealHost().read(command, args, { okCodes: [0, 1] });
   const { log, source } = createProgramLog(config, { host: config.name }, readJournal);
   let reload: Reload<typeof AGENT_SECTION.keys> | null = null;
   // from the beginning: without a listener the signal would end the process
@@ -63,9 +63,6 @@ export async function runAgent(configFile: string, options: RunOptions = {}): Pr
   log.info('agent ends', { signal });
   await agent.close();
 }
-
-/** 1: there is no line like that. */
-const JOURNAL_CODES = [0, 1];
 
 /** Joins if need be, composes the parts on the real or a simulated host, and starts. */
 export async function startAgent(config: AgentConfig, options: RunOptions, log: Logger): Promise<Agent> {

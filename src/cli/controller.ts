@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { ControllerSummary } from '../api/admin/controllers.js';
+import type { RunCommand } from '../protocol/log-source.js';
 import { Client } from './client.js';
 import { printJson, printTable } from './output.js';
 import { startOrExplain } from './start-failure.js';
@@ -42,13 +43,12 @@ export function addControllerCommand(program: Command): void {
 }
 
 /** Commands are run by the agent's code alone, which a controller loads only when it has to read its journal. */
-async function readCommand(command: string, args: readonly string[]): Promise<string> {
+async function readCommand(command: string, args: readonly string[]): ReturnType<RunCommand> {
   const entry = '../../agents/host/real.js';
   const { RealHost } = (await import(entry)) as {
     RealHost: new () => {
-      read(command: string, args: readonly string[], options: object): Promise<{ readonly stdout: string }>;
+      read(command: string, args: readonly string[], options: object): ReturnType<RunCommand>;
     };
   };
-  // 1: there is no line like that
-  return (await new RealHost().read(command, args, { okCodes: [0, 1] })).stdout;
+  return await new RealHost().read(command, args, { okCodes: [0, 1] });
 }

@@ -8,8 +8,11 @@ export interface LogSource {
   find(query: LogQuery): Promise<LogReply>;
 }
 
-/** Runs a command that changes nothing and gives what it printed; rejects with its exit code and stderr. */
-export type RunCommand = (command: string, args: readonly string[]) => Promise<string>;
+/** Runs a command that changes nothing; 0 and 1 are answers, of another exit code it rejects, with that and what was said. */
+export type RunCommand = (
+  command: string,
+  args: readonly string[],
+) => Promise<{ readonly stdout: string; readonly stderr: string; readonly exitCode: number }>;
 
 /** Of a program that logs to a terminal, a pipe or nowhere. */
 export const NO_LOG: LogSource = { find: async () => ({ lines: [], truncated: false, source: null }) };
@@ -48,17 +51,27 @@ export function journalSource(unit: string, run: RunCommand): LogSource {
           '--output',
           'json',
           '--output-fields',
-          'MESSAGE,PRIORITY,SYSLOG_IDENTIFIER',
+          'MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,_TRANSPORT,_PID',
           '--no-pager',
           '--quiet',
           '--all',
+          // the newest first: else --lines with --since or --grep may keep the oldest, or turn the order by itself
+          '--reverse',
         ],
         ...['--lines', String(wanted)],
         ...(query.since === null ? [] : ['--since', `@${Math.floor(Date.parse(query.since) / 1000)}`]),
         ...(first === undefined ? [] : ['--grep', quoted(first), '--case-sensitive=true']),
       ];
-      const entries = splitLines(await run('journalctl', args));
-      return { ...takeNewest(entries, query), source };
+      const { stdout, stderr, exitCode } = await run('journalctl', args);
+      // 1 without a word: there is no line like that
+      if (exitCode !== 0 && stderr.trim() !== '') {
+        throw new Error(
+          `the ${source} cannot be read: journalctl ended with exit code ${exitCode}: ${stderr.trim()}; who reads it must be root or in the group systemd-journal`,
+        );
+      }
+      const entries = splitLines(stdout);
+      const { lines, truncated } = takeNewest(entries, query);
+      return { lines, truncated: truncated || entries.length >= wanted, source };
     },
   };
 }
@@ -69,10 +82,11 @@ export function ownUnit(cgroups = readFileSync('/proc/self/cgroup', 'utf8')): st
   return unit ?? null;
 }
 
+/** Of entries that come newest first. */
 function takeNewest(entries: readonly string[], query: LogQuery): Omit<LogReply, 'source'> {
   const lines: LogLine[] = [];
   let bytes = 0;
-  for (const entry of [...entries].reverse()) {
+  for (const entry of entries) {
     const { message, time } = readEntry(entry);
     const line = matchLine(message, query);
     if (!line) continue;
@@ -86,19 +100,24 @@ function takeNewest(entries: readonly string[], query: LogQuery): Omit<LogReply,
 
 /** What was logged, and when the journal took it. */
 function readEntry(entry: string): { readonly message: string; readonly time: string } {
-  const { MESSAGE, __REALTIME_TIMESTAMP, PRIORITY, SYSLOG_IDENTIFIER } = JSON.parse(entry) as Record<
-    string,
-    unknown
-  >;
+  const fields = JSON.parse(entry) as Record<string, unknown>;
+  const { MESSAGE, __REALTIME_TIMESTAMP, PRIORITY } = fields;
   // bytes that are no text come as a list of numbers
   const message = Array.isArray(MESSAGE)
     ? Buffer.from(MESSAGE as number[]).toString('utf8')
     : String(MESSAGE ?? '');
   const time = new Date(Number(__REALTIME_TIMESTAMP) / 1000).toISOString();
-  if (SYSLOG_IDENTIFIER !== 'systemd') return { message, time };
-  // what systemd says of the unit: that it began, ended, and how
+  if (isOwn(fields)) return { message, time };
+  // that the unit began, ended, and how: its words are no line of ours, and no failure for that
   const level = Number(PRIORITY) <= 3 ? 'error' : Number(PRIORITY) <= 5 ? 'warn' : 'info';
-  return { message: JSON.stringify({ time, level, msg: message, by: 'systemd' }), time };
+  const by = fields._PID === '1' ? 'systemd' : String(fields.SYSLOG_IDENTIFIER ?? 'systemd');
+  return { message: JSON.stringify({ time, level, msg: message, by }), time };
+}
+
+/** What the program printed, and not what systemd says of the unit, under whatever name the first process runs. */
+function isOwn({ SYSLOG_IDENTIFIER, _TRANSPORT, _PID }: Record<string, unknown>): boolean {
+  if (SYSLOG_IDENTIFIER === 'systemd' || _PID === '1') return false;
+  return _TRANSPORT === undefined || _TRANSPORT === 'stdout';
 }
 
 function splitLines(text: string): string[] {

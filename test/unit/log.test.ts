@@ -113,14 +113,40 @@ describe('the journal', () => {
   const entry = (n: number, message: string) =>
     `${JSON.stringify({ __REALTIME_TIMESTAMP: String((Date.UTC(2026, 0, 1) / 1000 + n) * 1_000_000), MESSAGE: message })}\n`;
 
+  const said = (stdout: string, stderr = '', exitCode = 0) => ({ stdout, stderr, exitCode });
+
+  it('gives the newest lines, oldest first, and says when it was not asked for enough of them', async () => {
+    const journal = Array.from({ length: 50 }, (_, i) => entry(50 - i, line(50 - i).trim()));
+    const run = async (_: string, args: readonly string[]) =>
+      said(journal.slice(0, Number(args[args.indexOf('--lines') + 1])).join(''));
+    const numbers = async (query: Partial<LogQuery>) => {
+      const { lines, truncated } = await journalSource('u', run).find({ ...ALL, ...query });
+      return [lines.map(({ msg }) => msg.split(' ')[1]).join(), truncated];
+    };
+    expect(await numbers({ limit: 3 })).toEqual(['48,49,50', true]);
+    expect(await numbers({ limit: 3, mentions: ['line'] })).toEqual(['48,49,50', true]);
+    expect((await numbers({}))[1]).toBe(false);
+    // none among those looked at: there may be some before
+    expect(await numbers({ limit: 3, level: 'error' })).toEqual(['', true]);
+  });
+
+  it('that may not be read is a failure, with journalctl’s words; one without such a line is not', async () => {
+    const refused = 'No journal files were opened due to insufficient permissions.\n';
+    const find = (stderr: string) => journalSource('u', async () => said('', stderr, 1)).find(ALL);
+    await expect(find(refused)).rejects.toThrow(
+      /journal of u cannot be read: journalctl ended with exit code 1: No journal .* permissions\.; .*systemd-journal/,
+    );
+    expect((await find('')).lines).toEqual([]);
+  });
+
   it('is asked for the unit’s lines, and read as they were written', async () => {
     const asked: (readonly string[])[] = [];
     const run = async (command: string, args: readonly string[]) => {
       asked.push([command, ...args]);
-      return (
-        entry(1, line(1).trim()) +
-        entry(2, 'Error: no JSON, (req.1)') +
-        entry(3, line(3, { level: 'debug' }).trim())
+      return said(
+        entry(3, line(3, { level: 'debug' }).trim()) +
+          entry(2, 'Error: no JSON, (req.1)') +
+          entry(1, line(1).trim()),
       );
     };
     const query = { ...ALL, mentions: ['(req.1)'], since: '2026-01-01T00:00:00Z' };
@@ -130,20 +156,28 @@ describe('the journal', () => {
       { time: '2026-01-01T00:00:02.000Z', level: 'error', msg: 'Error: no JSON, (req.1)' },
     ]);
     expect(asked[0]!.join(' ')).toMatch(
-      /^journalctl --unit maru-agent.service --output json .*--since @1767225600 --grep \\\(req\\\.1\\\) --case-sensitive=true$/,
+      /^journalctl --unit maru-agent.service --output json .*--reverse .*--since @1767225600 --grep \\\(req\\\.1\\\) --case-sensitive=true$/,
     );
     expect((await journalSource('u', run).find({ ...ALL, level: 'info' })).lines).toHaveLength(2);
   });
 
   it('has what systemd says of the unit, with its own weight', async () => {
-    const told = (message: string, PRIORITY: string) =>
-      `${JSON.stringify({ ...JSON.parse(entry(1, message)), PRIORITY, SYSLOG_IDENTIFIER: 'systemd' })}\n`;
+    const told = (message: string, more: object) =>
+      `${JSON.stringify({ ...JSON.parse(entry(1, message)), ...more })}\n`;
     const run = async () =>
-      told('Started maru-agent.service.', '6') + told('Failed with result exit-code.', '4');
+      said(
+        told('at main.js:1', { PRIORITY: '6', SYSLOG_IDENTIFIER: 'node', _TRANSPORT: 'stdout', _PID: '9' }) +
+          told('no such user', { PRIORITY: '3', SYSLOG_IDENTIFIER: '(node)', _TRANSPORT: 'journal' }) +
+          told('Failed with result exit-code.', { PRIORITY: '4', SYSLOG_IDENTIFIER: 'systemd' }) +
+          // as a first process that is called init
+          told('Started maru-agent.service.', { PRIORITY: '6', SYSLOG_IDENTIFIER: 'init', _PID: '1' }),
+      );
     const { lines } = await journalSource('u', run).find({ ...ALL, level: 'info' });
     expect(lines.map(({ level, msg, by }) => [level, msg, by])).toEqual([
       ['info', 'Started maru-agent.service.', 'systemd'],
       ['warn', 'Failed with result exit-code.', 'systemd'],
+      ['error', 'no such user', '(node)'],
+      ['error', 'at main.js:1', undefined],
     ]);
   });
 
