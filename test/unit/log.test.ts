@@ -16,6 +16,7 @@ import { withCommandLog } from '../../agents/host/logged.js';
 import { RequestIds } from '../../agents/request-ids.js';
 import { logRequest } from '../../src/api/shared/access-log.js';
 import { formatEntry, moment } from '../../src/cli/log-lines.js';
+import { NewestEntries } from '../../src/core/log/collect.js';
 import { hasPassword, withoutPasswords } from '../../src/protocol/config/secrets.js';
 import { createLogger } from '../../src/protocol/log.js';
 import { contextRequests, inLogContext } from '../../src/protocol/log-context.js';
@@ -369,6 +370,24 @@ describe('requests that changed an object', () => {
     taken.giveBack('server/2');
     taken.giveBack('server/3');
     expect(ids.take(['server/1', 'server/2', 'server/3']).ids).toEqual(['req-3', 'req-1', 'req-2']);
+  });
+});
+
+describe('lines of many hosts', () => {
+  it('are merged by time as they come, and no more are kept than are wanted', () => {
+    const newest = new NewestEntries(3);
+    const reply = (...numbers: number[]) => ({
+      lines: numbers.map((n) => JSON.parse(line(n))),
+      truncated: false,
+      source: 'x',
+    });
+    const kept = () => newest.entries.map(({ host, line: { msg } }) => `${host} ${msg.split(' ')[1]}`).join();
+    newest.add('agent', 'h1', reply(5, 6));
+    expect([kept(), newest.truncated]).toEqual(['h1 5,h1 6', false]);
+    newest.add('agent', 'h2', reply(1, 6, 7));
+    expect([kept(), newest.truncated]).toEqual(['h1 6,h2 6,h2 7', true]);
+    newest.add('controller', 'c', reply(2, 3));
+    expect(kept()).toBe('h1 6,h2 6,h2 7');
   });
 });
 

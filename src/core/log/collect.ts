@@ -34,11 +34,9 @@ const AT_ONCE = 32;
  */
 export async function collectLogs(app: App, query: LogQuery, hostName: string | null): Promise<CollectedLog> {
   const missing: CollectedLog['missing'][number][] = [];
-  const entries: LogEntry[] = [];
-  let truncated = false;
+  const newest = new NewestEntries(query.limit);
   const take = (program: LogEntry['program'], name: string, reply: LogReply) => {
-    truncated ||= reply.truncated;
-    for (const line of reply.lines) entries.push({ program, host: name, line });
+    newest.add(program, name, reply);
     if (reply.source === null) missing.push({ program, name, reason: KEEPS_NONE });
   };
   const ask = async (program: LogEntry['program'], name: string, find: () => Promise<LogReply>) => {
@@ -56,12 +54,39 @@ export async function collectLogs(app: App, query: LogQuery, hostName: string | 
     inTurns(hosts, (host) => ask('agent', host.name, () => app.hosts.logs(host.id, query))),
   ]);
   if (hostName === null) missing.push(...(await otherControllers(app)));
-  const sorted = entries.sort((a, b) => a.line.time.localeCompare(b.line.time));
   return {
-    entries: sorted.slice(-query.limit),
+    entries: newest.entries,
     missing: missing.sort((a, b) => a.name.localeCompare(b.name)),
-    truncated: truncated || sorted.length > query.limit,
+    truncated: newest.truncated,
   };
+}
+
+/** The newest of many replies' lines, oldest first; never more than `limit` are kept, however many hosts reply. */
+export class NewestEntries {
+  readonly #limit: number;
+  #entries: readonly LogEntry[] = [];
+  #truncated = false;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get entries(): readonly LogEntry[] {
+    return this.#entries;
+  }
+
+  /** Some were left out, here or where they come from. */
+  get truncated(): boolean {
+    return this.#truncated;
+  }
+
+  add(program: LogEntry['program'], host: string, { lines, truncated }: LogReply): void {
+    const all = [...this.#entries, ...lines.map((line) => ({ program, host, line }))];
+    // times in RFC 3339 and of one zone: their characters are in their order, whatever the language
+    all.sort((a, b) => (a.line.time < b.line.time ? -1 : a.line.time > b.line.time ? 1 : 0));
+    this.#truncated ||= truncated || all.length > this.#limit;
+    this.#entries = all.slice(-this.#limit);
+  }
 }
 
 const KEEPS_NONE =
