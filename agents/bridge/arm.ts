@@ -66,7 +66,10 @@ export async function armWatchdog(host: Host, record: ChangeRecord): Promise<rea
   await host.spawnDetached('/bin/sh', loop);
   const warnings: string[] = [];
   if (await systemdRuns(host)) {
-    const properties = ['-p', 'OOMScoreAdjust=-1000', '-p', 'DefaultDependencies=no', '--collect', '-q'];
+    // a DHCP client that the revert starts again stays when the unit ends
+    const kill = ['-p', 'KillMode=process'];
+    const quiet = ['--collect', '-q'];
+    const properties = ['-p', 'OOMScoreAdjust=-1000', '-p', 'DefaultDependencies=no', ...kill, ...quiet];
     const revert = ['/bin/sh', `${PENDING}/revert.sh`, record.id, 'deadline'];
     const seconds = Math.ceil(record.deadline - (await uptime(host))) + 1;
     const timer = [`--on-active=${seconds}`, '--timer-property=AccuracySec=50ms'];

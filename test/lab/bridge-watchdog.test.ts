@@ -60,6 +60,12 @@ describe('where systemd runs', () => {
     const watching = '/var/lib/maru-bridge/pending/watching';
     await until('both watch', async () => (await machine.read(watching))?.trim().split('\n').length === 2);
     const pids = (await machine.read(watching))!.trim().split('\n');
+    // what a revert starts (a DHCP client) must not end with the unit in which the revert runs
+    const id = (await machine.read('/var/lib/maru-bridge/pending/id'))!.trim();
+    for (const what of ['watchdog', 'deadline'])
+      expect(
+        await machine.must('systemctl', ['show', '-p', 'KillMode', `maru-bridge-${what}-${id}.service`]),
+      ).toBe('KillMode=process\n');
     await machine.must('kill', ['-9', ...pids]);
     for (const pid of pids) expect((await machine.run('kill', ['-0', pid])).exitCode).not.toBe(0);
     expect(await state()).toContain('br-ex');

@@ -45,6 +45,7 @@ export async function handOverClients(
 ): Promise<ClientHandOver | null> {
   if (clients.length === 0) return null;
   const parts: ClientHandOver[] = [];
+  const systemd = (await host.stat('/run/systemd/system')) !== null;
   for (const client of clients) {
     if (client.program !== 'dhclient')
       throw new BridgeRefusal(
@@ -53,7 +54,7 @@ export async function handOverClients(
       );
     const leaseFile = optionValue(client.argv, '-lf');
     const text = leaseFile === null ? null : await host.readFileIfExists(leaseFile);
-    parts.push(handOverDhclient(client, text, from, to));
+    parts.push(handOverDhclient(client, text, from, to, systemd));
   }
   return {
     trialFiles: parts.flatMap((p) => p.trialFiles),
@@ -68,12 +69,13 @@ export async function handOverClients(
   };
 }
 
-/** Pure: `leases` is the text of its lease file, null when there is none. */
+/** Pure: `leases` is the text of its lease file, null when there is none; `systemd`: clients are started in units of their own. */
 export function handOverDhclient(
   client: Pick<DhcpClient, 'pid' | 'argv'>,
   leases: string | null,
   from: string,
   to: string,
+  systemd = false,
 ): ClientHandOver {
   const { argv, pid } = client;
   const family = argv.includes('-6') ? '6' : '';
@@ -93,6 +95,7 @@ export function handOverDhclient(
   const start = ['dhclient', ...options, '-nw', '-lf', trialLease, '-pf', pidFile, to];
   const oldPid = optionValue(argv, '-pf');
   const startAgain = ['dhclient', ...argv.slice(1).filter((word) => !/^(-nw|-d|-1|-w)$/.test(word))];
+  const back = [...startAgain.slice(0, -1), '-nw', startAgain.at(-1)!];
   const kept = leases === null ? '' : renameLeases(leases, from, to);
   const trial: ManagerFile = { path: trialLease, content: kept, mode: 0o644 };
   const permanentLease =
@@ -102,10 +105,10 @@ export function handOverDhclient(
     dhcp: {
       // at once, and not by -r: a lease that is given back may be given to another
       before: [['kill', '-KILL', String(pid)]],
-      after: [start],
+      after: [systemd ? inOwnUnit(start) : start],
     },
     handBackFirst: [['pkill', '-KILL', '-F', pidFile, 'dhclient']],
-    handBack: [[...startAgain.slice(0, -1), '-nw', startAgain.at(-1)!]],
+    handBack: [systemd ? inOwnUnit(back) : back],
     permanent: [{ path: permanentLease, content: kept, mode: 0o644 }],
     warnings: [
       ...(leases === null || kept === ''
@@ -118,6 +121,12 @@ export function handOverDhclient(
         : []),
     ],
   };
+}
+
+/** Started by a service, it would be killed when that ends; without systemd's help it is started all the same. */
+function inOwnUnit(argv: readonly string[]): readonly string[] {
+  const run = 'timeout -k 5 10 systemd-run --quiet --collect --service-type=forking "$@" || exec "$@"';
+  return ['sh', '-c', run, 'sh', ...argv];
 }
 
 /** The leases of `from`, said to be of `to`; those of other interfaces in the same file are left out. */

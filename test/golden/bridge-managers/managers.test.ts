@@ -252,6 +252,26 @@ describe('dhclient', () => {
     ]);
   });
 
+  it('gets a unit of its own where systemd runs, else it would end with the service that started it', async () => {
+    const plan = handOverDhclient({ pid: 4711, argv }, null, 'eth0', 'br-ex', true);
+    const alone = handOverDhclient({ pid: 4711, argv }, null, 'eth0', 'br-ex');
+    const both = (of: typeof plan) => [...of.dhcp.after, ...of.handBack];
+    for (const [index, words] of both(plan).entries()) {
+      expect(words.slice(0, 2)).toEqual(['sh', '-c']);
+      expect(words[2]).toContain('systemd-run');
+      expect(words.slice(4)).toEqual(both(alone)[index]);
+    }
+    // systemd-run that fails must not leave the host without a client
+    const [, , script] = plan.handBack[0]!;
+    const bin = join(directory, 'no-systemd');
+    await mkdir(bin, { recursive: true });
+    await writeFile(join(bin, 'systemd-run'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+    const env = { PATH: `${bin}:${process.env.PATH}` };
+    expect((await execa('sh', ['-c', script!, 'sh', 'echo', 'dhclient', 'eth0'], { env })).stdout).toBe(
+      'dhclient eth0',
+    );
+  });
+
   it('says when there is no lease to take along', () => {
     expect(handOverDhclient({ pid: 1, argv }, null, 'eth0', 'br-ex').warnings.join()).toMatch(
       /another address/,
