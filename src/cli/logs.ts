@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { CollectedLog, LogEntry } from '../core/log/collect.js';
 import { Client } from './client.js';
 import { CliError } from './error.js';
+import { Follower } from './log-follow.js';
 import { formatEntry, moment } from './log-lines.js';
 
 interface Options {
@@ -16,8 +17,6 @@ interface Options {
 }
 
 const FOLLOW_MS = 1_000;
-/** Lines of one moment may come in any order; each look goes back this far. */
-const OVERLAP_MS = 15_000;
 
 /** `maru logs`: what the controller and the agents have logged, together. */
 export function addLogsCommand(program: Command): void {
@@ -84,27 +83,20 @@ async function show(client: Client, filter: Filter, { json }: Options): Promise<
 
 /** Looks again every second, from a little before the last line, and prints what it has not printed yet. */
 async function follow(client: Client, filter: Filter, { json }: Options): Promise<void> {
-  const printed = new Set<string>();
+  const follower = new Follower(filter.since ?? new Date().toISOString());
   let told = '';
-  let since = filter.since ?? new Date().toISOString();
   for (;;) {
-    const log = await read(client, { ...filter, since });
-    for (const entry of log.entries) {
-      const text = JSON.stringify(entry);
-      if (printed.has(text)) continue;
-      printed.add(text);
-      print(entry, json === true);
+    const log = await read(client, { ...filter, since: follower.since });
+    for (const entry of follower.take(log)) print(entry, json === true);
+    const said = JSON.stringify([log.missing, log.truncated]);
+    if (said !== told) {
+      tellMissing(log);
+      if (log.truncated)
+        process.stderr.write(
+          'There is more than is shown: narrow it by --host or --level, or raise --limit.\n',
+        );
     }
-    const missing = JSON.stringify(log.missing);
-    if (missing !== told) tellMissing(log);
-    told = missing;
-    const last = log.entries.at(-1)?.line.time;
-    if (last) {
-      since = new Date(Math.max(Date.parse(since), Date.parse(last) - OVERLAP_MS)).toISOString();
-      for (const text of printed) {
-        if ((JSON.parse(text) as LogEntry).line.time < since) printed.delete(text);
-      }
-    }
+    told = said;
     await new Promise((resolve) => setTimeout(resolve, FOLLOW_MS));
   }
 }

@@ -15,6 +15,7 @@ import { CommandError, type Host } from '../../agents/host/host.js';
 import { withCommandLog } from '../../agents/host/logged.js';
 import { RequestIds } from '../../agents/request-ids.js';
 import { logRequest } from '../../src/api/shared/access-log.js';
+import { Follower } from '../../src/cli/log-follow.js';
 import { formatEntry, moment } from '../../src/cli/log-lines.js';
 import { NewestEntries } from '../../src/core/log/collect.js';
 import { hasPassword, withoutPasswords } from '../../src/protocol/config/secrets.js';
@@ -392,6 +393,28 @@ describe('lines of many hosts', () => {
 });
 
 describe('maru logs', () => {
+  it('follows all hosts, also when the clock of one is ahead, and shows each line once', () => {
+    const at = Date.UTC(2026, 0, 1, 12);
+    const start = new Date(at - 5_000).toISOString();
+    const follower = new Follower(start);
+    const entry = (msg: string, ms: number | null) => ({
+      program: 'agent' as const,
+      host: 'h',
+      line: { time: ms === null ? '' : new Date(at + ms).toISOString(), level: 'info', msg },
+    });
+    const look = (now: number, ...entries: ReturnType<typeof entry>[]) =>
+      follower.take({ entries, missing: [], truncated: false }, at + now).map(({ line: { msg } }) => msg);
+    const [crash, early, ahead] = [entry('crash', null), entry('early', 0), entry('ahead', 3_600_000)];
+    expect(look(0, crash, early, ahead)).toEqual(['crash', 'early', 'ahead']);
+    expect(follower.since).toBe(start);
+    expect(look(20_000, crash, early, entry('later', 19_000), ahead)).toEqual(['later']);
+    expect(follower.since).toBe(new Date(at + 5_000).toISOString());
+    expect(look(60_000, crash, entry('last', 60_000))).toEqual(['last']);
+    expect(follower.since).toBe(new Date(at + 45_000).toISOString());
+    expect(look(61_000, crash, entry('last', 60_000), entry('odd', 61_000), ahead)).toEqual(['odd']);
+    expect(look(61_000)).toEqual([]);
+  });
+
   it('knows times that lie back, and others', () => {
     const now = Date.UTC(2026, 0, 2);
     expect(moment('90s', now).toISOString()).toBe('2026-01-01T23:58:30.000Z');
