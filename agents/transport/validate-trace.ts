@@ -75,6 +75,7 @@ const CHECKS: Readonly<Record<TraceCheck['kind'], Test>> = {
   nat: fields({ part: oneOf('dnat', 'snat', 'forward'), router }),
   tunnel: fields({ network: segment }),
   fdb: fields({ network: segment, mac: orNull(mac), vtep: ip }),
+  'fdb-peer': fields({ network: segment, macs: list(mac), vtep: ip }),
   underlay: fields({
     vtep: ip,
     mtu: (value) => Number.isInteger(value) && (value as number) > 100 && (value as number) <= 65_535,

@@ -60,6 +60,13 @@ export type TraceCheck =
   | { readonly kind: 'tunnel'; readonly network: Segment }
   /** The tunnel sends frames to this MAC to that host; null: frames to unknown MACs, too. */
   | { readonly kind: 'fdb'; readonly network: Segment; readonly mac: string | null; readonly vtep: string }
+  /** The tunnel sends frames to unknown MACs, and to all of these, to that host. */
+  | {
+      readonly kind: 'fdb-peer';
+      readonly network: Segment;
+      readonly macs: readonly string[];
+      readonly vtep: string;
+    }
   /** Packets of this size reach the other host's tunnel address; only asked with `probe`. */
   | { readonly kind: 'underlay'; readonly vtep: string; readonly mtu: number }
   /** The port's own chains are complete and are reached; `rule`: the rule that is to let the traffic in. */

@@ -4,7 +4,7 @@ import type { TraceCheck, TraceReply, TraceRequest } from '../../../src/protocol
 import { CommandError } from '../../host/host.js';
 import { eachLimited } from '../concurrency.js';
 import type { NetworkContext } from '../config.js';
-import { bridge, fdb, plug, providerOf, tunnel, underlay, uplink } from './devices.js';
+import { bridge, fdb, fdbPeer, plug, providerOf, tunnel, underlay, uplink } from './devices.js';
 import { type Found, fail, ok, unknown } from './finding.js';
 import { addresses, device, dnsmasq, namespace, neighbour, route } from './namespaces.js';
 import { antiSpoofing, filter, nat, shared, trusted } from './rules.js';
@@ -85,6 +85,8 @@ async function look(
       return await tunnel(snapshot, check);
     case 'fdb':
       return await fdb(snapshot, check);
+    case 'fdb-peer':
+      return await fdbPeer(snapshot, check);
     case 'underlay':
       return await underlay(snapshot, check, probe);
     case 'filter':

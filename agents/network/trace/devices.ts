@@ -109,6 +109,24 @@ export async function fdb(snapshot: Snapshot, { network, mac, vtep }: Check<'fdb
   return ok(`${mac} behind ${dev} at ${vtep}`);
 }
 
+/** Where a tunnel sends all frames that are for one host: the first that goes elsewhere, and how many do. */
+export async function fdbPeer(
+  snapshot: Snapshot,
+  { network, macs, vtep }: Check<'fdb-peer'>,
+): Promise<Found> {
+  const looked: Found[] = [];
+  for (const mac of [null, ...macs]) looked.push(await fdb(snapshot, { kind: 'fdb', network, mac, vtep }));
+  const wrong = looked.filter(({ state }) => state !== 'ok');
+  const [first] = wrong;
+  if (!first) return ok(`${looked[0]!.detail}, and sends it frames for ${macs.length} MAC(s)`);
+  // without the device all of them say the same
+  if (wrong.length === 1 || first.state === 'unknown') return first;
+  return {
+    ...first,
+    detail: `${first.detail}; ${wrong.length - 1} more of ${looked.length} entries are wrong`,
+  };
+}
+
 /** IPv4 and ICMP headers, which are not part of ping's `-s`. */
 const IP_AND_ICMP = 28;
 

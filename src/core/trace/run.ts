@@ -17,7 +17,11 @@ export async function lookAtHops(hops: readonly Hop[], ask: Ask, probe: boolean)
   const byHost = new Map<string, Hop[]>();
   for (const hop of hops) {
     if ('verdict' in hop.judge) found.set(hop, hop.judge.verdict);
-    else if (hop.host) byHost.set(hop.host.id, [...(byHost.get(hop.host.id) ?? []), hop]);
+    else if (hop.host) {
+      const its = byHost.get(hop.host.id);
+      if (its) its.push(hop);
+      else byHost.set(hop.host.id, [hop]);
+    }
   }
   await Promise.all(
     [...byHost].map(async ([hostId, its]) => {
