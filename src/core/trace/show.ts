@@ -59,36 +59,49 @@ export interface NetworkOnHost {
 
 /** Shows a network by id or name, whosever it is; its hosts are asked, and nothing is changed. */
 export async function showNetwork(app: App, idOrName: string): Promise<NetworkView> {
-  const { view, hosts } = await app.store.read
-    .transaction()
-    .setIsolationLevel('repeatable read')
-    .execute(async (db) => await readNetwork(db, idOrName));
-  const ask = app.hosts.trace.bind(app.hosts);
-  const shown = await Promise.all(
-    [...hosts.values()].map(async (host): Promise<NetworkOnHost> => {
-      const keys = networkKeys(host.spec, view.id);
-      const reports = await findReports(app.store.read, host.id, keys);
-      return {
-        host: host.name,
-        state: app.hosts.isUp(host.id) ? 'up' : 'down',
-        objects: await lookAtHops(networkObjects(host, view.id), ask, false),
-        reports: reports.map(({ key, state, revision, error, reported_at }) => ({
-          object: key,
-          state,
-          current: revision === host.spec[key]?.revision,
-          error: error?.message ?? null,
-          reported_at,
-        })),
-      };
-    }),
-  );
+  const { view, present } = await inSnapshot(app, async (db) => await readNetwork(db, idOrName));
+  const asked: Promise<NetworkOnHost[]>[] = [];
+  for (let at = 0; at < present.length; at += HOSTS_AT_ONCE) {
+    const some = present.slice(at, at + HOSTS_AT_ONCE);
+    const wanted = { routerIds: null, networkIds: [view.id], portIds: null, serverIds: [] };
+    const hosts = await inSnapshot(app, async (db) => await hostsWithSpecs(db, some, wanted));
+    const answers = Promise.all([...hosts.values()].map((host) => lookAtHost(app, host, view.id)));
+    // what one of them comes to is seen below, when all have been asked
+    answers.catch(() => {});
+    asked.push(answers);
+  }
+  const shown = (await Promise.all(asked)).flat();
   return { ...view, hosts: shown.sort((a, b) => (a.host < b.host ? -1 : 1)) };
+}
+
+/** Hosts whose specs are worked out in one transaction: on SQLite all other readers wait for it. */
+const HOSTS_AT_ONCE = 30;
+
+async function inSnapshot<T>(app: App, body: (db: Reader) => Promise<T>): Promise<T> {
+  return await app.store.read.transaction().setIsolationLevel('repeatable read').execute(body);
+}
+
+async function lookAtHost(app: App, host: TraceHost, networkId: string): Promise<NetworkOnHost> {
+  const keys = networkKeys(host.spec, networkId);
+  const reports = await findReports(app.store.read, host.id, keys);
+  return {
+    host: host.name,
+    state: app.hosts.isUp(host.id) ? 'up' : 'down',
+    objects: await lookAtHops(networkObjects(host, networkId), app.hosts.trace.bind(app.hosts), false),
+    reports: reports.map(({ key, state, revision, error, reported_at }) => ({
+      object: key,
+      state,
+      current: revision === host.spec[key]?.revision,
+      error: error?.message ?? null,
+      reported_at,
+    })),
+  };
 }
 
 async function readNetwork(
   db: Reader,
   idOrName: string,
-): Promise<{ view: Omit<NetworkView, 'hosts'>; hosts: ReadonlyMap<string, TraceHost> }> {
+): Promise<{ view: Omit<NetworkView, 'hosts'>; present: readonly string[] }> {
   const found = await findNetworksAnywhere(db, idOrName);
   if (found.length > 1) {
     throw conflict(`More than one network is named ${idOrName}: ${found.map(({ id }) => id).join(', ')}`);
@@ -99,18 +112,15 @@ async function readNetwork(
   const { id } = network;
   const ports = await portsOfNetwork(db, id);
   const portIds = ports.map((port) => port.id);
-  const addresses = await addressesOfPorts(db, portIds);
+  const addresses = new Map<string, string[]>();
+  for (const portId of portIds) addresses.set(portId, []);
+  for (const { port_id, ip_address } of await addressesOfPorts(db, portIds))
+    addresses.get(port_id ?? '')?.push(ip_address);
   const bound = await hostsOfPorts(db, portIds);
   const names = new Map((await listHosts(db)).map((host) => [host.id, host.name]));
   const present = (await presences(db, { networkIds: [id] })).map(({ host_id }) => host_id);
-  const hosts = await hostsWithSpecs(db, present, {
-    routerIds: null,
-    networkIds: [id],
-    portIds: null,
-    serverIds: [],
-  });
   return {
-    hosts,
+    present: [...new Set(present)],
     view: {
       id,
       name: network.name,
@@ -131,7 +141,7 @@ async function readNetwork(
         owner: port.device_owner,
         device_id: port.device_id,
         mac: port.mac_address,
-        addresses: addresses.filter((a) => a.port_id === port.id).map((a) => a.ip_address),
+        addresses: addresses.get(port.id) ?? [],
         host: names.get(bound.get(port.id) ?? '') ?? null,
         status: port.status,
       })),
