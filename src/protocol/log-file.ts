@@ -30,11 +30,23 @@ export class LogFile {
   write(line: string): void {
     try {
       this.#size += writeSync(this.#fd, line);
-      if (this.#size >= this.#options.maxBytes) this.#rotate();
     } catch (error) {
-      // where it can still be seen, under systemd
-      process.stderr.write(`${this.#options.path}: ${(error as Error).message}\n${line}`);
+      this.#tell(error, line);
+      return;
     }
+    if (this.#size < this.#options.maxBytes) return;
+    try {
+      this.#rotate();
+    } catch (error) {
+      // tried again when as much has been written anew, not at each line
+      this.#size = 0;
+      this.#tell(error, '');
+    }
+  }
+
+  /** Where it can still be seen, under systemd. */
+  #tell(error: unknown, line: string): void {
+    process.stderr.write(`${this.#options.path}: ${(error as Error).message}\n${line}`);
   }
 
   close(): void {
@@ -43,13 +55,20 @@ export class LogFile {
 
   #rotate(): void {
     const { path, kept } = this.#options;
-    rmSync(`${path}.${kept}`, { force: true });
-    for (let n = kept - 1; n >= 1; n--) moveIfThere(`${path}.${n}`, `${path}.${n + 1}`);
-    moveIfThere(path, `${path}.1`);
-    const next = openSync(path, 'a', 0o640);
+    // first what needs room on the disk: with that refused, nothing may have been moved or removed
+    const next = openSync(`${path}.new`, 'w', 0o640);
+    try {
+      rmSync(`${path}.${kept}`, { force: true });
+      for (let n = kept - 1; n >= 1; n--) moveIfThere(`${path}.${n}`, `${path}.${n + 1}`);
+      moveIfThere(path, `${path}.1`);
+      renameSync(`${path}.new`, path);
+    } catch (error) {
+      closeSync(next);
+      throw error;
+    }
     closeSync(this.#fd);
     this.#fd = next;
-    this.#size = fstatSync(next).size;
+    this.#size = 0;
   }
 }
 
