@@ -50,6 +50,8 @@ export async function writePending(
   await host.writeFile(`${fresh}/commit.sh`, renderCommit(change), 0o700);
   await host.writeFile(`${fresh}/step.sh`, renderStep(change), 0o700);
   await host.writeFile(`${fresh}/watchdog.sh`, renderWatchdog(change), 0o700);
+  // later the disk may be full or read-only
+  await host.writeFile(`${fresh}/log`, '', 0o600);
   await host.writeFile(`${fresh}/boot-id`, `${change.snapshot.bootId}\n`, 0o600);
   await host.writeFile(`${fresh}/id`, `${change.id}\n`, 0o600);
   await host.rename(fresh, PENDING);

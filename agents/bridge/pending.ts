@@ -3,7 +3,7 @@ import { differences } from './compare.js';
 import { BridgeRefusal } from './manager.js';
 import type { Snapshot } from './model.js';
 import { type ChangeRecord, confirmedDirectory, LAST, PENDING, STATE_DIRECTORY } from './paths.js';
-import { NO_LONGER_PENDING } from './script-parts.js';
+import { NO_LONGER_PENDING, runMarker } from './script-parts.js';
 import { takeSnapshot, uptime } from './snapshot.js';
 
 /** A change that is on trial. */
@@ -67,11 +67,14 @@ export async function revert(host: Host, id: string, reason: string): Promise<Re
 
 /** How the change ended that was reverted last, compared with its snapshot; throws when it was another one. */
 export async function lastRevert(host: Host, id: string): Promise<Reverted> {
-  const record = await readRecord(host, LAST);
+  // on a disk that cannot be written it was undone, and stays where it was
+  const unwritten = await host.readFileIfExists(runMarker('reverted', { id }));
+  const directory = unwritten === null ? LAST : PENDING;
+  const record = await readRecord(host, directory);
   if (record?.id !== id)
     throw new Error(`change ${id} has neither been reverted nor is it under way; see ${STATE_DIRECTORY}`);
-  const before = JSON.parse(await host.readFile(`${LAST}/snapshot.json`)) as Snapshot;
-  const result = (await host.readFileIfExists(`${LAST}/result`)) ?? '';
+  const before = JSON.parse(await host.readFile(`${directory}/snapshot.json`)) as Snapshot;
+  const result = unwritten ?? (await host.readFileIfExists(`${directory}/result`)) ?? '';
   const reason = result.replace(/^reverted: /, '').trim();
   const booted = (await host.readFile('/proc/sys/kernel/random/boot_id')).trim() !== before.bootId;
   return {

@@ -24,13 +24,26 @@ export function opening(change: ScriptedChange, purpose: string, otherwise = 0):
     "trap '' HUP INT TERM",
     PATH_LINE,
     'cd /',
-    `exec 9>> ${LOCK}`,
+    '# on a read-only disk too: a host must get its network back whatever its disk does',
+    `if { true >> ${LOCK}; } 2>/dev/null; then exec 9>> ${LOCK}`,
+    `elif [ -r ${LOCK} ]; then exec 9< ${LOCK}`,
+    `else exec 9>> /run/maru-bridge.lock; fi`,
     'flock 9',
     '# nothing that is started below may keep the lock',
     '{',
     `id=; read -r id 2>/dev/null < ${PENDING}/id`,
     `if [ "$id" != ${quote(change.id)} ] || { [ "\${1:--}" != - ] && [ "$1" != "$id" ]; }; then exit ${otherwise}; fi`,
   ];
+}
+
+/** Where a revert says that it has begun, and that it is done, when it cannot write below PENDING. */
+export function runMarker(what: 'reverting' | 'reverted', change: { readonly id: string }): string {
+  return `/run/maru-bridge-${what}-${words([change.id])}`;
+}
+
+/** A condition of the shell: a revert of the change has begun. */
+export function revertBegan(change: { readonly id: string }): string {
+  return `[ -e ${PENDING}/reverting ] || [ -e ${runMarker('reverting', change)} ]`;
 }
 
 export function closing(): readonly string[] {
@@ -47,8 +60,15 @@ export function restoreFile(file: OriginalFile, kept: string): string {
   return `mkdir -p ${directory} && cp ${kept} ${fresh} && chmod ${mode} ${fresh} && sync ${fresh} && mv ${fresh} ${path}`;
 }
 
-export function commandLine(argv: readonly string[]): string {
-  return `timeout 30 ${argv.map(quote).join(' ')}`;
+/** A command as a line of a script; killed when it takes longer than so many seconds, and 5 s later if it does not mind. */
+export function commandLine(argv: readonly string[], seconds = 30): string {
+  return `timeout -k 5 ${seconds} ${argv.map(quote).join(' ')}`;
+}
+
+/** Writes the file systems of these files' directories to the disk: of a host with slow ones the others do not matter here. */
+export function syncLine(files: readonly { readonly path: string }[]): string {
+  const directories = new Set(files.map(({ path }) => path.slice(0, path.lastIndexOf('/')) || '/'));
+  return commandLine(['sync', '-f', ...directories]);
 }
 
 export function quote(text: string): string {

@@ -8,6 +8,8 @@ import {
   PATH_LINE,
   quote,
   restoreFile,
+  revertBegan,
+  runMarker,
   type ScriptedChange,
   stopTimer,
 } from './script-parts.js';
@@ -19,7 +21,7 @@ import {
 export function renderStep(change: ScriptedChange): string {
   return [
     ...opening(change, 'Runs one command of a change of the uplink.', NO_LONGER_PENDING),
-    `if [ -e ${PENDING}/reverting ]; then exit ${NO_LONGER_PENDING}; fi`,
+    `if ${revertBegan(change)}; then exit ${NO_LONGER_PENDING}; fi`,
     'shift',
     'timeout "$@"',
     ...closing(),
@@ -32,7 +34,7 @@ export function renderCommit(change: ScriptedChange): string {
   const kept = confirmedDirectory(bridge);
   return [
     ...opening(change, "Makes a change of the host's uplink permanent.", NO_LONGER_PENDING),
-    `if [ -e ${PENDING}/reverting ]; then exit ${NO_LONGER_PENDING}; fi`,
+    `if ${revertBegan(change)}; then exit ${NO_LONGER_PENDING}; fi`,
     'fail() { echo "failed: $1"; exit 4; }',
     ...(manager.permanent.length
       ? [
@@ -88,6 +90,8 @@ export function renderWatchdog(change: Pick<ScriptedChange, 'id' | 'bridge' | 'u
     'while :; do',
     `  id=; read -r id 2>/dev/null < ${PENDING}/id`,
     `  [ "$id" = ${quote(change.id)} ] || exit 0`,
+    '  # undone, though the disk does not let it be written down',
+    `  [ ! -e ${runMarker('reverted', change)} ] || exit 0`,
     '  read -r now rest < /proc/uptime',
     `  if [ -e ${PENDING}/revert-asked ]; then revert asked`,
     `  elif [ "\${now%%.*}" -ge "$deadline" ]; then revert deadline`,

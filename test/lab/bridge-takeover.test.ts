@@ -208,6 +208,30 @@ describe('what goes wrong outside', () => {
     expect((await lab.maru(['status'])).stdout).toMatch(/last undone: .*: deadline/);
   }, 60_000);
 
+  it('a disk that has become read-only: undone all the same, and cleared away later', async () => {
+    const { host } = lab;
+    const command = lab.begin([...TAKEOVER, ...SHORT], { MARU_BRIDGE_STOP_AT: 'clear' });
+    await command.stopped();
+    // as after an error: not even what is open already can be written
+    await sh(host, 'mount -o remount,ro /var/lib');
+    try {
+      command.process.kill('SIGKILL');
+      await command.ended;
+      await until('it is undone', async () => (await lab.state()) === before, LIMIT_MS);
+      expect(await lab.unreached()).toEqual([]);
+      await until('the watchdog has ended', async () =>
+        (await sh(host, 'kill -0 $(cat /var/lib/maru-bridge/pending/watching) 2>&1 || echo gone')).includes(
+          'gone',
+        ),
+      );
+    } finally {
+      await sh(host, 'mount -o remount,rw /var/lib');
+    }
+    expect((await lab.maru(['revert'])).stdout).toContain('as it was before');
+    expect(await sh(host, 'ls /run | grep maru || true')).toBe('');
+    await asBefore('read-only disk');
+  }, 60_000);
+
   it('Ctrl-C: undone at once', async () => {
     const command = lab.begin([...TAKEOVER, '--confirm-within', '600'], { MARU_BRIDGE_STOP_AT: 'again' });
     await command.stopped();

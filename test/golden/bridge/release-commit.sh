@@ -4,13 +4,16 @@
 trap '' HUP INT TERM
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH
 cd /
-exec 9>> /var/lib/maru-bridge/lock
+# on a read-only disk too: a host must get its network back whatever its disk does
+if { true >> /var/lib/maru-bridge/lock; } 2>/dev/null; then exec 9>> /var/lib/maru-bridge/lock
+elif [ -r /var/lib/maru-bridge/lock ]; then exec 9< /var/lib/maru-bridge/lock
+else exec 9>> /run/maru-bridge.lock; fi
 flock 9
 # nothing that is started below may keep the lock
 {
 id=; read -r id 2>/dev/null < /var/lib/maru-bridge/pending/id
 if [ "$id" != 0badcafe ] || { [ "${1:--}" != - ] && [ "$1" != "$id" ]; }; then exit 97; fi
-if [ -e /var/lib/maru-bridge/pending/reverting ]; then exit 97; fi
+if [ -e /var/lib/maru-bridge/pending/reverting ] || [ -e /run/maru-bridge-reverting-0badcafe ]; then exit 97; fi
 fail() { echo "failed: $1"; exit 4; }
 touch /var/lib/maru-bridge/pending/etc-touched && sync /var/lib/maru-bridge/pending || fail 'writing down that files change'
 mkdir -p /etc/manager && cp /var/lib/maru-bridge/pending/permanent/0 /etc/manager/eth0.conf.maru-new && chmod 0600 /etc/manager/eth0.conf.maru-new && sync /etc/manager/eth0.conf.maru-new && mv /etc/manager/eth0.conf.maru-new /etc/manager/eth0.conf || fail 'writing /etc/manager/eth0.conf'
@@ -18,7 +21,7 @@ mkdir -p /etc/manager && cp /var/lib/maru-bridge/pending/permanent/1 /etc/manage
 rm -f /etc/manager/old.conf || fail 'writing /etc/manager/old.conf'
 sync
 rm -f /run/manager/05-br-ex.conf
-timeout 30 managerctl reload || fail 'managerctl reload'
+timeout -k 5 30 managerctl reload || fail 'managerctl reload'
 printf 'confirmed\n' > /var/lib/maru-bridge/pending/result
 rm -rf /var/lib/maru-bridge/last
 mv /var/lib/maru-bridge/pending /var/lib/maru-bridge/last || fail 'ending the change'

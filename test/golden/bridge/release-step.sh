@@ -4,13 +4,16 @@
 trap '' HUP INT TERM
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH
 cd /
-exec 9>> /var/lib/maru-bridge/lock
+# on a read-only disk too: a host must get its network back whatever its disk does
+if { true >> /var/lib/maru-bridge/lock; } 2>/dev/null; then exec 9>> /var/lib/maru-bridge/lock
+elif [ -r /var/lib/maru-bridge/lock ]; then exec 9< /var/lib/maru-bridge/lock
+else exec 9>> /run/maru-bridge.lock; fi
 flock 9
 # nothing that is started below may keep the lock
 {
 id=; read -r id 2>/dev/null < /var/lib/maru-bridge/pending/id
 if [ "$id" != 0badcafe ] || { [ "${1:--}" != - ] && [ "$1" != "$id" ]; }; then exit 97; fi
-if [ -e /var/lib/maru-bridge/pending/reverting ]; then exit 97; fi
+if [ -e /var/lib/maru-bridge/pending/reverting ] || [ -e /run/maru-bridge-reverting-0badcafe ]; then exit 97; fi
 shift
 timeout "$@"
 } 9>&-

@@ -18,6 +18,8 @@ echo $$ >> /var/lib/maru-bridge/pending/watching
 while :; do
   id=; read -r id 2>/dev/null < /var/lib/maru-bridge/pending/id
   [ "$id" = 0badcafe ] || exit 0
+  # undone, though the disk does not let it be written down
+  [ ! -e /run/maru-bridge-reverted-0badcafe ] || exit 0
   read -r now rest < /proc/uptime
   if [ -e /var/lib/maru-bridge/pending/revert-asked ]; then revert asked
   elif [ "${now%%.*}" -ge "$deadline" ]; then revert deadline

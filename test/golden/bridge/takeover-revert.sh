@@ -4,7 +4,10 @@
 trap '' HUP INT TERM
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH
 cd /
-exec 9>> /var/lib/maru-bridge/lock
+# on a read-only disk too: a host must get its network back whatever its disk does
+if { true >> /var/lib/maru-bridge/lock; } 2>/dev/null; then exec 9>> /var/lib/maru-bridge/lock
+elif [ -r /var/lib/maru-bridge/lock ]; then exec 9< /var/lib/maru-bridge/lock
+else exec 9>> /run/maru-bridge.lock; fi
 flock 9
 # nothing that is started below may keep the lock
 {
@@ -13,7 +16,10 @@ if [ "$id" != 0badcafe ] || { [ "${1:--}" != - ] && [ "$1" != "$id" ]; }; then e
 reason=${2:-unknown}
 boot=$(cat /proc/sys/kernel/random/boot_id)
 if [ "$reason" = boot ] && [ "$boot" = 11111111-2222-4333-8444-555555555555 ]; then exit 0; fi
-echo "$reason" > /var/lib/maru-bridge/pending/reverting
+{ echo "$reason" > /var/lib/maru-bridge/pending/reverting; } 2>/dev/null || echo "$reason" > /run/maru-bridge-reverting-0badcafe
+# a log that cannot be written must not keep what follows from being done
+log=/var/lib/maru-bridge/pending/log ran=
+{ true >> "$log"; } 2>/dev/null || log=/dev/null
 {
 echo "reverting: $reason"
 # files of /etc, only when a confirmation had begun to write them
@@ -21,6 +27,7 @@ if [ -e /var/lib/maru-bridge/pending/etc-touched ]; then
 mkdir -p /etc/manager && cp /var/lib/maru-bridge/pending/originals/0 /etc/manager/eth0.conf.maru-new && chmod 0640 /etc/manager/eth0.conf.maru-new && sync /etc/manager/eth0.conf.maru-new && mv /etc/manager/eth0.conf.maru-new /etc/manager/eth0.conf
 rm -f /etc/manager/br-ex.conf
 mkdir -p /etc/manager && cp /var/lib/maru-bridge/pending/originals/2 /etc/manager/old.conf.maru-new && chmod 0644 /etc/manager/old.conf.maru-new && sync /etc/manager/old.conf.maru-new && mv /etc/manager/old.conf.maru-new /etc/manager/old.conf
+timeout -k 5 30 sync -f /etc/manager
 :
 fi
 rm -f /run/manager/05-br-ex.conf
@@ -36,7 +43,8 @@ done <<END
 ipv4/conf/eth0/rp_filter 1
 ipv6/conf/eth0/accept_ra 1
 END
-timeout 30 managerctl forget 'br-ex'\''s client'
+# nothing is reached yet, so these get less time
+timeout -k 5 10 managerctl forget 'br-ex'\''s client'
 ip -force -batch - <<END
 link set dev eth0 mtu 1400
 link set dev eth0 up
@@ -92,7 +100,7 @@ rule add pref 32765 from all lookup 101 protocol 0 oif eth0
 rule del pref 32765 from all lookup 101 protocol 0 oif br-ex
 END
 ip link del dev br-ex
-timeout 30 managerctl reload
+timeout -k 5 30 managerctl reload
 # a manager may have flushed what it does not know, and addresses that went took routes with them
 ip -4 -force -batch - <<END
 addr replace 192.0.2.10/24 broadcast 192.0.2.255 scope 0 dev eth0
@@ -127,10 +135,14 @@ done <<END
 ipv6/conf/eth0/addr_gen_mode 0
 END
 fi
-} >> /var/lib/maru-bridge/pending/log 2>&1
+ran=1
+} >> "$log" 2>&1
+if [ "$ran" = 1 ]; then
 printf 'reverted: %s\n' "$reason" > /var/lib/maru-bridge/pending/result
 rm -rf /var/lib/maru-bridge/last
-mv /var/lib/maru-bridge/pending /var/lib/maru-bridge/last
+if mv -T /var/lib/maru-bridge/pending /var/lib/maru-bridge/last; then rm -f /run/maru-bridge-reverting-0badcafe /run/maru-bridge-reverted-0badcafe
+else echo "$reason" > /run/maru-bridge-reverted-0badcafe; fi
 sync /var/lib/maru-bridge
+fi
 [ ! -d /run/systemd/system ] || systemctl --no-block stop maru-bridge-deadline-0badcafe.timer 2>/dev/null
 } 9>&-
