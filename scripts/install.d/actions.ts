@@ -56,6 +56,7 @@ export async function perform(action: Action): Promise<void> {
       await machine.removeTree(action.path);
       return;
     case 'directory':
+      await machine.makeDirectory(dirname(action.path), 0o755);
       await machine.makeDirectory(action.path, action.mode);
       await own(action.path, action.owner);
       await machine.chmod(action.path, action.mode);

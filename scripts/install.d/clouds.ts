@@ -1,22 +1,26 @@
 import { parseDocument } from 'yaml';
 import { type Action, ensureFile, machine } from './actions.js';
 import { configured } from './config-file.js';
-import { CLOUDS, CONTROLLER_STATE } from './layout.js';
+import { CLOUDS } from './layout.js';
 import type { Step } from './run-steps.js';
+import { readSettings } from './settings.js';
 import { FILES } from './tls.js';
-
-const PASSWORD = `${CONTROLLER_STATE}/admin-password`;
 
 /** The administrator's entry `maru` in /etc/openstack/clouds.yaml (0600, root): for maru and for the openstack command. */
 export function cloudsStep(): Step {
   return {
     name: 'credentials',
     async look(): Promise<Action[]> {
-      const password = await machine.readFileIfExists(PASSWORD);
+      const file = (await readSettings()).controller.admin_password_file;
+      const password = await machine.readFileIfExists(file);
       if (password === null) {
         // a dry run on a new machine comes here; after a start of the controller the file is there
         return [
-          { do: 'call', say: `write the administrator's credentials to ${CLOUDS} (0600)`, call: missing },
+          {
+            do: 'call',
+            say: `write the administrator's credentials to ${CLOUDS} (0600)`,
+            call: () => missing(file),
+          },
         ];
       }
       const before = await machine.readFileIfExists(CLOUDS);
@@ -76,6 +80,6 @@ function withCloud(
   return document.toString({ lineWidth: 0 });
 }
 
-async function missing(): Promise<void> {
-  throw new Error(`${PASSWORD} is not there: the controller writes it when it first starts`);
+async function missing(file: string): Promise<void> {
+  throw new Error(`${file} is not there: the controller writes it when it first starts`);
 }

@@ -17,6 +17,7 @@ import { type Outcome, runSteps, type Step } from './run-steps.js';
 import { shareStep } from './share.js';
 import { FILES, tlsStep } from './tls.js';
 import { runningStep, unitFilesStep } from './units.js';
+import { writableStep } from './writable.js';
 
 /** Installs a controller, a host or both on this machine, or brings an installation up to this version. Safe to repeat. */
 export async function install(options: InstallOptions, print: (line: string) => void): Promise<Outcome> {
@@ -37,6 +38,7 @@ async function stepsOf(options: InstallOptions): Promise<Step[]> {
     shareStep(),
     ...(isController(role) ? [accountStep()] : []),
     configStep(options),
+    writableStep([...(isController(role) ? [UNITS.controller] : []), ...(isHost(role) ? [UNITS.agent] : [])]),
     ...(isController(role)
       ? [
           tlsStep(options),

@@ -1,10 +1,9 @@
 import { type Action, ask, machine } from './actions.js';
 import { configured } from './config-file.js';
-import { AGENT_STATE, CONFIG, MAIN, NODE } from './layout.js';
+import { CONFIG, MAIN, NODE } from './layout.js';
 import type { Role } from './options.js';
 import type { Step } from './run-steps.js';
-
-const IDENTITY = `${AGENT_STATE}/identity.json`;
+import { readSettings } from './settings.js';
 
 /**
  * Lets the host join before its agent first runs, so that a wrong token is said here and is nowhere afterwards: it is passed in
@@ -21,7 +20,7 @@ export function joinStep(
       'A token is made on the controller with: maru host token --name HOST (good for an hour, once). Is the address in --controller reachable from here?',
     async look(): Promise<Action[]> {
       const given = await token();
-      const joined = (await machine.stat(IDENTITY)) !== null;
+      const joined = (await machine.stat(`${(await readSettings()).agent.state_dir}/identity.json`)) !== null;
       if (joined && (given === undefined || role === 'all-in-one')) return [];
       if (!joined && given === undefined && role !== 'all-in-one') {
         throw new Error(

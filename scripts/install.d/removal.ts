@@ -5,11 +5,17 @@ import { type Action, ask, machine } from './actions.js';
 /** ext4 makes it again and wants it there. */
 const OF_THE_FILE_SYSTEM = 'lost+found';
 
+export interface Removable {
+  readonly path: string;
+  readonly ours?: RegExp;
+}
+
 /**
  * What removes a directory with all that is in it. One that is a file system of its own is emptied, since it cannot be removed while
  * it is mounted; of a symbolic link only the link goes. Throws, with their names, when other file systems are mounted below it.
+ * `ours`: names of what may be removed; with anything else in it the directory stays, and what is left is told.
  */
-export async function removeDirectory(path: string): Promise<Action[]> {
+export async function removeDirectory(path: string, ours?: RegExp): Promise<Action[]> {
   const kind = await kindOf(path);
   if (kind === null) return [];
   if (kind === 'symbolic link') {
@@ -21,16 +27,21 @@ export async function removeDirectory(path: string): Promise<Action[]> {
   }
   const { isMount, below } = await mountsAt(path);
   if (below.length > 0) throw new Error(mounted(path, below));
-  if (!isMount) return [{ do: 'remove', path }];
-  const names = await machine.listDirectory(path);
-  return names
-    .filter((name) => name !== OF_THE_FILE_SYSTEM)
-    .map((name) => ({ do: 'remove', path: `${path}/${name}` }));
+  const names = (await machine.listDirectory(path)).filter((name) => name !== OF_THE_FILE_SYSTEM);
+  const foreign = ours ? names.filter((name) => !ours.test(name)) : [];
+  if (!isMount && foreign.length === 0) return [{ do: 'remove', path }];
+  const text = `left in ${path}, since it is not Maru's: ${foreign.join(', ')}`;
+  return [
+    ...names
+      .filter((name) => !foreign.includes(name))
+      .map((name) => ({ do: 'remove' as const, path: `${path}/${name}` })),
+    ...(foreign.length > 0 ? [{ do: 'warn' as const, text }] : []),
+  ];
 }
 
 /** Throws when one of these directories could not be removed whole: to be asked before anything is changed. */
-export async function checkRemovable(paths: readonly string[]): Promise<void> {
-  for (const path of paths) await removeDirectory(path);
+export async function checkRemovable(directories: readonly Removable[]): Promise<void> {
+  for (const { path, ours } of directories) await removeDirectory(path, ours);
 }
 
 /** The mount points in a text like /proc/self/mountinfo, in their order. */

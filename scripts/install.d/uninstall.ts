@@ -1,3 +1,4 @@
+import { withoutPasswords } from '../../src/protocol/config/secrets.js';
 import { type Action, ask, ensureGone, machine } from './actions.js';
 import { withoutApparmor } from './apparmor.js';
 import { bridgeState } from './bridges.js';
@@ -7,12 +8,15 @@ import { MODULES_FILE, SYSCTL_FILE } from './kernel.js';
 import { AGENT_STATE, COMMAND, CONTROLLER_STATE, INSTALL_STATE, PROGRAM, UNITS, USER } from './layout.js';
 import { GUESTS_BEFORE, GUESTS_FILE } from './libvirt.js';
 import { PURGE_NETWORKS, purgeGuests } from './purge.js';
-import { checkRemovable, removeDirectory } from './removal.js';
+import { checkRemovable, type Removable, removeDirectory } from './removal.js';
 import { type Outcome, runSteps, type Step } from './run-steps.js';
+import { readSettings } from './settings.js';
 import { withoutShare } from './share.js';
+import { withoutWritablePaths } from './writable.js';
 
-/** What a purge removes; the configuration last. */
-const DATA = [AGENT_STATE, CONTROLLER_STATE, '/etc/maru'] as const;
+/** What the agent has in its directory. */
+const OF_THE_AGENT =
+  /^(images|servers|volumes|made|network|dhcp|ra)$|^(identity|join-key|spec|drift|removed|virtualisation|kvm-probe)\./;
 
 export interface UninstallOptions {
   readonly dryRun: boolean;
@@ -47,8 +51,28 @@ function stepsOf(purge: boolean): Step[] {
 
 /** Before anything is stopped: what cannot be removed is said now. */
 async function removable(): Promise<Action[]> {
-  await checkRemovable(DATA);
+  await checkRemovable(await dataDirectories());
   return [];
+}
+
+/** What a purge removes; last the configuration, which says what the rest is. */
+async function dataDirectories(): Promise<Removable[]> {
+  const { agent } = await readSettings();
+  // a directory that the operator has chosen may hold other things
+  const chosen = agent.state_dir === AGENT_STATE ? [] : [{ path: agent.state_dir, ours: OF_THE_AGENT }];
+  return [...chosen, { path: AGENT_STATE }, { path: CONTROLLER_STATE }, { path: '/etc/maru' }];
+}
+
+/** What the controller has elsewhere may be shared with others: it is named. */
+async function elsewhere(): Promise<Action[]> {
+  const { state_dir, image_dir, database } = (await readSettings()).controller;
+  const places = [state_dir, image_dir, database.replace(/^sqlite:/, '')].map(withoutPasswords);
+  const left = [...new Set(places)].filter((place) => !place.startsWith(`${CONTROLLER_STATE}/`));
+  const others = left.filter((place) => place !== CONTROLLER_STATE);
+  if (others.length === 0) return [];
+  return [
+    { do: 'warn', text: `not removed, since the configuration has them elsewhere: ${others.join(', ')}` },
+  ];
 }
 
 async function units(): Promise<Action[]> {
@@ -63,7 +87,10 @@ async function units(): Promise<Action[]> {
     )
       actions.push({ do: 'run', argv: ['systemctl', 'disable', '--now', name] });
   }
-  const files = (await Promise.all(names.map((name) => ensureGone(`/etc/systemd/system/${name}`)))).flat();
+  const files: Action[] = [];
+  for (const name of names) {
+    files.push(...(await ensureGone(`/etc/systemd/system/${name}`)), ...(await withoutWritablePaths(name)));
+  }
   const reload: Action[] = files.length > 0 ? [{ do: 'run', argv: ['systemctl', 'daemon-reload'] }] : [];
   return [...actions, ...files, ...reload];
 }
@@ -92,8 +119,8 @@ async function program(): Promise<Action[]> {
 }
 
 async function data(): Promise<Action[]> {
-  const gone: Action[] = [];
-  for (const path of DATA) gone.push(...(await removeDirectory(path)));
+  const gone = await elsewhere();
+  for (const { path, ours } of await dataDirectories()) gone.push(...(await removeDirectory(path, ours)));
   const account: Action[] = (await ask('getent', 'passwd', USER))
     ? [{ do: 'run', argv: ['userdel', USER] }]
     : [];

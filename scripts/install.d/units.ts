@@ -4,6 +4,7 @@ import { configuredSection } from './config-file.js';
 import { INSTALL_STATE, TEMPLATES } from './layout.js';
 import { programVersion } from './program-tree.js';
 import type { Step } from './run-steps.js';
+import { dropInOf } from './writable.js';
 
 const READY_MS = 90_000;
 
@@ -104,7 +105,8 @@ async function waitReady(unit: string, ready: () => Promise<string | null>): Pro
 async function digestOf(unit: string, { section, files }: Inputs): Promise<string> {
   const hash = createHash('sha256').update(await programVersion());
   hash.update(JSON.stringify(await configuredSection(section)));
-  for (const file of [`/etc/systemd/system/${unit}`, `/usr/lib/systemd/system/${unit}`, ...files]) {
+  const unitFiles = [`/etc/systemd/system/${unit}`, `/usr/lib/systemd/system/${unit}`, dropInOf(unit)];
+  for (const file of [...unitFiles, ...files]) {
     hash.update(`\0${file}\0${(await machine.readFileIfExists(file)) ?? ''}`);
   }
   return `${hash.digest('hex')}\n`;

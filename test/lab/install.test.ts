@@ -130,6 +130,8 @@ describe('maru install on a machine with systemd', () => {
       const other = await SystemdMachine.start({ name: 'install-host', hostname: 'gamma', enable: LIBVIRT });
       try {
         await connect(machine, other);
+        const elsewhere = 'agent:\n  state_dir: /srv/agent\n  log_file: /var/log/maru/agent.log\n';
+        await other.write('/etc/maru/maru.yaml', elsewhere, 0o640);
         const token = await maru('host', 'token', '--name', 'gamma');
         const done = await other.run(INSTALL, ['host', '--controller', '192.0.2.1', '--token-file', '-'], {
           timeoutMs: STEP_MS,
@@ -142,7 +144,7 @@ describe('maru install on a machine with systemd', () => {
         // one place where it is shows that it would be found
         await other.write('/var/log/decoy', token, 0o600);
         // the pattern goes through a pipe: what looks for the token must not have it itself
-        const places = '/etc /var/lib/maru-agent /var/log /run /proc/[0-9]*/environ /proc/[0-9]*/cmdline';
+        const places = '/etc /srv/agent /var/log /run /proc/[0-9]*/environ /proc/[0-9]*/cmdline';
         const { stdout } = await other.run(
           'sh',
           ['-c', `read -r secret; echo "$secret" | grep -rlsF -f - ${places}`],
@@ -153,6 +155,17 @@ describe('maru install on a machine with systemd', () => {
         const again = await other.run(INSTALL, ['host'], { timeoutMs: STEP_MS, env: { MARU_BUILT: '1' } });
         expect(again.stdout).toContain('nothing to do');
         await maru('host', 'remove', 'gamma');
+        await other.must('systemd-analyze', ['verify', 'maru-agent.service']);
+        await other.must('grep', ['agent started', '/var/log/maru/agent.log']);
+        await other.must('ls', ['/srv/agent/identity.json']);
+        await other.write('/srv/agent/mine', '');
+        const purged = await other.run(INSTALL, ['uninstall', '--purge', '--yes'], {
+          timeoutMs: STEP_MS,
+          env: { MARU_BUILT: '1' },
+        });
+        expect(purged.stdout).toContain("left in /srv/agent, since it is not Maru's: mine");
+        const left = 'ls -d /srv/agent/* /etc/systemd/system/maru-* /var/lib/maru-agent 2>/dev/null';
+        expect((await other.run('sh', ['-c', left])).stdout).toBe('/srv/agent/mine\n');
       } finally {
         await other.stop();
       }

@@ -4,12 +4,17 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { CommandError } from '../../agents/host/host.js';
 import { type Action, machine } from '../../scripts/install.d/actions.js';
+import { cloudsStep } from '../../scripts/install.d/clouds.js';
 import { configStep } from '../../scripts/install.d/config-file.js';
-import { CONFIG } from '../../scripts/install.d/layout.js';
+import { joinStep } from '../../scripts/install.d/join.js';
+import { CLOUDS, CONFIG, UNITS } from '../../scripts/install.d/layout.js';
 import { mountPoints, removeDirectory } from '../../scripts/install.d/removal.js';
+import { dropIn, writablePaths } from '../../scripts/install.d/writable.js';
 
 /** What the machine says to commands, by their words; anything else fails as on a machine that does not have it. */
 function answering(answers: Readonly<Record<string, string>>, files: Readonly<Record<string, string>> = {}) {
+  const found = { size: 1, mtimeMs: 0, isDirectory: false, ino: 1, mode: 0o644 };
+  vi.spyOn(machine, 'stat').mockImplementation(async (path) => (path in files ? found : null));
   vi.spyOn(machine, 'read').mockImplementation(async (command, args) => {
     const words = [command, ...args].join(' ');
     const stdout = answers[words];
@@ -41,6 +46,75 @@ describe('the configuration file', () => {
   });
 });
 
+describe('what the configuration puts elsewhere', () => {
+  const DROP_IN = '/etc/systemd/system/maru-controller.service.d/paths.conf';
+  const elsewhere = `controller:
+  state_dir: /srv/maru/state
+  image_dir: /srv/maru
+  database: sqlite:/srv/db 1/maru.db
+  log_file: /var/lib/maru/log
+agent:
+  state_dir: /srv/agent
+  log_file: /run/log/agent.log
+`;
+
+  it('is open in the sandbox of its unit, and there', async () => {
+    answering({ 'getent passwd maru': 'maru:x' }, { [CONFIG]: elsewhere, '/srv/db 1': '' });
+    const actions = await writablePaths(UNITS.controller);
+    expect(written(actions, DROP_IN)?.content).toMatch(
+      /\n\[Unit\]\nRequiresMountsFor="\/srv\/db 1"\nRequiresMountsFor="\/srv\/maru"\n\n\[Service\]\nReadWritePaths="\/srv\/db 1"\nReadWritePaths="\/srv\/maru"\n$/,
+    );
+    const owner = 'maru:maru';
+    expect(actions).toContainEqual({ do: 'directory', path: '/srv/maru', mode: 0o750, owner });
+    expect(actions).toContainEqual({ do: 'directory', path: '/srv/maru/state', mode: 0o750, owner });
+    const warned = actions.filter((action) => action.do === 'warn');
+    expect(warned).toEqual([{ do: 'warn', text: expect.stringMatching(/user maru may not write there/) }]);
+    const agent = await writablePaths(UNITS.agent);
+    expect(agent).toEqual([
+      { do: 'directory', path: '/srv/agent', mode: 0o711 },
+      expect.objectContaining({ do: 'write', content: dropIn(['/srv/agent']) }),
+    ]);
+  });
+
+  it('is not when it is where units write anyway, or nothing may be written', async () => {
+    answering({}, { [CONFIG]: 'controller:\n  region: North\n' });
+    expect(await writablePaths(UNITS.controller)).toEqual([]);
+    expect(await writablePaths(UNITS.agent)).toEqual([]);
+    expect(await writablePaths(UNITS.bridgeRevert)).toEqual([]);
+    for (const [path, said] of [
+      ['/home/maru', /sandbox hides/],
+      ['/run/user/1/x', /sandbox hides/],
+      ['/', /must not be able to change/],
+      ['/usr/local/maru', /must not be able to change/],
+    ] as const) {
+      answering({}, { [CONFIG]: `agent:\n  state_dir: ${path}\n` });
+      expect(await writablePaths(UNITS.agent)).toEqual([{ do: 'warn', text: expect.stringMatching(said) }]);
+    }
+  });
+
+  it('is no longer open when the configuration does not name it any more', async () => {
+    answering({}, { [DROP_IN]: '' });
+    vi.spyOn(machine, 'listDirectory').mockResolvedValue(['paths.conf']);
+    const directory = '/etc/systemd/system/maru-controller.service.d';
+    expect(await writablePaths(UNITS.controller)).toEqual([{ do: 'remove', path: directory }]);
+    vi.spyOn(machine, 'listDirectory').mockResolvedValue(['mine.conf', 'paths.conf']);
+    expect(await writablePaths(UNITS.controller)).toEqual([{ do: 'remove', path: DROP_IN }]);
+  });
+
+  it('is where the password and the identity are looked for', async () => {
+    const files = {
+      [CONFIG]: elsewhere,
+      '/srv/maru/state/admin-password': 'pw\n',
+      '/srv/agent/identity.json': '',
+    };
+    answering({}, files);
+    expect(written(await cloudsStep().look(), CLOUDS)?.content).toMatch(/password: pw\n/);
+    const none = async () => undefined;
+    const step = joinStep('host', none, async () => '');
+    expect(await step.look()).toEqual([]);
+  });
+});
+
 describe('removing a directory for good', () => {
   const MOUNTINFO = '/proc/self/mountinfo';
   const mounted = (...points: string[]) => {
@@ -60,6 +134,10 @@ describe('removing a directory for good', () => {
       await symlink(`${top}/real`, `${top}/link`);
       mounted('/', `${top}/real/state-of-others`);
       expect(await removeDirectory(path)).toEqual([{ do: 'remove', path }]);
+      expect(await removeDirectory(path, /^images$/)).toEqual([{ do: 'remove', path }]);
+      expect(await removeDirectory(path, /^servers$/)).toEqual([
+        { do: 'warn', text: `left in ${path}, since it is not Maru's: images` },
+      ]);
       mounted('/', `${top}/real/state`);
       expect(await removeDirectory(path)).toEqual([{ do: 'remove', path: `${path}/images` }]);
       mounted('/', `${top}/real/state`, `${top}/real/state/images`, `${top}/real/state/a\\040b`);

@@ -56,13 +56,18 @@ it('libvirt-guests starts nothing at boot, whatever its file said', () => {
 
 it("libvirt's AppArmor helper may read base images; other additions stay, with and after ours", () => {
   const own = '# site\n/srv/images/** r,\n';
-  const all = withRule(own);
+  const state = '/var/lib/maru-agent';
+  const all = withRule(own, state);
   expect(all).toMatch(
     /^# site\n\/srv\/images\/\*\* r,\n# Maru: .*\n\/var\/lib\/maru-agent\/\{images,servers,volumes\}\/\*\* r,\n$/,
   );
-  expect(withRule(all)).toBe(all);
+  expect(withRule(all, state)).toBe(all);
+  const moved = withRule(all, '/srv/our agent/');
+  expect(moved).toMatch(/\n"\/srv\/our agent\/\{images,servers,volumes\}\/\*\*" r,\n$/);
+  expect(moved).not.toContain(state);
+  expect(withoutRule(moved)).toBe(own);
   expect(withoutRule(all)).toBe(own);
-  expect(withoutRule(withRule(''))).toBe('');
+  expect(withoutRule(withRule('', state))).toBe('');
 });
 
 describe('the certificate of the public API', () => {

@@ -1,0 +1,21 @@
+import { AGENT_SECTION, type AgentConfig } from '../../agents/config.js';
+import { CONTROLLER_SECTION, type Config } from '../../src/config.js';
+import { ConfigDocument } from '../../src/protocol/config/document.js';
+import { readSection } from '../../src/protocol/config/read.js';
+import { machine } from './actions.js';
+import { CONFIG } from './layout.js';
+
+/** What the programs will read. What is wrong in the file is theirs to tell: such keys have their defaults here. */
+export interface Settings {
+  readonly controller: Config;
+  readonly agent: AgentConfig;
+}
+
+/** The configuration as it is now, completed with defaults; of a machine without one, the defaults. */
+export async function readSettings(): Promise<Settings> {
+  const document = ConfigDocument.parse((await machine.readFileIfExists(CONFIG)) ?? '', CONFIG);
+  return {
+    controller: readSection(document, CONTROLLER_SECTION).values,
+    agent: readSection(document, AGENT_SECTION).values,
+  };
+}
