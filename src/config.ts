@@ -63,7 +63,7 @@ export const CONTROLLER_KEYS = {
   tls_cert_file: key(optional(existingPath()), {
     default: null,
     description:
-      'Certificate (PEM, with its chain) with which the APIs are served over HTTPS; read again when it changes. Without: plain HTTP.',
+      'Certificate (PEM, with its chain) with which the APIs are served over HTTPS; read again when it or the key changes, and on SIGHUP. Without: plain HTTP.',
   }),
   tls_key_file: key(optional(existingPath()), {
     default: null,

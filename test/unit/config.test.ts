@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -166,6 +166,33 @@ describe('loading', () => {
       if (uid === 0) process.seteuid!(uid);
       chmodSync(closed, 0o700);
     }
+  });
+
+  it('warns of a key that the controller’s user may not read, and says which directory or file keeps it out', () => {
+    // what is below it may be looked at by everybody
+    chmodSync(directory, 0o755);
+    const inside = join(directory, 'tls');
+    mkdirSync(inside);
+    const [certificate, secret] = [join(inside, 'api.pem'), join(inside, 'api.key')];
+    writeFileSync(certificate, '', { mode: 0o644 });
+    writeFileSync(secret, '', { mode: 0o600 });
+    symlinkSync(secret, join(directory, 'link.key'));
+    const text = `controller:\n  tls_cert_file: ${certificate}\n  tls_key_file: ${directory}/link.key\n`;
+    const warnings = (user?: string) => {
+      const whole = readWhole(file(text));
+      crossCheck(whole, user);
+      return whole.document.problems.map(({ severity, message }) => `${severity}: ${message}`);
+    };
+    const closed = (key: string, by: string) =>
+      `warning: '${key}' is closed to user nobody, as whom the controller runs, by the mode of ${by}`;
+    chmodSync(inside, 0o755);
+    expect(warnings('nobody')).toEqual([closed('tls_key_file', secret)]);
+    chmodSync(inside, 0o700);
+    expect(warnings('nobody')).toEqual([closed('tls_cert_file', inside), closed('tls_key_file', inside)]);
+    chmodSync(inside, 0o755);
+    chmodSync(secret, 0o644);
+    expect(warnings('nobody')).toEqual([]);
+    expect(warnings('no-such-user')).toEqual([]);
   });
 
   it('refuses times that timers cannot be set to', () => {

@@ -4,16 +4,17 @@ import { RulePolicy } from '../../core/policy/engine.js';
 import { splitAddress } from '../../net/listen-address.js';
 import type { SectionName } from '../../protocol/config/document.js';
 import { hasPassword } from '../../protocol/config/secrets.js';
+import { closedTo } from './readable.js';
 import { usedSections, type WholeReading } from './sections.js';
 
 /**
  * What no key shows by itself: ports that collide, addresses that this machine does not have, secrets that others may read. Noted
- * in the document; only of sections that the file has.
+ * in the document; only of sections that the file has. `serviceUser`: as whom the controller's unit runs.
  */
-export function crossCheck(whole: WholeReading): void {
+export function crossCheck(whole: WholeReading, serviceUser = 'maru'): void {
   const used = usedSections(whole);
   checkPorts(whole, used);
-  if (used.includes('controller')) checkController(whole);
+  if (used.includes('controller')) checkController(whole, serviceUser);
   if (used.includes('agent')) checkAgent(whole);
 }
 
@@ -54,7 +55,7 @@ function overlap(a: string, b: string): boolean {
   return a === b || EVERY.has(a) || EVERY.has(b);
 }
 
-function checkController(whole: WholeReading): void {
+function checkController(whole: WholeReading, serviceUser: string): void {
   const { values, origins } = whole.controller;
   const error = errorsOf(whole);
   const warn = warningsOf(whole);
@@ -80,6 +81,14 @@ function checkController(whole: WholeReading): void {
       'names a file that this user may not read',
       'chown it to the user maru',
     );
+  }
+  for (const key of ['tls_cert_file', 'tls_key_file'] as const) {
+    const file = values[key];
+    const closed = file === null ? null : closedTo(file, serviceUser);
+    if (closed === null) continue;
+    const message = `is closed to user ${serviceUser}, as whom the controller runs, by the mode of ${closed}`;
+    const hint = `sudo -u ${serviceUser} cat ${file} must work: chgrp ${serviceUser}, chmod g+rX, or copy it to /etc/maru`;
+    warn('controller', key, message, hint);
   }
   if (values.policy_file !== null) {
     try {
