@@ -4,7 +4,10 @@ import { Lab, type ProgramFacts, until } from '../support/lab.js';
 import { machine } from '../support/machine.js';
 import { Scene } from '../support/scene.js';
 
-/** `kill -9` of controller and agent while servers are made and deleted: what was asked for comes about all the same. */
+/**
+ * `kill -9` of controller and agent while servers are made and deleted: what was asked for comes about all the same. Every step is met by
+ * test/fault and compute-kill; here are some moments with everything real.
+ */
 const HOST = 'host1';
 const MINUTES = 60_000;
 
@@ -34,7 +37,7 @@ afterEach(async () => {
 }, 3 * MINUTES);
 
 describe.each(['controller', 'agent'] as const)('kill -9 of the %s', (victim) => {
-  it.each([50, 400, 1200])(
+  it.each([50, 800])(
     'during a creation, %i ms after it was asked for',
     async (delay) => {
       const asked = scene.startServer(`crash-${delay}`);
@@ -59,7 +62,7 @@ describe.each(['controller', 'agent'] as const)('kill -9 of the %s', (victim) =>
     5 * MINUTES,
   );
 
-  it.each([20, 250])(
+  it.each([100])(
     'during a deletion, %i ms after it was asked for',
     async (delay) => {
       const id = await scene.server(`crash-${delay}`);
