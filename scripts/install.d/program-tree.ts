@@ -76,6 +76,8 @@ async function replaceTree(digest: string): Promise<void> {
   await machine.run('cp', ['--dereference', process.execPath, `${fresh}/bin/node`]);
   await machine.run('chmod', ['-R', 'u=rwX,go=rX', fresh]);
   await machine.run('chown', ['-R', 'root:root', fresh]);
+  // the digest says that all is there: what it speaks of must be on the disk first, or a power cut leaves it with empty files
+  await machine.run('sync', ['-f', fresh], { timeoutMs: 300_000 });
   await machine.writeFile(`${fresh}/${DIGEST}`, digest, 0o644);
   // a running program keeps what it has open; one that starts between the two moves is started again by systemd
   await machine.removeTree(`${PROGRAM}.old`);

@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { CommandError } from '../../agents/host/host.js';
-import { type Action, machine } from '../../scripts/install.d/actions.js';
+import { type Action, machine, perform } from '../../scripts/install.d/actions.js';
 import { cloudsStep } from '../../scripts/install.d/clouds.js';
 import { configStep } from '../../scripts/install.d/config-file.js';
 import { joinStep } from '../../scripts/install.d/join.js';
 import { CLOUDS, CONFIG, UNITS } from '../../scripts/install.d/layout.js';
+import { programStep } from '../../scripts/install.d/program-tree.js';
 import { mountPoints, removeDirectory } from '../../scripts/install.d/removal.js';
 import { dropIn, writablePaths } from '../../scripts/install.d/writable.js';
 
@@ -113,6 +114,31 @@ agent:
     const step = joinStep('host', none, async () => '');
     expect(await step.look()).toEqual([]);
   });
+});
+
+it('a copied program is on the disk before it is said to be there and takes its name', async () => {
+  answering({}, { '/usr/lib/maru': '' });
+  const done: string[] = [];
+  vi.spyOn(machine, 'run').mockImplementation(async (command, args) => {
+    done.push(`${command} ${args.at(-1)}`);
+    return { stdout: '', stderr: '', exitCode: 0 };
+  });
+  for (const name of ['removeTree', 'makeDirectory', 'writeFile', 'rename'] as const)
+    vi.spyOn(machine, name).mockImplementation(async (path: string) => void done.push(`${name} ${path}`));
+  const [copy] = await programStep().look();
+  expect(copy).toMatchObject({ do: 'call', say: expect.stringMatching(/^copy the program/) });
+  if (copy) await perform(copy);
+  const fresh = '/usr/lib/maru.new';
+  const last = done.findLastIndex((one) => /^(cp|chmod|chown) /.test(one));
+  expect(last).toBeGreaterThan(0);
+  expect(done.slice(last + 1)).toEqual([
+    `sync ${fresh}`,
+    `writeFile ${fresh}/.digest`,
+    'removeTree /usr/lib/maru.old',
+    'rename /usr/lib/maru',
+    `rename ${fresh}`,
+    'removeTree /usr/lib/maru.old',
+  ]);
 });
 
 describe('removing a directory for good', () => {
