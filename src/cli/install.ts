@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { InstallOptions, Role } from '../../scripts/install.d/options.js';
 import { CliError } from './error.js';
 
@@ -85,7 +85,7 @@ function addRole(install: Command, role: Role): void {
       )
       .option('--tls-key <file>', 'its key')
       .option('--tls-ca <file>', 'authority that clients have to be told of, when it is not a public one')
-      .option('--api-port <port>', 'port of the public API (default: 5000)', Number);
+      .option('--api-port <port>', 'port of the public API, 1024 to 65535 (default: 5000)', unprivilegedPort);
   }
   if (role !== 'controller')
     command.option('--name <host>', "the host's name in the cloud (default: its host name)");
@@ -115,6 +115,18 @@ function addRole(install: Command, role: Role): void {
       if (!dryRun && outcome.changes > 0) print(NEXT[role]);
     });
   });
+}
+
+/** A port that the controller, a user without privileges, may listen on. */
+function unprivilegedPort(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (port > 0 && port < 1024) {
+    throw new InvalidArgumentError(
+      'The controller has no privileges and cannot listen below 1024: put a proxy such as HAProxy or nginx on that port, in front of the API, and set controller.public_url to its address.',
+    );
+  }
+  if (!(port >= 1024 && port <= 65_535)) throw new InvalidArgumentError('A port is a number, 1024 to 65535.');
+  return port;
 }
 
 const EXAMPLES: Record<Role, string> = {

@@ -8,6 +8,7 @@ import { withoutStart } from '../../scripts/install.d/libvirt.js';
 import { physicalNetworks } from '../../scripts/install.d/options.js';
 import { isOurRule } from '../../scripts/install.d/purge.js';
 import { runSteps, type Step } from '../../scripts/install.d/run-steps.js';
+import { createProgram } from '../../src/cli/program.js';
 
 describe('what an installation writes into maru.yaml', () => {
   const wanted = [
@@ -115,6 +116,19 @@ it("a purge takes Maru's chains and the jumps to them, and no rule that only spe
     '-A my-maru-chain -j ACCEPT',
   ])
     expect(isOurRule(theirs), theirs).toBe(false);
+});
+
+it('the API has a port that a user without privileges may listen on', () => {
+  const install = createProgram().commands.find((command) => command.name() === 'install');
+  for (const role of ['controller', 'all-in-one']) {
+    const command = install?.commands.find((one) => one.name() === role);
+    const port = command?.options.find(({ long }) => long === '--api-port');
+    const parse = (text: string) => port?.parseArg?.(text, undefined);
+    expect([parse('1024'), parse('5000'), parse('65535')]).toEqual([1024, 5000, 65_535]);
+    for (const low of ['443', '1', '1023']) expect(() => parse(low), low).toThrow(/put a proxy/);
+    for (const none of ['abc', '', '0', '65536', '5000.5', '-5000', '1e4'])
+      expect(() => parse(none), none).toThrow(/1024 to 65535/);
+  }
 });
 
 it('commands are shown as they can be pasted', () => {
