@@ -13,6 +13,7 @@ import {
 } from './options.js';
 import type { Step } from './run-steps.js';
 
+const EVERY_IPV4 = '0.0.0.0';
 const DEFAULT_NETWORKS = ['extnet:br-ex'];
 const HEAD = ` Maru's configuration: \`maru config show --defaults\` lists every key. Written by maru install, which leaves
  alone what you change here unless you give it the option concerned.`;
@@ -82,6 +83,7 @@ async function settings(options: InstallOptions): Promise<Setting[]> {
   const named = options.address !== undefined;
   const networks = physicalNetworks(options.physicalNetwork ?? DEFAULT_NETWORKS);
   const networksGiven = options.physicalNetwork !== undefined;
+  const { all, unreachable } = await listening(address, named);
   const wanted: Setting[] = [];
   const set = (section: 'controller' | 'agent', key: string, value: unknown, given: boolean) =>
     wanted.push({ path: [section, key], value, given });
@@ -91,7 +93,15 @@ async function settings(options: InstallOptions): Promise<Setting[]> {
     const port = options.apiPort ?? 5000;
     const portGiven = options.apiPort !== undefined;
     const shown = address.includes(':') ? `[${address}]` : address;
-    set('controller', 'listen', `0.0.0.0:${port}`, portGiven);
+    const listen = String((await configured('controller', 'listen')) ?? '');
+    const kept = portGiven || !listen ? port : splitAddress(listen).port;
+    set('controller', 'listen', `${all}:${kept}`, portGiven || unreachable(listen));
+    // IPv4 is what a program listens on when nothing is said
+    const agents = String((await configured('controller', 'agent_listen')) ?? '');
+    if (all !== EVERY_IPV4) {
+      const port = agents ? splitAddress(agents).port : 5443;
+      set('controller', 'agent_listen', `${all}:${port}`, unreachable(agents));
+    }
     set(
       'controller',
       'public_url',
@@ -110,10 +120,32 @@ async function settings(options: InstallOptions): Promise<Setting[]> {
     if (controller) set('agent', 'controller', withScheme(controller), true);
     // tunnels need an address, not a name
     const ip = isIP(address) ? address : await ownAddress();
+    if (all !== EVERY_IPV4) {
+      const listen = String((await configured('agent', 'listen')) ?? '');
+      const port = listen ? splitAddress(listen).port : 5444;
+      set('agent', 'listen', `${all}:${port}`, unreachable(listen));
+    }
     set('agent', 'underlay_ip', ip, named && ip === address);
     set('agent', 'physical_networks', networks, networksGiven);
   }
   return wanted;
+}
+
+/**
+ * What stands for every address of this machine where programs listen, `[::]` (IPv4 too) when it is reached over IPv6; and whether
+ * something that listens as the file says cannot be reached at an address that was given.
+ */
+async function listening(
+  address: string,
+  named: boolean,
+): Promise<{ readonly all: string; unreachable(listen: string): boolean }> {
+  // a name may be of either kind: then what this machine has decides
+  const ip = isIP(address) ? address : await ownAddress().catch(() => '');
+  const six = isIP(ip) === 6;
+  return {
+    all: six ? '[::]' : EVERY_IPV4,
+    unreachable: (listen) => six && named && listen.startsWith(`${EVERY_IPV4}:`),
+  };
 }
 
 /** Where an agent of this machine reaches its controller. */

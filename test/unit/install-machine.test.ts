@@ -2,12 +2,14 @@ import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { parse } from 'yaml';
 import { CommandError } from '../../agents/host/host.js';
 import { type Action, machine, perform } from '../../scripts/install.d/actions.js';
 import { cloudsStep } from '../../scripts/install.d/clouds.js';
 import { configStep } from '../../scripts/install.d/config-file.js';
 import { joinStep } from '../../scripts/install.d/join.js';
 import { CLOUDS, CONFIG, UNITS } from '../../scripts/install.d/layout.js';
+import type { InstallOptions } from '../../scripts/install.d/options.js';
 import { programStep } from '../../scripts/install.d/program-tree.js';
 import { mountPoints, removeDirectory } from '../../scripts/install.d/removal.js';
 import { dropIn, writablePaths } from '../../scripts/install.d/writable.js';
@@ -44,6 +46,47 @@ describe('the configuration file', () => {
     expect(written(await configStep({ ...HOST, role: 'controller' }).look(), CONFIG)?.owner).toBe(
       'root:maru',
     );
+  });
+});
+
+describe('on a machine that is reached over IPv6', () => {
+  const all = { ...HOST, role: 'all-in-one', address: '2001:db8::2' } as const;
+  const valuesOf = async (options: InstallOptions) =>
+    parse(written(await configStep(options).look(), CONFIG)?.content ?? '') as Record<
+      'controller' | 'agent',
+      Record<string, unknown>
+    >;
+
+  it('the API, the controller and the agent listen on IPv6 too', async () => {
+    answering({});
+    const { controller, agent } = await valuesOf(all);
+    expect(controller).toMatchObject({
+      listen: '[::]:5000',
+      agent_listen: '[::]:5443',
+      public_url: 'https://[2001:db8::2]:5000',
+    });
+    expect(agent).toMatchObject({ listen: '[::]:5444', underlay_ip: '2001:db8::2' });
+    expect((await valuesOf({ ...all, apiPort: 8443 })).controller.listen).toBe('[::]:8443');
+    const { controller: four, agent: host } = await valuesOf({ ...all, address: '192.0.2.1' });
+    expect(four.listen).toBe('0.0.0.0:5000');
+    expect('agent_listen' in four || 'listen' in host).toBe(false);
+  });
+
+  it('also where only the name of its address is given, and IPv6 is all it has', async () => {
+    const routes = JSON.stringify([{ dev: 'eth0', prefsrc: '2001:db8::2' }]);
+    answering({ 'ip -4 -j route show default': '[]', 'ip -6 -j route show default': routes });
+    const { controller, agent } = await valuesOf({ ...all, address: 'cloud.example.org' });
+    expect(controller).toMatchObject({ listen: '[::]:5000', public_url: 'https://cloud.example.org:5000' });
+    expect(agent).toMatchObject({ listen: '[::]:5444', underlay_ip: '2001:db8::2' });
+  });
+
+  it('what listens on every IPv4 address changes when an IPv6 address is given, and nothing else does', async () => {
+    const before =
+      'controller:\n  listen: 0.0.0.0:6000\n  agent_listen: 192.0.2.1:6443\nagent:\n  listen: 0.0.0.0:6444\n';
+    answering({}, { [CONFIG]: before });
+    const { controller, agent } = await valuesOf(all);
+    expect(controller).toMatchObject({ listen: '[::]:6000', agent_listen: '192.0.2.1:6443' });
+    expect(agent.listen).toBe('[::]:6444');
   });
 });
 
