@@ -7,8 +7,10 @@ import { loadIdentity, renew } from '../../agents/transport/identity.js';
 import { isRenewalDue } from '../../agents/transport/renewal.js';
 import { Authorities } from '../../src/hosts/authorities.js';
 import { decodeJoinToken, encodeJoinToken } from '../../src/protocol/join-token.js';
+import type { HostFacts } from '../../src/protocol/messages.js';
 import { PeerClient } from '../../src/protocol/peer-client.js';
 import { findHostByName } from '../../src/store/hosts.js';
+import { hostOffers } from '../../src/store/network/router-place.js';
 import { TestAgent, TestController, temporaryDirectory, until } from '../support/hosts/harness.js';
 
 describe('joining', () => {
@@ -36,6 +38,29 @@ describe('joining', () => {
     const after = await findHostByName(controller.store.read, 'host1');
     expect(after?.agent_url).toBe(`https://127.0.0.1:${agent.port}`);
     expect(JSON.parse(after?.facts ?? '{}')).toMatchObject({ hostname: 'host1', vcpus: 2 });
+  });
+
+  it('keeps the provider networks of a host whose agent has just started and does not know yet', async () => {
+    const agent = await TestAgent.create('host1', cleanups);
+    const { host_id } = await agent.join(await controller.token());
+    const network = { name: 'extnet', bridge: 'br-ex', addresses: [], gateways: [], neighbours: [] };
+    const told = async (kernel: string, facts: Partial<HostFacts>) => {
+      await agent.stop();
+      agent.facts = { kernel, ...facts };
+      await agent.start();
+      const stored = async () =>
+        JSON.parse((await findHostByName(controller.store.read, 'host1'))?.facts ?? '{}') as HostFacts;
+      await until('the facts', async () => (await stored()).kernel === kernel);
+      const offered = await hostOffers(controller.store.read, host_id, 'extnet');
+      return [offered, (await stored()).physical_networks];
+    };
+    const missing = { ...network, present: false };
+    const notYet = { physical_networks: [], provider_networks: [{ ...missing, unknown: true }] } as const;
+    expect(await told('1', notYet)).toEqual([false, []]);
+    const there = { physical_networks: ['extnet'], provider_networks: [{ ...network, present: true }] };
+    expect(await told('2', there)).toEqual([true, ['extnet']]);
+    expect(await told('3', notYet)).toEqual([true, ['extnet']]);
+    expect(await told('4', { physical_networks: [], provider_networks: [missing] })).toEqual([false, []]);
   });
 
   it('lets each token be used once', async () => {

@@ -207,6 +207,8 @@ export class TestAgent {
   identity!: Identity;
   /** Another one stands for a boot of the host. */
   bootId = 'boot-1';
+  /** What of its facts is other than a test's. */
+  facts: Partial<HostFacts> = {};
   agent!: Agent;
   port = 0;
 
@@ -275,7 +277,7 @@ export class TestAgent {
         ...parts,
       },
       bootId: this.bootId,
-      facts: async () => testFacts(config.name),
+      facts: async () => ({ ...testFacts(config.name), ...this.facts }),
       usage: async () => ({ memory_used_mb: 1, disk_used_gb: 1, running_guests: 0 }),
       probe: async () => ({ unknown_networks: [], answers: [] }),
       trace: async () => ({ findings: [] }),
