@@ -1,4 +1,6 @@
-import { dirname } from 'node:path';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { CommandError } from '../../agents/host/host.js';
 import { RealHost } from '../../agents/host/real.js';
 
@@ -16,6 +18,8 @@ export type Action =
       readonly owner?: string;
       /** Its text is not shown. */
       readonly secret?: boolean;
+      /** Its text as it may be shown, before and after; as it is unless given. */
+      readonly shown?: (text: string) => string;
     }
   | { readonly do: 'remove'; readonly path: string }
   | { readonly do: 'directory'; readonly path: string; readonly mode: number; readonly owner?: string }
@@ -118,17 +122,19 @@ async function own(path: string, owner = 'root:root'): Promise<void> {
   await machine.run('chown', [owner, path]);
 }
 
-async function difference({ path, content }: { path: string; content: string }): Promise<string> {
-  const before = (await machine.stat(path)) ? path : '/dev/null';
-  const { stdout } = await machine.read(
-    'diff',
-    ['-u', '--label', path, '--label', `${path} (new)`, before, '-'],
-    {
-      input: content,
-      okCodes: [0, 1],
-    },
-  );
-  return stdout;
+async function difference({ path, content, shown }: Extract<Action, { do: 'write' }>): Promise<string> {
+  const labels = ['--label', path, '--label', `${path} (new)`];
+  const compare = async (before: string, input: string) =>
+    (await machine.read('diff', ['-u', ...labels, before, '-'], { input, okCodes: [0, 1] })).stdout;
+  if (!(await machine.stat(path))) return await compare('/dev/null', shown ? shown(content) : content);
+  if (!shown) return await compare(path, content);
+  const directory = await mkdtemp(join(tmpdir(), 'maru-install-'));
+  try {
+    await writeFile(`${directory}/before`, shown(await machine.readFile(path)), { mode: 0o600 });
+    return await compare(`${directory}/before`, shown(content));
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
 }
 
 function octal(mode: number): string {

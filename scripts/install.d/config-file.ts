@@ -3,6 +3,7 @@ import { type Document, parseDocument } from 'yaml';
 import { splitAddress } from '../../src/net/listen-address.js';
 import { type Action, ask, ensureDirectory, ensureFile, machine } from './actions.js';
 import { CONFIG, TLS, USER } from './layout.js';
+import { maskedConfig } from './masked.js';
 import {
   type InstallOptions,
   isController,
@@ -35,7 +36,13 @@ export function configStep(options: InstallOptions): Step {
       const content = merged(await machine.readFileIfExists(CONFIG), await settings(options));
       return [
         ...(await ensureDirectory('/etc/maru', 0o755)),
-        ...(await ensureFile({ path: CONFIG, content, mode: 0o640, owner: await ownerOf(options) })),
+        ...(await ensureFile({
+          path: CONFIG,
+          content,
+          mode: 0o640,
+          owner: await ownerOf(options),
+          shown: maskedConfig,
+        })),
       ];
     },
   };

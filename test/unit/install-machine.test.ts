@@ -1,14 +1,20 @@
-import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { CommandError } from '../../agents/host/host.js';
-import { type Action, machine, perform } from '../../scripts/install.d/actions.js';
+import {
+  type Action,
+  describe as describeAction,
+  machine,
+  perform,
+} from '../../scripts/install.d/actions.js';
 import { cloudsStep } from '../../scripts/install.d/clouds.js';
 import { configStep } from '../../scripts/install.d/config-file.js';
 import { joinStep } from '../../scripts/install.d/join.js';
 import { CLOUDS, CONFIG, UNITS } from '../../scripts/install.d/layout.js';
+import { maskedConfig } from '../../scripts/install.d/masked.js';
 import type { InstallOptions } from '../../scripts/install.d/options.js';
 import { programStep } from '../../scripts/install.d/program-tree.js';
 import { mountPoints, removeDirectory } from '../../scripts/install.d/removal.js';
@@ -46,6 +52,61 @@ describe('the configuration file', () => {
     expect(written(await configStep({ ...HOST, role: 'controller' }).look(), CONFIG)?.owner).toBe(
       'root:maru',
     );
+  });
+});
+
+describe('the configuration as a dry run shows it', () => {
+  const secrets = `controller:
+  # database_password: old-secret
+  database: postgres://maru:url-secret@db/maru
+  database_password: 'plain-secret # still'
+  listen: 0.0.0.0:5000
+  database_pasword_: x
+agent:
+  join_secret: |
+    block-secret
+    more-secret
+  token: &t anchored-secret
+  name: alpha
+`;
+
+  it('has no secret, in what changes or around it', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'maru-masked-'));
+    const path = `${directory}/maru.yaml`;
+    try {
+      await writeFile(path, secrets, { mode: 0o600 });
+      const content = secrets.replace('5000', '6000');
+      const action = { do: 'write', path, content, mode: 0o640, shown: maskedConfig } as const;
+      const text = await describeAction(action);
+      expect(text).toContain('-  listen: 0.0.0.0:5000\n+  listen: 0.0.0.0:6000\n');
+      expect(text).toContain('   database: postgres://maru:***@db/maru\n   database_password: ***\n');
+      expect(text).not.toContain('secret #');
+      expect(text.replaceAll('join_secret', '')).not.toMatch(/secret/);
+      await rm(path);
+      const fresh = await describeAction(action);
+      expect(fresh).toContain('+  name: alpha');
+      expect(fresh.replaceAll('join_secret', '')).not.toMatch(/secret/);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
+
+  it('masks what an alias stands for, and leaves names of files and empty values', () => {
+    const text = 'x: &p "quoted one"\ncontroller: {database_password: *p, database_password_file: /a}\n';
+    expect(maskedConfig(text)).toBe(
+      'x: &p ***\ncontroller: {database_password: *p, database_password_file: /a}\n',
+    );
+    const twice = 'a: {secret: &s one, password: *s}\nsecrets: {password: x, more: y}\nz: end\n';
+    expect(maskedConfig(twice)).toBe('a: {secret: &s ***, password: *s}\nsecrets: ***\nz: end\n');
+    const empty = 'controller:\n  database_password:\n  region: North\n';
+    expect(maskedConfig(empty)).toBe(empty);
+  });
+
+  it('is masked where the installer writes it', async () => {
+    answering({}, { [CONFIG]: 'controller:\n  database_password: hunter2\n' });
+    const action = written(await configStep({ ...HOST, role: 'controller' }).look(), CONFIG);
+    expect(action?.content).toContain('hunter2');
+    expect(action?.shown?.(action.content)).not.toContain('hunter2');
   });
 });
 
