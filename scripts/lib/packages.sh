@@ -13,9 +13,9 @@ packages_for() {
     controller) printf '%s\n' iproute2 procps util-linux ca-certificates ;;
     host) printf '%s\n' \
       qemu-system-x86 qemu-utils libvirt-daemon-system libvirt-clients dnsmasq-base \
-      iproute2 iptables nftables ipset conntrack procps kmod util-linux iputils-ping 'arping|iputils-arping' ca-certificates ;;
+      iproute2 iptables nftables ipset conntrack procps kmod util-linux iputils-ping 'arping|iputils-arping' curl ca-certificates ;;
     run) packages_for host && printf '%s\n' \
-      openssh-client genisoimage e2fsprogs extlinux cpio xz-utils zstd fdisk jq curl ;;
+      openssh-client genisoimage e2fsprogs extlinux cpio xz-utils zstd fdisk jq ;;
     test) packages_for run && printf '%s\n' 'busybox|busybox-static' python3 python3-openstackclient tempest postgresql debootstrap strace socat libxml2-utils shellcheck vagrant vagrant-libvirt man-db zsh fish network-manager netplan.io ifupdown isc-dhcp-client bridge-utils ;;
     build) printf '%s\n' python3 make g++ ;;
     package) printf '%s\n' dpkg-dev binutils xz-utils ;;

@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { quoted } from '../../scripts/install.d/actions.js';
+import { machine, quoted } from '../../scripts/install.d/actions.js';
 import { withoutRule, withRule } from '../../scripts/install.d/apparmor.js';
 import { issueServer, makeAuthority, problemOf } from '../../scripts/install.d/certificates.js';
 import { merged } from '../../scripts/install.d/config-file.js';
@@ -129,6 +129,18 @@ it('the API has a port that a user without privileges may listen on', () => {
     for (const none of ['abc', '', '0', '65536', '5000.5', '-5000', '1e4'])
       expect(() => parse(none), none).toThrow(/1024 to 65535/);
   }
+});
+
+it('a host has the packages that its commands need, each named once', async () => {
+  const list = await machine.read('bash', [
+    '-c',
+    '. scripts/lib/packages.sh; packages_for host; echo; packages_for test',
+  ]);
+  const [host = '', test = ''] = list.stdout.split('\n\n').map((text) => text.trim());
+  // maru bridge --controller asks with it whether the controller can be reached
+  expect(host.split('\n')).toContain('curl');
+  const all = test.split('\n');
+  expect(all.length).toBe(new Set(all).size);
 });
 
 it('commands are shown as they can be pasted', () => {
