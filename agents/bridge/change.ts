@@ -1,7 +1,7 @@
 import type { Host } from '../host/host.js';
 import { armWatchdog, forget, writePending } from './arm.js';
 import { baseline, type Check, checksFor, runChecks } from './checks.js';
-import { lost } from './compare.js';
+import { lost, stillOn } from './compare.js';
 import { type ChangeRecord, PENDING } from './paths.js';
 import { clearTheWay, commit, type Reverted, readRecord, revert, wasConfirmed } from './pending.js';
 import { carriedBy, type PlannedCommand } from './plan.js';
@@ -137,32 +137,58 @@ async function runStep(
 
 async function checkUntilGood(
   host: Host,
-  { change, to }: PreparedChange,
+  prepared: PreparedChange,
   request: ChangeRequest,
   record: ChangeRecord,
   checks: readonly Check[],
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const until = Math.min((await uptime(host)) + request.settle, record.deadline);
+  const { change, from, to } = prepared;
+  const { snapshot } = change;
+  const steady = steadySeconds(prepared, request);
+  let until = Math.min((await uptime(host)) + request.settle, record.deadline);
+  let goodUntil: number | null = null;
   for (;;) {
-    const gone = lost(change.snapshot, await takeSnapshot(host, to), to);
+    const began = await uptime(host);
+    const [gone, stayed] = [
+      lost(snapshot, await takeSnapshot(host, to), to),
+      stillOn(snapshot, await takeSnapshot(host, from), from),
+    ];
     const results = await Promise.race([runChecks(host, to, checks), aborted(signal)]);
     const bad = [
-      ...gone.map((what) => `${to} does not have what ${change.snapshot.device} had: ${what}`),
+      ...gone.map((what) => `${to} does not have what ${from} had: ${what}`),
+      ...stayed.map((what) => `${from} has still what ${to} took over: ${what}`),
       ...results
         .filter(({ ok }) => !ok)
         .map(({ kind, target, detail }) => `${kind} ${target} through ${to}: ${detail}`),
     ];
-    if (!bad.length) {
-      for (const { kind, target, detail } of results) say(`${kind} ${target} ${detail}`);
-      return;
-    }
     if ((await readRecord(host, PENDING))?.id !== record.id)
       throw new Error('it was undone or confirmed meanwhile');
-    if ((await uptime(host)) > until) throw new Error(bad.join('\n  '));
-    await Promise.race([new Promise((resolve) => setTimeout(resolve, 300)), aborted(signal)]);
+    if (!bad.length) {
+      if (goodUntil === null)
+        for (const { kind, target, detail } of results) say(`${kind} ${target} ${detail}`);
+      goodUntil ??= began + Math.min(steady, (record.deadline - began) / 2);
+      if (began >= goodUntil) return;
+    } else {
+      // what has been good has as much time to come right again as it had at first
+      if (goodUntil !== null) until = Math.min((await uptime(host)) + request.settle, record.deadline);
+      goodUntil = null;
+      if ((await uptime(host)) > until) throw new Error(bad.join('\n  '));
+    }
+    const pause = goodUntil === null ? 0.3 : Math.min(1, Math.max(0, goodUntil - (await uptime(host))));
+    await Promise.race([new Promise((resolve) => setTimeout(resolve, pause * 1000)), aborted(signal)]);
   }
+}
+
+/**
+ * Seconds for which everything must be good before a change is confirmed by itself. What a manager or a DHCP client does wrong it
+ * does some time after it was told of the change; and it is never more than half of the time that is left.
+ */
+function steadySeconds({ change, managerName }: PreparedChange, request: ChangeRequest): number {
+  const leased = change.snapshot.addresses.some(({ family, dynamic }) => family === 4 && dynamic);
+  const usual = change.manager.dhcp || (leased && managerName !== 'none') ? 10 : 3;
+  return request.steady ?? usual;
 }
 
 /** Rejects when the signal is aborted: what only waits or looks need not be waited for. */

@@ -1,5 +1,5 @@
 import { addressLine, routeLine, ruleLine } from './lines.js';
-import type { AddressState, LinkState, Snapshot } from './model.js';
+import type { AddressState, LinkState, RouteState, Snapshot } from './model.js';
 import { linkOf } from './model.js';
 import { carriedBy } from './plan.js';
 
@@ -25,6 +25,25 @@ export function lost(before: Snapshot, now: Snapshot, as: string): readonly stri
     .filter((address) => address.dadFailed)
     .map((address) => `${address.address} is used by another machine too (duplicate address detection)`);
   return [...missing(describe(before, before.device, as), describe(now, as, as)), ...unusable];
+}
+
+/**
+ * What was carried and is (still or again) on the device that it was carried from: whoever put it there answers for the host
+ * there, and would at the next boot. Addresses and routes count however else they look now. Pure.
+ */
+export function stillOn(before: Snapshot, now: Snapshot, from: string): readonly string[] {
+  const was = carriedBy(before);
+  const is = carriedBy({ ...now, device: from });
+  const named = ({ address, prefix }: AddressState) => `${address}/${prefix}`;
+  const addresses = new Set(was.addresses.map(named));
+  const goesTo = ({ family, table, destination }: RouteState) => `${family} ${table} ${destination}`;
+  const routes = new Set(was.routes.map(goesTo));
+  return [
+    ...is.addresses.filter((address) => addresses.has(named(address))).map(named),
+    ...is.routes
+      .filter((route) => routes.has(goesTo(route)))
+      .map(({ destination, table }) => `route to ${destination} (table ${table})`),
+  ];
 }
 
 function describe(snapshot: Snapshot, device: string, as: string): readonly string[] {

@@ -24,6 +24,8 @@ export interface ChangeRequest {
   readonly confirmWithin: number;
   /** Seconds that the checks have for coming right; less than confirmWithin. */
   readonly settle: number;
+  /** Seconds for which everything must be good before it is confirmed; by itself: see steadySeconds. */
+  readonly steady?: number;
   /** Leaves the confirmation to `maru bridge confirm`. */
   readonly waitConfirm: boolean;
 }

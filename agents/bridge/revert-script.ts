@@ -7,7 +7,7 @@ import {
   type Seconds,
   words,
 } from './lines.js';
-import { linkOf, type SysctlState } from './model.js';
+import { linkOf, type Snapshot, type SysctlState } from './model.js';
 import { LAST, PENDING, STATE_DIRECTORY } from './paths.js';
 import { additions, bridgeLines, carriedBy, connectedRoutes, isFirstOfKey, ofFamily } from './plan.js';
 import {
@@ -105,6 +105,7 @@ function networkLines(change: ScriptedChange): readonly string[] {
         words(['link', 'set', 'dev', uplink, 'up']),
       ]),
       ...addresses,
+      ...connectedPass(snapshot),
       ...neighbours,
       '# while it is still a port: what is sent by the uplink goes out, what is sent by a bridge without port does not',
       ...routePass(change),
@@ -126,11 +127,7 @@ function networkLines(change: ScriptedChange): readonly string[] {
     ...addresses,
     ...neighbours,
     ...batch(null, [words(['link', 'set', 'dev', uplink, 'master', bridge])]),
-    '# what the kernel makes with an address it does not make again with one that is there',
-    ...batch(
-      4,
-      connectedRoutes(snapshot, 4).map((route) => routeLine('append', route, device, device)),
-    ),
+    ...connectedPass(snapshot),
     ...routePass(change),
     ...rulePass(change, other),
     ...families.flatMap((family) =>
@@ -158,7 +155,16 @@ function secondPass(change: ScriptedChange): readonly string[] {
       ),
     ),
   );
-  return [...addresses, ...routePass(change)];
+  return [...addresses, ...connectedPass(snapshot), ...routePass(change)];
+}
+
+/** What the kernel makes with an address it does not make with one that is there already, perhaps as somebody else added it. */
+function connectedPass(snapshot: Snapshot): readonly string[] {
+  const { device } = snapshot;
+  return batch(
+    4,
+    connectedRoutes(snapshot, 4).map((route) => routeLine('append', route, device, device)),
+  );
 }
 
 function routePass({ snapshot }: ScriptedChange): readonly string[] {

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CliError } from './error.js';
 import { ago, printFields, printJson } from './output.js';
 
@@ -79,6 +79,11 @@ function changeOptions(command: Command): Command {
     .option('--peer <address...>', 'addresses that must answer pings through the new device')
     .option('--confirm-within <seconds>', 'time until an unconfirmed change is undone', seconds, 120)
     .option('--settle <seconds>', 'time for the checks to come right', seconds, 20)
+    .addOption(
+      new Option('--steady <seconds>', 'time for which everything must be good before it is confirmed')
+        .argParser(steadySeconds)
+        .hideHelp(),
+    )
     .option('--wait-confirm', 'do not confirm by itself: wait for maru bridge confirm')
     .option('--dry-run', 'show the commands and change nothing');
 }
@@ -97,6 +102,7 @@ async function change(kind: 'takeover' | 'release', bridge: string, options: Cha
         peers: (options.peer ?? []).map(checkedAddress),
         confirmWithin: options.confirmWithin,
         settle: Math.min(options.settle, options.confirmWithin),
+        steady: options.steady,
         waitConfirm: options.waitConfirm === true,
       },
       {
@@ -164,6 +170,10 @@ function seconds(text: string): number {
   return value;
 }
 
+function steadySeconds(text: string): number {
+  return text === '0' ? 0 : seconds(text);
+}
+
 function checkedUrl(text: string): string {
   if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol))
     throw new CliError(`'${text}' is not an http or https URL`, 2);
@@ -182,6 +192,7 @@ interface ChangeOptions {
   readonly peer?: readonly string[];
   readonly confirmWithin: number;
   readonly settle: number;
+  readonly steady?: number;
   readonly waitConfirm?: boolean;
   readonly dryRun?: boolean;
 }

@@ -174,7 +174,7 @@ describe.each(Object.entries(MANAGERS))('%s', (name, managed) => {
   it(
     'the takeover stays: over leases and boots',
     async () => {
-      const taken = await host.maru(...TAKEOVER);
+      const taken = await host.maru(...TAKEOVER, '--steady', '2');
       expect(taken.exitCode, said(taken)).toBe(0);
       expect(await reached(before)).toBe(true);
       const bridged = await state('br-ex');
@@ -203,7 +203,7 @@ describe.each(Object.entries(MANAGERS))('%s', (name, managed) => {
   it(
     'a release gives it back',
     async () => {
-      const released = await host.maru('release', 'br-ex', '--peer', '203.0.113.1');
+      const released = await host.maru('release', 'br-ex', '--peer', '203.0.113.1', '--steady', '2');
       expect(released.exitCode, said(released)).toBe(0);
       await asBefore(before);
       expect((await host.machine.run('ip', ['link', 'show', 'br-ex'])).exitCode).not.toBe(0);

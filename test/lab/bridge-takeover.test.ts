@@ -5,8 +5,11 @@ import { Probes, sh, TakeoverLab, until } from './bridge-takeover-lab.js';
 /** A trial that is short, and what every case has to keep to: reachable and as before within the trial and ten seconds. */
 const TRIAL_S = 6;
 const LIMIT_MS = (TRIAL_S + 10) * 1000;
-const TAKEOVER = ['br-ex', '--uplink', 'eth0', '--peer', '198.51.100.1', '--peer', '2001:db8::1'];
-const SHORT = ['--confirm-within', `${TRIAL_S}`, '--settle', '2'];
+/** Confirmed at the first look; that it is looked at for some seconds has its own test. */
+const AT_ONCE = ['--steady', '0'];
+const PEERS = ['--peer', '198.51.100.1', '--peer', '2001:db8::1'];
+const TAKEOVER = ['br-ex', '--uplink', 'eth0', ...PEERS, ...AT_ONCE];
+const SHORT = ['--confirm-within', `${TRIAL_S}`, '--settle', '2', ...AT_ONCE];
 
 let lab: TakeoverLab;
 let before: string;
@@ -188,6 +191,22 @@ describe('what goes wrong outside', () => {
     expect((await command.ended).code).toBe(1);
     await sh(lab.outside, 'ip addr add 198.51.100.1/24 dev cable');
     await asBefore('peer gone');
+  }, 60_000);
+
+  it('somebody gives the uplink an address back when all was well already: undone', async () => {
+    const command = lab.begin(['br-ex', '--uplink', 'eth0', '--settle', '1', '--steady', '30']);
+    await until('everything answers', async () => /^gateway .* answers/m.test(command.output));
+    expect(await lab.over()).toBe(false);
+    // as a client of DHCP that nobody has seen would
+    await sh(lab.host, 'ip addr add 192.0.2.10/24 dev eth0 noprefixroute metric 1002');
+    expect((await command.ended).code).toBe(1);
+    expect(command.output).toContain('eth0 has still what br-ex took over: 192.0.2.10/24');
+    // the address is as that client made it, but all routes are there
+    const routes = (state: string) => state.split('\n').filter((line) => /via|proto kernel/.test(line));
+    expect(routes(await lab.state())).toEqual(routes(before));
+    expect(await lab.unreached()).toEqual([]);
+    await lab.plug();
+    await asBefore('plugged again');
   }, 60_000);
 
   it('an error inside a batch: undone', async () => {

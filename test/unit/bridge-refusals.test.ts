@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { baseline, checksFor } from '../../agents/bridge/checks.js';
-import { differences, lost } from '../../agents/bridge/compare.js';
+import { differences, lost, stillOn } from '../../agents/bridge/compare.js';
 import type { UplinkFacts } from '../../agents/bridge/facts.js';
 import { rulesNaming } from '../../agents/bridge/firewall.js';
 import { parseAddresses, parseLinks, parseRoutes, parseRules } from '../../agents/bridge/ip-json.js';
@@ -248,5 +248,22 @@ describe('comparing', () => {
     expect(lost(HOST, { ...HOST, addresses }, 'eth0')).toEqual([
       expect.stringContaining('2001:db8::10 is used'),
     ]);
+  });
+
+  it('what is still on the device that it was taken from is told, however it looks there', () => {
+    const moved: Snapshot = { ...HOST, device: 'br-ex', addresses: [], routes: [], rules: [] };
+    expect(stillOn(HOST, moved, 'eth0')).toEqual([]);
+    // as a DHCP client would put it back: with another lifetime and metric
+    const address = { ...HOST.addresses[0]!, validSeconds: 77, dynamic: true, metric: 1002 };
+    const [route] = HOST.routes.filter(({ destination }) => destination === 'default');
+    const back = { ...moved, addresses: [address], routes: [{ ...route!, metric: 1002, protocol: 16 }] };
+    expect(stillOn(HOST, back, 'eth0')).toEqual([
+      `${address.address}/${address.prefix}`,
+      expect.stringMatching(/^route to default \(table \d+\)$/),
+    ]);
+    // an address that was not taken along is somebody else's
+    expect(stillOn(HOST, { ...moved, addresses: [{ ...address, address: '203.0.113.9' }] }, 'eth0')).toEqual(
+      [],
+    );
   });
 });

@@ -76,7 +76,6 @@ END
 ip -force -batch - <<END
 link set dev eth0 master br-ex
 END
-# what the kernel makes with an address it does not make again with one that is there
 ip -4 -force -batch - <<END
 route append 192.0.2.0/24 table 254 proto 2 scope 253 src 192.0.2.10 dev br-ex
 route append 198.51.100.0/24 table 254 proto 2 scope 253 src 198.51.100.5 metric 300 dev br-ex
@@ -137,6 +136,10 @@ addr replace fe80::ff:fe00:aa/64 scope 253 dev br-ex
 addr replace 2001:db8::10/64 scope 0 nodad dev br-ex
 addr replace 2001:db8::11/64 scope 0 noprefixroute nodad dev br-ex valid_lft $((2998>E?2998-E:1)) preferred_lft $((1998>E?1998-E:1))
 addr replace 2001:db8:3::ff:fe00:aa/64 scope 0 mngtmpaddr noprefixroute nodad dev br-ex valid_lft $((86400>E?86400-E:1)) preferred_lft $((14400>E?14400-E:1))
+END
+ip -4 -force -batch - <<END
+route append 192.0.2.0/24 table 254 proto 2 scope 253 src 192.0.2.10 dev br-ex
+route append 198.51.100.0/24 table 254 proto 2 scope 253 src 198.51.100.5 metric 300 dev br-ex
 END
 ip -4 -force -batch - <<END
 route replace default table 101 proto 3 scope 0 via 198.51.100.1 dev br-ex

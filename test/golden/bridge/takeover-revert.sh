@@ -61,6 +61,10 @@ addr replace 2001:db8::10/64 scope 0 nodad dev eth0
 addr replace 2001:db8::11/64 scope 0 noprefixroute nodad dev eth0 valid_lft $((2998>E?2998-E:1)) preferred_lft $((1998>E?1998-E:1))
 addr replace 2001:db8:3::ff:fe00:aa/64 scope 0 mngtmpaddr noprefixroute nodad dev eth0 valid_lft $((86400>E?86400-E:1)) preferred_lft $((14400>E?14400-E:1))
 END
+ip -4 -force -batch - <<END
+route append 192.0.2.0/24 table 254 proto 2 scope 253 src 192.0.2.10 dev eth0
+route append 198.51.100.0/24 table 254 proto 2 scope 253 src 198.51.100.5 metric 300 dev eth0
+END
 ip -force -batch - <<END
 neigh replace 192.0.2.1 lladdr 02:00:00:00:00:01 nud stale dev eth0
 neigh replace fe80::1 lladdr 02:00:00:00:00:01 nud stale router dev eth0
@@ -113,6 +117,10 @@ addr replace fe80::ff:fe00:aa/64 scope 253 dev eth0
 addr replace 2001:db8::10/64 scope 0 nodad dev eth0
 addr replace 2001:db8::11/64 scope 0 noprefixroute nodad dev eth0 valid_lft $((2998>E?2998-E:1)) preferred_lft $((1998>E?1998-E:1))
 addr replace 2001:db8:3::ff:fe00:aa/64 scope 0 mngtmpaddr noprefixroute nodad dev eth0 valid_lft $((86400>E?86400-E:1)) preferred_lft $((14400>E?14400-E:1))
+END
+ip -4 -force -batch - <<END
+route append 192.0.2.0/24 table 254 proto 2 scope 253 src 192.0.2.10 dev eth0
+route append 198.51.100.0/24 table 254 proto 2 scope 253 src 198.51.100.5 metric 300 dev eth0
 END
 ip -4 -force -batch - <<END
 route replace default table 101 proto 3 scope 0 via 198.51.100.1 dev eth0
