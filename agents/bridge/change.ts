@@ -12,7 +12,13 @@ import { takeSnapshot, uptime } from './snapshot.js';
 /** How a change ended. */
 export type Outcome =
   | { readonly state: 'confirmed' }
-  | { readonly state: 'awaiting'; readonly id: string; readonly secondsLeft: number }
+  | {
+      readonly state: 'awaiting';
+      readonly id: string;
+      readonly secondsLeft: number;
+      /** Why it was not confirmed by itself; null when nobody asked for that. */
+      readonly why: string | null;
+    }
   | { readonly state: 'reverted'; readonly why: string; readonly revert: Reverted };
 
 /**
@@ -44,12 +50,13 @@ export async function makeChange(
     say(`${change.kind} is on trial; it is undone in ${request.confirmWithin} s unless it is confirmed`);
     await checkUntilGood(host, prepared, request, record, checks, say, signal);
     faultPoint(host, 'checked');
-    if (request.waitConfirm) {
+    if (request.waitConfirm || prepared.confirmByHand !== null) {
       await host.writeFile(`${PENDING}/awaiting`, '', 0o600);
       return {
         state: 'awaiting',
         id: record.id,
         secondsLeft: Math.floor(record.deadline - (await uptime(host))),
+        why: request.waitConfirm ? null : prepared.confirmByHand,
       };
     }
     if (!(await commit(host, record)))

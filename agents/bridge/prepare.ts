@@ -39,6 +39,8 @@ export interface PreparedChange {
   readonly from: string;
   readonly to: string;
   readonly warnings: readonly string[];
+  /** Why only somebody who comes in by a new connection can tell whether it works; null when the checks can. */
+  readonly confirmByHand: string | null;
 }
 
 /** Reads the host and plans. Throws a BridgeRefusal when the change cannot work. */
@@ -55,7 +57,7 @@ async function takeover(host: Host, bridge: string, uplink: string): Promise<Pre
   refuseTakeover(snapshot, bridge, uplink, facts);
   const manager = await chooseManager(host, snapshot, uplink);
   const plan: TakeoverPlan = { bridge, uplink, snapshot, originals: [] };
-  const warnings = [...takeoverWarnings(uplink, facts), ...(await firewallWarnings(host, uplink))];
+  const warnings = takeoverWarnings(uplink, facts);
   return await prepared(host, 'takeover', plan, manager.name, await manager.plan(plan), warnings);
 }
 
@@ -70,8 +72,7 @@ async function release(host: Host, request: ChangeRequest): Promise<PreparedChan
   const originals = kept === null ? [] : (JSON.parse(kept) as OriginalFile[]);
   const manager = await chooseManager(host, snapshot, bridge);
   const plan: TakeoverPlan = { bridge, uplink, snapshot, originals };
-  const warnings = await firewallWarnings(host, bridge);
-  return await prepared(host, 'release', plan, manager.name, await manager.planRelease(plan), warnings);
+  return await prepared(host, 'release', plan, manager.name, await manager.planRelease(plan), []);
 }
 
 async function prepared(
@@ -85,12 +86,15 @@ async function prepared(
   const { bridge, uplink, snapshot } = plan;
   const originals = await Promise.all(manager.permanent.map(({ path }) => readOriginal(host, path)));
   const id = randomBytes(4).toString('hex');
+  const firewall = await firewallWarnings(host, snapshot.device);
   return {
     change: { kind, bridge, uplink, snapshot, manager, originals, id },
     managerName,
     steps: planChange({ kind, bridge, uplink, snapshot }),
     ...(kind === 'takeover' ? { from: uplink, to: bridge } : { from: bridge, to: uplink }),
-    warnings: [...warnings, ...manager.warnings],
+    warnings: [...warnings, ...firewall, ...manager.warnings],
+    // the checks go out, and what answers them is let in; a new connection from outside may not be
+    confirmByHand: firewall.length ? `firewall rules name ${snapshot.device}` : null,
   };
 }
 

@@ -123,8 +123,12 @@ async function change(kind: 'takeover' | 'release', bridge: string, options: Cha
         );
         return;
       case 'awaiting':
+        if (outcome.why !== null)
+          process.stdout.write(
+            `NOT confirmed by itself, because ${outcome.why}: new connections to this host may not get in any more\n`,
+          );
         process.stdout.write(
-          `open a new connection to this host and run there, within ${outcome.secondsLeft} s: maru bridge confirm\n`,
+          `open a new connection to this host and run there, within ${outcome.secondsLeft} s: maru bridge confirm (else it is undone)\n`,
         );
         return;
       case 'reverted':

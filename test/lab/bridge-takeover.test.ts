@@ -108,6 +108,30 @@ describe('a takeover that works', () => {
   }, 120_000);
 });
 
+describe('firewall rules that name the uplink', () => {
+  it('the change waits for somebody who still gets in, and is undone when nobody does', async () => {
+    const { host } = lab;
+    await sh(
+      host,
+      `nft add table inet guard
+       nft 'add chain inet guard input { type filter hook input priority 0; policy accept; }'
+       nft 'add rule inet guard input ct state established accept'
+       nft 'add rule inet guard input iifname "eth0" tcp dport 22 accept'
+       nft 'add rule inet guard input tcp dport 22 drop'`,
+    );
+    try {
+      const taken = await lab.maru([...TAKEOVER, '--confirm-within', '5', '--settle', '2']);
+      expect(taken.exitCode, taken.stderr + taken.stdout).toBe(0);
+      expect(taken.stdout).toContain('NOT confirmed by itself, because firewall rules name eth0');
+      expect(taken.stdout).toContain('maru bridge confirm');
+      expect((await lab.maru(['status'])).stdout).toContain('waits for maru bridge confirm');
+      await asBefore('nobody got in');
+    } finally {
+      await sh(host, 'nft delete table inet guard');
+    }
+  }, 60_000);
+});
+
 describe('whoever is killed', () => {
   it('after any step of a takeover, the host is as before', async () => {
     const steps = await stepsOf(TAKEOVER);

@@ -83,7 +83,15 @@ const SCRIPTS = {
 describe.each([['takeover', takeover] as const, ['release', release] as const])('%s', (name, change) => {
   it('the commands', async () => {
     const { from, to } = { from: change.snapshot.device, to: name === 'takeover' ? 'br-ex' : 'eth0' };
-    const prepared = { change, managerName: 'manager', steps: planChange(change), from, to, warnings: [] };
+    const prepared = {
+      change,
+      managerName: 'manager',
+      steps: planChange(change),
+      from,
+      to,
+      warnings: [],
+      confirmByHand: null,
+    };
     await expect(describeChange(prepared)).toMatchFileSnapshot(`${name}.txt`);
   });
 
