@@ -47,6 +47,8 @@ export async function makeChange(
   faultPoint(host, 'armed');
   try {
     await apply(host, prepared, record, signal);
+    // from here on it may be confirmed
+    await host.writeFile(`${PENDING}/applied`, '', 0o600);
     say(`${change.kind} is on trial; it is undone in ${request.confirmWithin} s unless it is confirmed`);
     await checkUntilGood(host, prepared, request, record, checks, say, signal);
     faultPoint(host, 'checked');

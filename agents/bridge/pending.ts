@@ -3,7 +3,7 @@ import { differences } from './compare.js';
 import { BridgeRefusal } from './manager.js';
 import type { Snapshot } from './model.js';
 import { type ChangeRecord, confirmedDirectory, LAST, PENDING, STATE_DIRECTORY } from './paths.js';
-import { NO_LONGER_PENDING, runMarker } from './script-parts.js';
+import { NO_LONGER_PENDING, NOT_APPLIED, runMarker } from './script-parts.js';
 import { takeSnapshot, uptime } from './snapshot.js';
 
 /** A change that is on trial. */
@@ -11,6 +11,8 @@ export interface PendingChange {
   readonly record: ChangeRecord;
   /** It waits for `maru bridge confirm`. */
   readonly awaiting: boolean;
+  /** All its commands have been run. */
+  readonly applied: boolean;
   readonly secondsLeft: number;
   /** Nobody will finish it: its process is gone, its deadline has passed, or the host has been booted since. */
   readonly abandoned: boolean;
@@ -33,6 +35,7 @@ export async function readPending(host: Host): Promise<PendingChange | null> {
   return {
     record,
     awaiting,
+    applied: (await host.stat(`${PENDING}/applied`)) !== null,
     secondsLeft,
     abandoned: booted || secondsLeft < -1 || !(awaiting || alive),
   };
@@ -84,13 +87,18 @@ export async function lastRevert(host: Host, id: string): Promise<Reverted> {
   };
 }
 
-/** Makes the change permanent. Resolves with whether it was: false when it had been reverted. Rejects when a command failed. */
+/** Makes the change permanent. Resolves with whether it was: false when it had been reverted. Rejects when a command failed; with BridgeRefusal while it is being made. */
 export async function commit(host: Host, record: ChangeRecord): Promise<boolean> {
   const result = await host.run('/bin/sh', [`${PENDING}/commit.sh`, record.id], {
     timeoutMs: 300_000,
-    okCodes: [0, 2, 4, NO_LONGER_PENDING, 127],
+    okCodes: [0, 2, 4, NO_LONGER_PENDING, NOT_APPLIED, 127],
   });
   if (result.exitCode === 0) return true;
+  if (result.exitCode === NOT_APPLIED)
+    throw new BridgeRefusal(
+      `the ${record.kind} of ${record.bridge} is still being made; half of it cannot be kept`,
+      'wait until it is on trial (maru bridge status), or undo it: maru bridge revert',
+    );
   if (result.exitCode === 4)
     throw new Error(
       `the configuration could not be made permanent: ${(result.stdout + result.stderr).trim()}`,

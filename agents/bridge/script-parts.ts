@@ -15,6 +15,9 @@ export interface ScriptedChange extends BridgeChange {
 /** Exit code of scripts that find their change reverted or confirmed. */
 export const NO_LONGER_PENDING = 97;
 
+/** Exit code of commit.sh when not all commands of the change have been run. */
+export const NOT_APPLIED = 98;
+
 /** What every script begins with: nothing interrupts it, one works at a time, and it knows only its own change. */
 export function opening(change: ScriptedChange, purpose: string, otherwise = 0): readonly string[] {
   return [

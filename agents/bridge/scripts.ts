@@ -4,6 +4,7 @@ import {
   closing,
   commandLine,
   NO_LONGER_PENDING,
+  NOT_APPLIED,
   opening,
   PATH_LINE,
   quote,
@@ -28,13 +29,18 @@ export function renderStep(change: ScriptedChange): string {
   ].join('\n');
 }
 
-/** `commit.sh ID`: makes the change permanent. Exit code 97: it is no longer pending; 4: a command failed, so revert. */
+/**
+ * `commit.sh ID`: makes the change permanent. Exit code 97: it is no longer pending; 98: its commands have not all been run yet; 4:
+ * a command failed, so revert.
+ */
 export function renderCommit(change: ScriptedChange): string {
   const { manager, kind, bridge } = change;
   const kept = confirmedDirectory(bridge);
   return [
     ...opening(change, "Makes a change of the host's uplink permanent.", NO_LONGER_PENDING),
     `if ${revertBegan(change)}; then exit ${NO_LONGER_PENDING}; fi`,
+    '# half of a change is not to be kept',
+    `[ -e ${PENDING}/applied ] || exit ${NOT_APPLIED}`,
     'fail() { echo "failed: $1"; exit 4; }',
     ...(manager.permanent.length
       ? [

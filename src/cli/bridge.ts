@@ -152,7 +152,7 @@ function printStatus({ pending, confirmed, last }: Status): void {
     [
       'on trial',
       pending
-        ? `${pending.record.kind} of ${pending.record.bridge} (uplink ${pending.record.uplink}), ${pending.awaiting ? 'waits for maru bridge confirm' : 'being checked'}; undone in ${Math.max(0, Math.ceil(pending.secondsLeft))} s`
+        ? `${pending.record.kind} of ${pending.record.bridge} (uplink ${pending.record.uplink}), ${pending.awaiting ? 'waits for maru bridge confirm' : pending.applied ? 'being checked' : 'being made'}; undone in ${Math.max(0, Math.ceil(pending.secondsLeft))} s`
         : 'nothing',
     ],
     [

@@ -288,6 +288,11 @@ describe('what goes wrong outside', () => {
   it('undone by hand while it is made: the command sees it and does nothing more', async () => {
     const command = lab.begin([...TAKEOVER, ...SHORT], { MARU_BRIDGE_STOP_AT: 'port' });
     await command.stopped();
+    // half of it is not confirmed either
+    const half = await lab.maru(['confirm']);
+    expect(half.exitCode, half.stdout).toBe(1);
+    expect(half.stderr).toContain('the takeover of br-ex is still being made');
+    expect((await lab.maru(['status'])).stdout).toContain('being made');
     expect((await lab.maru(['revert'])).stdout).toContain('undone (asked)');
     command.goOn();
     expect((await command.ended).code).toBe(1);

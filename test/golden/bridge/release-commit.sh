@@ -14,6 +14,8 @@ flock 9
 id=; read -r id 2>/dev/null < /var/lib/maru-bridge/pending/id
 if [ "$id" != 0badcafe ] || { [ "${1:--}" != - ] && [ "$1" != "$id" ]; }; then exit 97; fi
 if [ -e /var/lib/maru-bridge/pending/reverting ] || [ -e /run/maru-bridge-reverting-0badcafe ]; then exit 97; fi
+# half of a change is not to be kept
+[ -e /var/lib/maru-bridge/pending/applied ] || exit 98
 fail() { echo "failed: $1"; exit 4; }
 touch /var/lib/maru-bridge/pending/etc-touched && sync /var/lib/maru-bridge/pending || fail 'writing down that files change'
 mkdir -p /etc/manager && cp /var/lib/maru-bridge/pending/permanent/0 /etc/manager/eth0.conf.maru-new && chmod 0600 /etc/manager/eth0.conf.maru-new && sync /etc/manager/eth0.conf.maru-new && mv /etc/manager/eth0.conf.maru-new /etc/manager/eth0.conf || fail 'writing /etc/manager/eth0.conf'
