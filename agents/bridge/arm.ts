@@ -1,7 +1,7 @@
 import type { Host } from '../host/host.js';
 import type { OriginalFile } from './manager.js';
 import { type ChangeRecord, PENDING, STATE_DIRECTORY } from './paths.js';
-import { startOf } from './pending.js';
+import { begin, startOf } from './pending.js';
 import { renderRevert } from './revert-script.js';
 import { type ScriptedChange, unitName } from './script-parts.js';
 import { renderCommit, renderStep, renderWatchdog } from './scripts.js';
@@ -54,7 +54,7 @@ export async function writePending(
   await host.writeFile(`${fresh}/log`, '', 0o600);
   await host.writeFile(`${fresh}/boot-id`, `${change.snapshot.bootId}\n`, 0o600);
   await host.writeFile(`${fresh}/id`, `${change.id}\n`, 0o600);
-  await host.rename(fresh, PENDING);
+  await begin(host, fresh);
   return record;
 }
 

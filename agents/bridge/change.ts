@@ -3,7 +3,7 @@ import { armWatchdog, forget, writePending } from './arm.js';
 import { baseline, type Check, checksFor, runChecks } from './checks.js';
 import { lost, stillOn } from './compare.js';
 import { type ChangeRecord, PENDING } from './paths.js';
-import { clearTheWay, commit, type Reverted, readRecord, revert, wasConfirmed } from './pending.js';
+import { commit, type Reverted, readRecord, revert, wasConfirmed } from './pending.js';
 import { carriedBy, type PlannedCommand } from './plan.js';
 import type { ChangeRequest, PreparedChange } from './prepare.js';
 import { NO_LONGER_PENDING } from './script-parts.js';
@@ -78,7 +78,6 @@ async function checksBefore(
   { change, from }: PreparedChange,
   say: (line: string) => void,
 ): Promise<readonly Check[]> {
-  await clearTheWay(host);
   const results = await runChecks(host, from, checksFor(change.snapshot, request));
   // an uplink without addresses of its own carries nothing that could be lost
   const carries = carriedBy(change.snapshot).addresses.some(({ scope }) => scope === 0);

@@ -4,6 +4,7 @@ import { describeChange } from './dry-run.js';
 import { BridgeRefusal } from './manager.js';
 import { LAST, PENDING, STATE_DIRECTORY } from './paths.js';
 import {
+  clearTheWay,
   commit,
   lastRevert,
   type PendingChange,
@@ -29,6 +30,8 @@ export async function runChange(
   options: { readonly dryRun: boolean; readonly say: (line: string) => void; readonly signal: AbortSignal },
 ): Promise<Outcome | { readonly state: 'planned'; readonly text: string }> {
   const host = new RealHost();
+  // first: else what is left of an abandoned change would be taken for the host's own network
+  if (!options.dryRun) await clearTheWay(host);
   const prepared = await prepare(host, request);
   for (const warning of prepared.warnings) options.say(`warning: ${warning}`);
   if (options.dryRun) return { state: 'planned', text: describeChange(prepared) };

@@ -2,7 +2,7 @@ import type { Host } from '../host/host.js';
 import { differences } from './compare.js';
 import { BridgeRefusal } from './manager.js';
 import type { Snapshot } from './model.js';
-import { type ChangeRecord, confirmedDirectory, LAST, PENDING, STATE_DIRECTORY } from './paths.js';
+import { type ChangeRecord, confirmedDirectory, LAST, LOCK, PENDING, STATE_DIRECTORY } from './paths.js';
 import { NO_LONGER_PENDING, NOT_APPLIED, runMarker } from './script-parts.js';
 import { takeSnapshot, uptime } from './snapshot.js';
 
@@ -46,7 +46,7 @@ export async function clearTheWay(host: Host): Promise<void> {
   const pending = await readPending(host);
   if (!pending) {
     // a directory without a record was never begun: nothing had been changed yet
-    await host.removeTree(PENDING);
+    await underLock(host, `[ -e ${PENDING}/change.json ] || rm -rf ${PENDING}`);
     return;
   }
   const { record } = pending;
@@ -56,6 +56,27 @@ export async function clearTheWay(host: Host): Promise<void> {
       'maru bridge confirm keeps it, maru bridge revert undoes it',
     );
   await revert(host, record.id, 'abandoned');
+}
+
+/** Names what has been written `pending`; another change that was first stays, and that is a refusal. */
+export async function begin(host: Host, fresh: string): Promise<void> {
+  await host.makeDirectory(STATE_DIRECTORY, 0o700);
+  if (
+    !(await underLock(host, `! [ -e ${PENDING} ] && mv -T ${fresh} ${PENDING} && sync ${STATE_DIRECTORY}`))
+  ) {
+    await host.removeTree(fresh);
+    throw new BridgeRefusal('another change was begun just now', 'maru bridge status shows it');
+  }
+}
+
+/** Lines of a shell script, while no script of a change is at work. Resolves with whether they succeeded. */
+async function underLock(host: Host, script: string): Promise<boolean> {
+  if ((await host.stat(STATE_DIRECTORY)) === null) return true;
+  const { exitCode } = await host.run('flock', ['-w', '60', LOCK, 'sh', '-c', script], {
+    okCodes: [0, 1],
+    timeoutMs: 90_000,
+  });
+  return exitCode === 0;
 }
 
 /** Undoes a change and says what is not as before. Whoever was first did it; this only waits then. */

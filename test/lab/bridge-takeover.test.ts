@@ -89,7 +89,7 @@ describe('a takeover that works', () => {
     expect(waiting.stdout).toMatch(/within 1\d\d s: maru bridge confirm/);
     expect((await lab.maru(['status'])).stdout).toContain('waits for maru bridge confirm');
     const second = await lab.maru(['br-int', '--uplink', 'eth0']);
-    expect(second.stderr).toContain('is a port of br-ex (bridge) already');
+    expect(second.stderr).toContain('a takeover of br-ex (uplink eth0) is under way');
     expect((await lab.maru(['release', 'br-ex'])).stderr).toContain(
       'a takeover of br-ex (uplink eth0) is under way',
     );
@@ -150,6 +150,23 @@ describe('whoever is killed', () => {
     expect((await lab.maru(['revert'])).stdout).toContain('as it was before');
     await asBefore('killed before the watchdog');
   }, 300_000);
+
+  it('what is left of a change that nobody undid is undone before the next looks at the host', async () => {
+    const command = lab.begin([...TAKEOVER, '--confirm-within', '600'], { MARU_BRIDGE_STOP_AT: 'clear' });
+    await command.stopped();
+    await sh(lab.host, 'kill -9 $(cat /var/lib/maru-bridge/pending/watching)');
+    command.process.kill('SIGKILL');
+    await command.ended;
+    const half = await lab.state();
+    expect(half).not.toBe(before);
+    // a dry run changes nothing, and tells what it sees
+    expect((await lab.maru([...TAKEOVER, '--dry-run'])).stderr).toContain('br-ex');
+    expect(await lab.state()).toBe(half);
+    const again = await lab.maru([...TAKEOVER, '--wait-confirm']);
+    expect(again.exitCode, again.stderr).toBe(0);
+    expect((await lab.maru(['revert'])).stdout).toContain('as it was before');
+    await asBefore('the second change');
+  }, 120_000);
 
   it('after any step of a release, the bridge is as before', async () => {
     expect((await lab.maru(TAKEOVER)).exitCode).toBe(0);
