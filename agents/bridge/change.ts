@@ -2,7 +2,7 @@ import type { Host } from '../host/host.js';
 import { armWatchdog, forget, writePending } from './arm.js';
 import { baseline, type Check, checksFor, runChecks } from './checks.js';
 import { lost, stillOn } from './compare.js';
-import { type ChangeRecord, PENDING } from './paths.js';
+import { type ChangeRecord, PENDING, STEP } from './paths.js';
 import { commit, type Reverted, readRecord, revert, wasConfirmed } from './pending.js';
 import { carriedBy, type PlannedCommand } from './plan.js';
 import type { ChangeRequest, PreparedChange } from './prepare.js';
@@ -131,16 +131,23 @@ async function runStep(
   const args = [`${PENDING}/step.sh`, record.id, `${seconds}`, ...command.argv];
   const okCodes = Array.from({ length: 256 }, (_, code) => code);
   const options = { okCodes, timeoutMs: (seconds + 30) * 1000 };
-  const result = await host.run('/bin/sh', args, {
-    ...options,
-    ...(command.input && { input: command.input }),
-  });
+  const stop = () => void stopStep(host);
+  signal.addEventListener('abort', stop, { once: true });
+  const result = await host
+    .run('/bin/sh', args, { ...options, ...(command.input && { input: command.input }) })
+    .finally(() => signal.removeEventListener('abort', stop));
   signal.throwIfAborted();
   if (result.exitCode === NO_LONGER_PENDING) throw new Error('it was undone meanwhile');
   if (result.exitCode === 0 || command.optional) return;
   throw new Error(
     `${command.argv.join(' ')}${failedLine(command, result.stderr)}: exit code ${result.exitCode}: ${result.stderr.trim()}`,
   );
+}
+
+/** The command that runs now would keep the revert waiting, which comes at once. */
+async function stopStep(host: Host): Promise<void> {
+  const pid = Number(await host.readFileIfExists(STEP).catch(() => null));
+  if (pid > 1) host.kill(pid, 'SIGTERM');
 }
 
 async function checkUntilGood(

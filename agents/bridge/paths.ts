@@ -8,6 +8,8 @@
 
 export const STATE_DIRECTORY = '/var/lib/maru-bridge';
 export const PENDING = `${STATE_DIRECTORY}/pending`;
+/** Process id of the command of a change that runs now. */
+export const STEP = `${PENDING}/step`;
 export const LAST = `${STATE_DIRECTORY}/last`;
 export const LOCK = `${STATE_DIRECTORY}/lock`;
 

@@ -1,5 +1,5 @@
 import { words } from './lines.js';
-import { confirmedDirectory, LAST, PENDING, STATE_DIRECTORY } from './paths.js';
+import { confirmedDirectory, LAST, PENDING, STATE_DIRECTORY, STEP } from './paths.js';
 import {
   closing,
   commandLine,
@@ -13,6 +13,7 @@ import {
   runMarker,
   type ScriptedChange,
   stopTimer,
+  syncLine,
 } from './script-parts.js';
 
 /**
@@ -24,7 +25,11 @@ export function renderStep(change: ScriptedChange): string {
     ...opening(change, 'Runs one command of a change of the uplink.', NO_LONGER_PENDING),
     `if ${revertBegan(change)}; then exit ${NO_LONGER_PENDING}; fi`,
     'shift',
-    'timeout "$@"',
+    '# ended by SIGTERM to the process of that id, with all that it has started',
+    `( trap - HUP INT TERM; exec /bin/sh -c 'echo $$ > ${STEP}; exec timeout -k 2 "$@"' sh "$@" )`,
+    'code=$?',
+    `rm -f ${STEP}`,
+    'exit $code',
     ...closing(),
   ].join('\n');
 }
@@ -49,7 +54,7 @@ export function renderCommit(change: ScriptedChange): string {
             (file, index) =>
               `${restoreFile(file, `${PENDING}/permanent/${index}`)} || fail ${quote(`writing ${file.path}`)}`,
           ),
-          'sync',
+          syncLine(manager.permanent),
         ]
       : []),
     ...manager.trialFiles.map(({ path }) => `rm -f ${quote(path)}`),

@@ -302,6 +302,29 @@ describe('what goes wrong outside', () => {
     await asBefore('Ctrl-C');
   }, 60_000);
 
+  it('Ctrl-C while a command hangs: that is ended, and the change undone at once', async () => {
+    const { host } = lab;
+    // found first, and hangs once
+    await sh(
+      host,
+      `mount -t tmpfs tmpfs /usr/local/sbin
+       printf '#!/bin/sh\\n[ -e /run/hung ] || { echo > /run/hung; sleep 25; }\\nexec /usr/sbin/sysctl "$@"\\n' > /usr/local/sbin/sysctl
+       chmod 755 /usr/local/sbin/sysctl`,
+    );
+    try {
+      const command = lab.begin([...TAKEOVER, '--confirm-within', '600']);
+      await until('it hangs', () => host.succeeds('test', ['-e', '/run/hung']));
+      const began = Date.now();
+      command.process.kill('SIGINT');
+      expect((await command.ended).code).toBe(1);
+      expect(command.output).toContain('undone (interrupted); the network is as it was before');
+      expect(Date.now() - began).toBeLessThan(15_000);
+    } finally {
+      await sh(host, 'umount /usr/local/sbin; rm -f /run/hung');
+    }
+    await asBefore('Ctrl-C at a hanging command');
+  }, 60_000);
+
   it('undone by hand while it is made: the command sees it and does nothing more', async () => {
     const command = lab.begin([...TAKEOVER, ...SHORT], { MARU_BRIDGE_STOP_AT: 'port' });
     await command.stopped();

@@ -21,7 +21,7 @@ touch /var/lib/maru-bridge/pending/etc-touched && sync /var/lib/maru-bridge/pend
 mkdir -p /etc/manager && cp /var/lib/maru-bridge/pending/permanent/0 /etc/manager/eth0.conf.maru-new && chmod 0600 /etc/manager/eth0.conf.maru-new && sync /etc/manager/eth0.conf.maru-new && mv /etc/manager/eth0.conf.maru-new /etc/manager/eth0.conf || fail 'writing /etc/manager/eth0.conf'
 mkdir -p /etc/manager && cp /var/lib/maru-bridge/pending/permanent/1 /etc/manager/br-ex.conf.maru-new && chmod 0600 /etc/manager/br-ex.conf.maru-new && sync /etc/manager/br-ex.conf.maru-new && mv /etc/manager/br-ex.conf.maru-new /etc/manager/br-ex.conf || fail 'writing /etc/manager/br-ex.conf'
 rm -f /etc/manager/old.conf || fail 'writing /etc/manager/old.conf'
-sync
+timeout -k 5 30 sync -f /etc/manager
 rm -f /run/manager/05-br-ex.conf
 timeout -k 5 30 managerctl reload || fail 'managerctl reload'
 printf 'confirmed\n' > /var/lib/maru-bridge/pending/result

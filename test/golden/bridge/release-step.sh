@@ -15,5 +15,9 @@ id=; read -r id 2>/dev/null < /var/lib/maru-bridge/pending/id
 if [ "$id" != 0badcafe ] || { [ "${1:--}" != - ] && [ "$1" != "$id" ]; }; then exit 97; fi
 if [ -e /var/lib/maru-bridge/pending/reverting ] || [ -e /run/maru-bridge-reverting-0badcafe ]; then exit 97; fi
 shift
-timeout "$@"
+# ended by SIGTERM to the process of that id, with all that it has started
+( trap - HUP INT TERM; exec /bin/sh -c 'echo $$ > /var/lib/maru-bridge/pending/step; exec timeout -k 2 "$@"' sh "$@" )
+code=$?
+rm -f /var/lib/maru-bridge/pending/step
+exit $code
 } 9>&-
