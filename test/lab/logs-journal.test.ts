@@ -29,6 +29,14 @@ agent:
   log_level: debug
 `;
 
+interface Line {
+  readonly program: string;
+  readonly msg: string;
+  readonly level: string;
+  readonly by?: string;
+  readonly request_id?: string;
+}
+
 /** Under systemd the log is the journal: of a unit that may do little else than read it. */
 describe('logs under systemd', () => {
   let machine: SystemdMachine;
@@ -80,7 +88,7 @@ describe('logs under systemd', () => {
       (await maru('logs', '--json', ...args))
         .split('\n')
         .filter(Boolean)
-        .map((text) => JSON.parse(text) as { program: string; msg: string; request_id?: string });
+        .map((text) => JSON.parse(text) as Line);
     const all = await lines('--since', '1h');
     expect(all.map(({ program, msg }) => `${program} ${msg}`)).toEqual(
       expect.arrayContaining([
@@ -94,6 +102,14 @@ describe('logs under systemd', () => {
     const ofRequest = await lines('--request', request);
     expect(ofRequest.length).toBeGreaterThan(0);
     expect(new Set(ofRequest.map(({ request_id }) => request_id))).toEqual(new Set([request]));
+    // the newest, also where a time and a pattern are given
+    expect((await lines('--since', '1h', '--request', request, '--limit', '1')).at(-1)).toEqual(
+      ofRequest.at(-1),
+    );
+    expect(
+      all.filter(({ msg }) => /^(Starting|Started) /.test(msg)).map(({ level, by }) => [level, by]),
+    ).toContainEqual(['info', 'systemd']);
+    expect(all.filter(({ msg, level }) => / maru-/.test(msg) && level === 'error')).toEqual([]);
     expect((await lines('--host', 'host1', '--level', 'error')).map(({ msg }) => msg)).toEqual([]);
   });
 
