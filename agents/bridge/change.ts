@@ -52,7 +52,7 @@ export async function makeChange(
     say(`${change.kind} is on trial; it is undone in ${request.confirmWithin} s unless it is confirmed`);
     await checkUntilGood(host, prepared, request, record, checks, say, signal);
     faultPoint(host, 'checked');
-    if (request.waitConfirm || prepared.confirmByHand !== null) {
+    if (waits(prepared, request)) {
       await host.writeFile(`${PENDING}/awaiting`, '', 0o600);
       return {
         state: 'awaiting',
@@ -200,10 +200,16 @@ async function checkUntilGood(
  * Seconds for which everything must be good before a change is confirmed by itself. What a manager or a DHCP client does wrong it
  * does some time after it was told of the change; and it is never more than half of the time that is left.
  */
-function steadySeconds({ change, managerName }: PreparedChange, request: ChangeRequest): number {
+function steadySeconds(prepared: PreparedChange, request: ChangeRequest): number {
+  const { change, managerName } = prepared;
   const leased = change.snapshot.addresses.some(({ family, dynamic }) => family === 4 && dynamic);
   const usual = change.manager.dhcp || (leased && managerName !== 'none') ? 10 : 3;
-  return request.steady ?? usual;
+  // whoever confirms it by hand looks for themselves
+  return waits(prepared, request) ? 0 : (request.steady ?? usual);
+}
+
+function waits({ confirmByHand }: PreparedChange, { waitConfirm }: ChangeRequest): boolean {
+  return waitConfirm || confirmByHand !== null;
 }
 
 /** Rejects when the signal is aborted: what only waits or looks need not be waited for. */
