@@ -164,13 +164,16 @@ async function checkUntilGood(
   const steady = steadySeconds(prepared, request);
   let until = Math.min((await uptime(host)) + request.settle, record.deadline);
   let goodUntil: number | null = null;
+  const interrupted = aborted(signal);
+  // it is only ever raced; that it rejects at another time is nobody's business
+  interrupted.catch(() => {});
   for (;;) {
     const began = await uptime(host);
     const [gone, stayed] = [
       lost(snapshot, await takeSnapshot(host, to), to),
       stillOn(snapshot, await takeSnapshot(host, from), from),
     ];
-    const results = await Promise.race([runChecks(host, to, checks), aborted(signal)]);
+    const results = await Promise.race([runChecks(host, to, checks), interrupted]);
     const bad = [
       ...gone.map((what) => `${to} does not have what ${from} had: ${what}`),
       ...stayed.map((what) => `${from} has still what ${to} took over: ${what}`),
@@ -192,7 +195,7 @@ async function checkUntilGood(
       if ((await uptime(host)) > until) throw new Error(bad.join('\n  '));
     }
     const pause = goodUntil === null ? 0.3 : Math.min(1, Math.max(0, goodUntil - (await uptime(host))));
-    await Promise.race([new Promise((resolve) => setTimeout(resolve, pause * 1000)), aborted(signal)]);
+    await Promise.race([new Promise((resolve) => setTimeout(resolve, pause * 1000)), interrupted]);
   }
 }
 
