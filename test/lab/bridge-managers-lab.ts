@@ -1,12 +1,13 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { execa, type ResultPromise } from 'execa';
 import { SystemdMachine } from '../support/systemd-machine.js';
+import type { Ends } from './bridge-probes.js';
 
 const MARU = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
 const MAC = '52:54:00:00:00:10';
-const OUTSIDE = 'maru-sd-brm-outside';
 
 /** What a manager has in its files, and which of its units run. */
 export interface Managed {
@@ -35,23 +36,35 @@ WantedBy=sysinit.target
 /** Every unit of a manager; those of the others are disabled and stopped by the next boot. */
 const UNITS = ['systemd-networkd.service', 'NetworkManager.service', 'networking.service'];
 
+/** Where managers have their files. */
+const OF_MANAGERS = [
+  '/etc/systemd/network',
+  '/etc/netplan',
+  '/etc/network/interfaces.d',
+  '/etc/NetworkManager/system-connections',
+];
+
 /** A machine with one cable to an outside world with a router and a DHCP server, whose leases are renewed every few seconds. */
 export class ManagedHost {
   readonly machine: SystemdMachine;
+  /** Name of the namespace at the cable's other end. */
+  readonly #outside: string;
   readonly #server: ResultPromise;
   #log = '';
 
-  private constructor(machine: SystemdMachine, server: ResultPromise) {
+  private constructor(machine: SystemdMachine, outside: string, server: ResultPromise) {
     this.machine = machine;
+    this.#outside = outside;
     this.#server = server;
     server.stderr?.on('data', (chunk: Buffer) => {
       this.#log += chunk.toString();
     });
   }
 
-  static async up(units: readonly string[]): Promise<ManagedHost> {
+  /** `name`: of the machine; one of a name at a time. */
+  static async up(units: readonly string[], name = 'brm'): Promise<ManagedHost> {
     const machine = await SystemdMachine.start({
-      name: 'brm',
+      name,
       enable: [...UNITS, ...units],
       files: {
         '/etc/resolv.conf': '',
@@ -59,8 +72,10 @@ export class ManagedHost {
         '/etc/systemd/system/maru-bridge-revert.service': await readFile(REVERT_UNIT, 'utf8'),
       },
     });
-    await execa('ip', ['netns', 'del', OUTSIDE], { reject: false });
-    await execa('ip', ['netns', 'add', OUTSIDE]);
+    const netns = `maru-sd-${name}-outside`;
+    const outside = (...command: string[]) => execa('ip', ['netns', 'exec', netns, ...command]);
+    await execa('ip', ['netns', 'del', netns], { reject: false });
+    await execa('ip', ['netns', 'add', netns]);
     await outside('ip', 'link', 'set', 'lo', 'up');
     await outside('ip', 'link', 'add', 'wire', 'type', 'bridge', 'forward_delay', '0', 'mcast_snooping', '0');
     await outside('sysctl', '-qw', 'net.ipv6.conf.wire.accept_dad=0');
@@ -74,7 +89,7 @@ export class ManagedHost {
       [
         'netns',
         'exec',
-        OUTSIDE,
+        netns,
         'dnsmasq',
         '--keep-in-foreground',
         '--log-facility=-',
@@ -87,11 +102,14 @@ export class ManagedHost {
       ),
       { reject: false, buffer: false },
     );
-    return new ManagedHost(machine, server);
+    return new ManagedHost(machine, netns, server);
   }
 
-  /** Writes a manager's files, lets only its units run, and boots: so everything comes from the files. */
+  /** Writes a manager's files in place of all others', lets only its units run, and boots: so everything comes from the files. */
   async managedBy({ units, files }: Managed): Promise<void> {
+    const { machine } = this;
+    await machine.must('sh', ['-ec', `for d in ${OF_MANAGERS.join(' ')}; do rm -rf $d; mkdir -p $d; done`]);
+    await machine.must('rm', ['-rf', '/etc/network/interfaces', '/var/lib/maru-bridge']);
     await this.machine.run('systemctl', ['disable', ...UNITS]);
     const always = ['another-boot-id.service', 'maru-bridge-revert.service'];
     await this.machine.must('systemctl', ['enable', ...units, ...always]);
@@ -102,10 +120,10 @@ export class ManagedHost {
 
   async reboot(): Promise<void> {
     await this.machine.reboot(async () => {
-      await execa('ip', ['-n', OUTSIDE, 'link', 'del', 'cable'], { reject: false });
+      await execa('ip', ['-n', this.#outside, 'link', 'del', 'cable'], { reject: false });
       const peer = ['peer', 'name', 'eth0', 'address', MAC, 'netns', this.machine.netns];
-      await execa('ip', ['-n', OUTSIDE, 'link', 'add', 'cable', 'type', 'veth', ...peer]);
-      await outside('ip', 'link', 'set', 'cable', 'master', 'wire', 'up');
+      await execa('ip', ['-n', this.#outside, 'link', 'add', 'cable', 'type', 'veth', ...peer]);
+      await this.outside('ip', 'link', 'set', 'cable', 'master', 'wire', 'up');
     });
   }
 
@@ -113,10 +131,26 @@ export class ManagedHost {
     return this.machine.run('node', [MARU, 'bridge', ...args]);
   }
 
+  /** Both ends of the cable, where programs can be started. */
+  get ends(): Ends {
+    const end = (netns: string) => ({
+      start: (command: string, args: readonly string[]): ChildProcess =>
+        spawn('ip', ['netns', 'exec', netns, command, ...args], { stdio: ['pipe', 'pipe', 'ignore'] }),
+    });
+    return { host: end(this.machine.netns), outside: end(this.#outside) };
+  }
+
+  /** Runs a command at the cable's other end; rejects when it fails. */
+  async outside(...command: string[]): Promise<void> {
+    await execa('ip', ['netns', 'exec', this.#outside, ...command]);
+  }
+
   /** From outside, in both families. */
   async reachable(...addresses: string[]): Promise<boolean> {
     const pings = addresses.map((address) =>
-      execa('ip', ['netns', 'exec', OUTSIDE, 'ping', '-n', '-c', '1', '-W', '1', address], { reject: false }),
+      execa('ip', ['netns', 'exec', this.#outside, 'ping', '-n', '-c', '1', '-W', '1', address], {
+        reject: false,
+      }),
     );
     return (await Promise.all(pings)).every(({ exitCode }) => exitCode === 0);
   }
@@ -165,7 +199,7 @@ export class ManagedHost {
   async down(): Promise<void> {
     await this.machine.stop();
     this.#server.kill();
-    await execa('ip', ['netns', 'del', OUTSIDE], { reject: false });
+    await execa('ip', ['netns', 'del', this.#outside], { reject: false });
   }
 }
 
@@ -182,8 +216,4 @@ export async function until(what: string, holds: () => Promise<boolean>, limitMs
     if (Date.now() > deadline) throw new Error(`not within ${limitMs} ms: ${what}`);
     await sleep(100);
   }
-}
-
-async function outside(...command: string[]): Promise<void> {
-  await execa('ip', ['netns', 'exec', OUTSIDE, ...command]);
 }

@@ -114,13 +114,6 @@ address1=2001:db8:1::10/64,2001:db8:1::1
   },
 };
 
-const OF_MANAGERS = [
-  '/etc/systemd/network',
-  '/etc/netplan',
-  '/etc/network/interfaces',
-  '/etc/NetworkManager/system-connections',
-];
-
 let host: ManagedHost;
 
 beforeAll(async () => {
@@ -135,10 +128,6 @@ describe.each(Object.entries(MANAGERS))('%s', (name, managed) => {
   let before: State;
 
   beforeAll(async () => {
-    await host.machine.run('sh', [
-      '-c',
-      `rm -rf ${OF_MANAGERS.map((p) => `${p}/*`).join(' ')} /etc/network/interfaces /etc/network/interfaces.d/*; mkdir -p ${OF_MANAGERS.filter((p) => !p.endsWith('interfaces')).join(' ')}`,
-    ]);
     await host.managedBy(managed);
     await until(`${name} has configured the uplink`, () => settled('eth0'));
     before = await state('eth0');

@@ -1,6 +1,7 @@
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Probes, sh, TakeoverLab, until } from './bridge-takeover-lab.js';
+import { type ProbedAddresses, Probes } from './bridge-probes.js';
+import { sh, TakeoverLab, until } from './bridge-takeover-lab.js';
 
 /** A trial that is short, and what every case has to keep to: reachable and as before within the trial and ten seconds. */
 const TRIAL_S = 6;
@@ -10,6 +11,12 @@ const AT_ONCE = ['--steady', '0'];
 const PEERS = ['--peer', '198.51.100.1', '--peer', '2001:db8::1'];
 const TAKEOVER = ['br-ex', '--uplink', 'eth0', ...PEERS, ...AT_ONCE];
 const SHORT = ['--confirm-within', `${TRIAL_S}`, '--settle', '2', ...AT_ONCE];
+const PROBED: ProbedAddresses = {
+  host4: '192.0.2.10',
+  host6: '2001:db8::10',
+  far4: '203.0.113.1',
+  far6: '2001:db8:ffff::1',
+};
 
 let lab: TakeoverLab;
 let before: string;
@@ -36,7 +43,7 @@ async function asBefore(what: string): Promise<void> {
 
 describe('a takeover that works', () => {
   it('loses no probe and no connection, both ways', async () => {
-    const probes = await Probes.start(lab);
+    const probes = await Probes.start(lab, PROBED);
     const taken = await lab.maru([...TAKEOVER]);
     expect(taken.exitCode, taken.stderr + taken.stdout).toBe(0);
     const there = await probes.finish('takeover');
@@ -76,7 +83,7 @@ describe('a takeover that works', () => {
   }, 120_000);
 
   it('gives everything back as smoothly', async () => {
-    const probes = await Probes.start(lab);
+    const probes = await Probes.start(lab, PROBED);
     const released = await lab.maru(['release', 'br-ex', '--peer', '2001:db8::1']);
     expect(released.exitCode, released.stderr + released.stdout).toBe(0);
     const lost = await probes.finish('release');

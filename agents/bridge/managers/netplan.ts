@@ -10,6 +10,7 @@ import { linkOf, type Snapshot } from '../model.js';
 import { renderIni, section } from './ini.js';
 import { definitionOf, netplanFile, netplanReleased } from './netplan-files.js';
 import { dhcpIdentity, networkdLink } from './networkctl.js';
+import { networkdAside, networkdKeeping } from './networkd-aside.js';
 import { identitySections } from './networkd-files.js';
 import { withoutDad } from './without-dad.js';
 
@@ -117,13 +118,17 @@ export class NetplanManager implements UplinkManager {
       (kind) => `/etc/systemd/network/10-netplan-${bridge}.${kind}.d/50-maru.conf`,
     );
     const cloudInit = originals.filter((o) => o.path === CLOUD_INIT);
+    const aside = networkdAside(bridge, uplink, snapshot);
+    const generated = (await networkdLink(this.#host, uplink))?.file;
+    // netplan has no key for it, so it never says so itself
+    const keeping = generated && networkdKeeping({ name: baseName(generated), text: '' });
     return {
-      trialFiles: changed.map(({ name, content }) => ({
-        path: `/run/netplan/${name}`,
-        content,
-        mode: 0o600,
-      })),
-      handOver: withoutDad(snapshot, uplink, APPLY),
+      trialFiles: [
+        ...changed.map(({ name, content }) => ({ path: `/run/netplan/${name}`, content, mode: 0o600 })),
+        ...aside.files,
+        ...(keeping ? [keeping] : []),
+      ],
+      handOver: [...aside.end, ...withoutDad(snapshot, uplink, APPLY)],
       handBackFirst: APPLY,
       handBack: [],
       permanent: [
@@ -132,7 +137,7 @@ export class NetplanManager implements UplinkManager {
         ...cloudInit,
       ],
       confirmCommands: [['netplan', 'generate']],
-      dhcp: null,
+      dhcp: { before: aside.begin, after: [] },
       warnings,
     };
   }

@@ -50,11 +50,13 @@ export class NetworkManagerManager implements UplinkManager {
     const trial = nmFiles({ ...shared, autoconnect: false });
     const kept = nmFiles({ ...shared, autoconnect: true });
     const names = [`maru-${bridge}.nmconnection`, `maru-${bridge}-${uplink}.nmconnection`];
-    const trialPaths = names.map((name) => `${RUN}/${name}`);
+    // the last one hides the original, which would come up again on the uplink as soon as the bridge has taken its place
+    const trialPaths = [...names, `maru-original-${uplink}.nmconnection`].map((name) => `${RUN}/${name}`);
     return {
       trialFiles: [
         { path: trialPaths[0]!, content: trial.bridgeKeyfile, mode: 0o600 },
         { path: trialPaths[1]!, content: trial.portKeyfile, mode: 0o600 },
+        { path: trialPaths[2]!, content: nmDisabled(text), mode: 0o600 },
       ],
       handOver: [
         ['nmcli', 'connection', 'load', ...trialPaths],
@@ -91,34 +93,28 @@ export class NetworkManagerManager implements UplinkManager {
     const { file, uuid, warnings } = await this.#released(uplink, originals, bridgeText, portText);
     const trialPath = `${RUN}/maru-release-${uplink}.nmconnection`;
     const bridgeTrialPath = `${RUN}/maru-${bridge}.nmconnection`;
+    const portTrialPath = `${RUN}/maru-${bridge}-${uplink}.nmconnection`;
+    const load = ['nmcli', 'connection', 'load', trialPath, bridgeTrialPath, portTrialPath];
     const bridgeUuid = uuidIn(bridgeText, own[0]!);
     const portUuid = uuidIn(portText, own[1]!);
     return {
-      // a copy with another uuid: the one in /etc must not come up by itself before the release is confirmed
-      // and the bridge's hides the one in /etc of the same uuid: it must not come up again by itself without its port
+      // each hides the one in /etc of the same uuid: so the original is up already when its file takes over on confirmation, and
+      // neither bridge nor port come up again by themselves
       trialFiles: [
-        { path: trialPath, content: onTrial(file.content!, uplink), mode: 0o600 },
+        { path: trialPath, content: file.content!, mode: 0o600 },
         { path: bridgeTrialPath, content: nmDisabled(bridgeText), mode: 0o600 },
+        { path: portTrialPath, content: nmDisabled(portText), mode: 0o600 },
       ],
-      handOver: [
-        ...signal('CONT'),
-        ['nmcli', 'connection', 'load', trialPath, bridgeTrialPath],
-        ...withoutDad(snapshot, uplink, [
-          ['nmcli', 'connection', 'up', 'uuid', trialUuid(uuid), 'ifname', uplink],
-        ]),
-      ],
+      handOver: withoutDad(snapshot, uplink, [...signal('CONT'), cameUp(uuid, uplink)]),
       handBackFirst: [...signal('CONT'), ['nmcli', 'connection', 'reload']],
       handBack: [
         ['nmcli', 'connection', 'up', 'uuid', bridgeUuid],
         ['nmcli', 'connection', 'up', 'uuid', portUuid],
       ],
       permanent: [...own.map((path) => ({ path, content: null, mode: 0o600 })), file],
-      confirmCommands: [
-        ['nmcli', 'connection', 'reload'],
-        ['nmcli', 'connection', 'up', 'uuid', uuid, 'ifname', uplink],
-      ],
+      confirmCommands: [['nmcli', 'connection', 'reload']],
       // while it looks, it takes from a port at once what the batches give it
-      dhcp: { before: signal('STOP'), after: [] },
+      dhcp: { before: [load, ...signal('STOP')], after: [] },
       warnings,
     };
   }
@@ -162,29 +158,19 @@ function metricsOf(snapshot: Snapshot) {
   return { metric4: metric(4), metric6: metric(6) };
 }
 
+/**
+ * NetworkManager takes the addresses from a port that has left its bridge, and in the next moment brings up what may come up on it:
+ * to ask for that would be slower, and to ask for it again would take the addresses once more. Asked for only if it does not happen.
+ */
+function cameUp(uuid: string, uplink: string): readonly string[] {
+  const is = `nmcli -g GENERAL.STATE connection show uuid "$0" | grep -qx activated`;
+  const script = `for i in 1 2 3 4 5 6 7 8 9 10; do if ${is}; then exit 0; fi; sleep 0.3; done; exec nmcli connection up uuid "$0" ifname "$1"`;
+  return ['sh', '-c', script, uuid, uplink];
+}
+
 /** Makes NetworkManager pause, or go on. */
 function signal(name: 'STOP' | 'CONT'): readonly (readonly string[])[] {
   return [['systemctl', 'kill', '-s', name, 'NetworkManager.service']];
-}
-
-function onTrial(keyfile: string, uplink: string): string {
-  const lines = keyfile
-    .split('\n')
-    .filter((line) => !/^(autoconnect|id)\s*=/.test(line))
-    .map((line) => line.replace(/^uuid=(.*)$/, (_, uuid: string) => `uuid=${trialUuid(uuid.trim())}`));
-  const at = lines.indexOf('[connection]');
-  return [
-    ...lines.slice(0, at + 1),
-    `id=maru-release-${uplink}`,
-    'autoconnect=false',
-    ...lines.slice(at + 1),
-  ].join('\n');
-}
-
-/** Another one, and the same every time. */
-function trialUuid(uuid: string): string {
-  const first = Number.parseInt(uuid[0] ?? '0', 16);
-  return (Number.isNaN(first) ? '0' : (first ^ 0xf).toString(16)) + uuid.slice(1);
 }
 
 function uuidIn(text: string, path: string): string {

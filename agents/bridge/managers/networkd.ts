@@ -4,6 +4,7 @@ import { BridgeRefusal, type ManagerPlan, type TakeoverPlan, type UplinkManager 
 import { linkOf } from '../model.js';
 import { parseIni, renderIni, type Section, section } from './ini.js';
 import { dhcpIdentity, networkdLink } from './networkctl.js';
+import { networkdAside, networkdKeeping } from './networkd-aside.js';
 import { networkdFiles, networkdReleased } from './networkd-files.js';
 import { withoutDad } from './without-dad.js';
 
@@ -69,26 +70,37 @@ export class NetworkdManager implements UplinkManager {
         `Write the .network of ${uplink} by hand, remove those of ${bridge}, and apply them with networkctl reload.`,
       );
     }
-    const { content, path, warnings } = await this.#released(bridge, uplink, text, port);
+    const { content, path, name, warnings } = await this.#released(bridge, uplink, text, port);
+    const trial = `04-maru-${uplink}.network`;
+    const aside = networkdAside(bridge, uplink, snapshot);
+    const trialKeeping = networkdKeeping({ name: trial, text: content });
+    const keeping = networkdKeeping({ name, text: content });
     return {
       trialFiles: [
-        { path: `${RUN}/04-maru-${uplink}.network`, content, mode: 0o644 },
+        ...aside.files,
+        { path: `${RUN}/${trial}`, content, mode: 0o644 },
+        ...[trialKeeping ?? []].flat(),
         {
           path: `${RUN}/04-maru-${bridge}.network`,
           content: renderIni([section('Match', { Name: bridge }), section('Link', { Unmanaged: 'yes' })]),
           mode: 0o644,
         },
       ],
-      handOver: withoutDad(snapshot, uplink, RELOAD),
+      handOver: [...aside.end, ...withoutDad(snapshot, uplink, RELOAD)],
       handBackFirst: RELOAD,
       handBack: [],
       permanent: [
+        ...[keeping ?? []].flat(),
         ...own.map((name) => ({ path: `${ETC}/${name}`, content: null, mode: 0o644 })),
         ...(path ? [{ path, content, mode: 0o644 }] : []),
       ],
       // networkd would go on with a file that is no longer there, until somebody's next reload
-      confirmCommands: withoutDad(snapshot, uplink, RELOAD),
-      dhcp: null,
+      confirmCommands: [
+        ...withoutDad(snapshot, uplink, RELOAD),
+        // its work is done: later reloads are to do what they say
+        ...(keeping ? [['rm', '-f', keeping.path]] : []),
+      ],
+      dhcp: { before: aside.begin, after: [] },
       warnings,
     };
   }
@@ -102,6 +114,7 @@ export class NetworkdManager implements UplinkManager {
       const path = `${ETC}/10-maru-${uplink}.network`;
       return {
         path,
+        name: path.slice(path.lastIndexOf('/') + 1),
         content: networkdReleased(uplink, bridge, parsed(port, uplink), parsed(text, bridge)),
         warnings: [
           `${source ?? 'the original .network'} is no longer there: ${path} is made from what ${bridge} has`,
@@ -110,6 +123,7 @@ export class NetworkdManager implements UplinkManager {
     }
     return {
       path: null,
+      name: source.slice(source.lastIndexOf('/') + 1),
       content: renderIni([
         section('Match', { Name: uplink }),
         ...original.sections.filter((s) => s.name !== 'Match'),

@@ -13,9 +13,11 @@ import { refuseRuntime } from '../../../agents/bridge/managers/netplan.js';
 import { netplanFile, netplanReleased } from '../../../agents/bridge/managers/netplan-files.js';
 import { identityOf, parseStatus } from '../../../agents/bridge/managers/networkctl.js';
 import { inForce, refuseEarlier } from '../../../agents/bridge/managers/networkd.js';
+import { networkdAside, networkdKeeping } from '../../../agents/bridge/managers/networkd-aside.js';
 import { networkdFiles, networkdReleased } from '../../../agents/bridge/managers/networkd-files.js';
 import { nmDisabled, nmFiles, nmReleased } from '../../../agents/bridge/managers/nm-files.js';
 import { parseDhcpIdentity } from '../../../agents/bridge/managers/nmcli.js';
+import type { Snapshot } from '../../../agents/bridge/model.js';
 
 const DEVICE = { bridge: 'br-ex', uplink: 'eth0', mac: '52:54:00:00:00:10', mtu: 1450 };
 const golden = (name: string) => join(import.meta.dirname, name);
@@ -105,6 +107,40 @@ describe('networkd', () => {
       duid: { type: 2, data: '00:00:ab:11:f9:08:83:70:9b:e8:5a:38' },
     });
     expect(parseStatus('● 3: eth1\n    Network File: n/a\n    State: off (unmanaged)\n').file).toBeNull();
+  });
+});
+
+describe('networkd during a release', () => {
+  const address = (text: string, validSeconds: number | null) =>
+    ({ address: text, validSeconds }) as Snapshot['addresses'][number];
+  const aside = (...addresses: Snapshot['addresses']) =>
+    networkdAside('br-ex', 'eth0', { addresses } as unknown as Snapshot);
+
+  it('leaves bridge and port alone while fixed addresses move, and goes by its files afterwards', () => {
+    const { files, begin, end } = aside(address('192.0.2.10', null), address('fe80::1', null));
+    expect(begin).toEqual([['networkctl', 'reload']]);
+    expect(end).toEqual([['rm', '-f', ...files.map(({ path }) => path)]]);
+    const [bridge, port] = files;
+    expect(bridge!.content).toMatch(
+      /Name=br-ex[\s\S]*KeepConfiguration=static[\s\S]*LinkLocalAddressing=ipv6/,
+    );
+    expect(port!.content).toMatch(/Name=eth0[\s\S]*LinkLocalAddressing=no[\s\S]*KeepMaster=yes/);
+  });
+
+  it('does not end a DHCP client by that, which would take its address along', () => {
+    expect(aside(address('192.0.2.10', null), address('192.0.2.11', 600))).toEqual({
+      files: [],
+      begin: [],
+      end: [],
+    });
+  });
+
+  it('keeps fixed addresses unless the file says what is kept', () => {
+    expect(networkdKeeping({ name: 'a.network', text: '[Network]\nAddress=192.0.2.10/24\n' })).toMatchObject({
+      path: '/run/systemd/network/a.network.d/50-maru-keep.conf',
+      content: expect.stringContaining('KeepConfiguration=static'),
+    });
+    expect(networkdKeeping({ name: 'a.network', text: '[Network]\nKeepConfiguration=yes\n' })).toBeNull();
   });
 });
 
