@@ -16,7 +16,7 @@ import { withoutWritablePaths } from './writable.js';
 
 /** What the agent has in its directory. */
 const OF_THE_AGENT =
-  /^(images|servers|volumes|made|network|dhcp|ra)$|^(identity|join-key|spec|drift|removed|virtualisation|kvm-probe)\./;
+  /^(images|servers|volumes|made|network|dhcp|ra|boot)$|^(identity|join-key|spec|drift|removed|virtualisation|kvm-probe)\./;
 
 export interface UninstallOptions {
   readonly dryRun: boolean;
