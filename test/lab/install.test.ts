@@ -221,9 +221,9 @@ describe('maru install on a machine with systemd', () => {
       };
       const before = await processes();
       expect(before.length).toBe(2);
-      const namespaces = await machine.must('ip', ['netns', 'list']);
-      expect(namespaces).toMatch(/qrouter-/);
-      expect(namespaces).toMatch(/qdhcp-/);
+      const listed = () => machine.must('ip', ['netns', 'list']);
+      const both = (text: string) => text.includes('qrouter-') && text.includes('qdhcp-');
+      const namespaces = await until('the namespaces of network and router', 60, listed, both);
       // seen by everybody, and not only listed
       await machine.must('ip', ['netns', 'exec', namespaces.split(/\s/)[0] ?? '', 'true']);
       await machine.must('systemctl', ['restart', 'maru-agent']);

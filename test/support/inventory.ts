@@ -27,16 +27,19 @@ export async function inventory(lab: Lab, host: string): Promise<Inventory> {
     network[of('ip6tables')] = ruleLines(await run('ip6tables-save'));
     network[of('nft tables')] = ruleLines(await run('nft', 'list', 'ruleset'));
     network[of('ipsets')] = lines(await run('ipset', 'list', '-n'));
-    network[of('forwarding entries')] = lines(await run('bridge', 'fdb', 'show')).filter((line) =>
-      /\b(tap|vxlan)/.test(line),
+    // those that were learned from traffic age out by themselves
+    network[of('forwarding entries')] = lines(await run('bridge', 'fdb', 'show')).filter(
+      (line) => /\b(tap|vxlan)/.test(line) && /\b(permanent|static|self)\b/.test(line),
     );
   }
   return {
     domains: lines(await inside('virsh', 'list', '--all', '--name')),
     files: files(`/var/lib/${lab.facts.lab}/hosts/${host}`),
     processes: processes(await inside('ps', '-eo', 'pid=,args=')),
+    // what is mounted elsewhere on the machine meanwhile shows here too
     mounts: lines(await inside('cat', '/proc/1/mounts'))
       .map((line) => line.split(' ')[1] ?? '')
+      .filter((path) => !path.startsWith('/var/tmp/'))
       .sort(),
     namespaces: [...namespaces].sort(),
     ...network,

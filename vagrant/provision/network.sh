@@ -60,8 +60,8 @@ Name=$1
 [Network]
 Address=$MARU_ADDRESS/$MARU_PREFIX
 INI
+  # reconfigures the card as well; asking for that again would take the address away once more, a moment later
   networkctl reload
-  networkctl reconfigure "$1"
 }
 
 networkmanager_profile() {
