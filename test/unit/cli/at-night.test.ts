@@ -6,6 +6,7 @@ import { headline } from '../../../src/cli/server-headline.js';
 import { statusText } from '../../../src/cli/status.js';
 import type { ServerExplanation } from '../../../src/core/server/explain.js';
 import type { CloudStatus } from '../../../src/core/status/status.js';
+import { Terminal } from '../../support/terminal.js';
 
 vi.mock('../../../src/cli/http.js', () => ({ send: vi.fn() }));
 
@@ -118,37 +119,25 @@ WITH DATA, which is gone for good then: look first whose it is and whether there
 });
 
 describe('maru status without a controller', () => {
-  let written = '';
+  let terminal: Terminal;
   beforeEach(() => {
-    written = '';
-    process.exitCode = undefined;
-    vi.stubEnv('OS_AUTH_URL', 'http://127.0.0.1:1/identity/v3');
-    vi.stubEnv('OS_USERNAME', 'admin');
-    vi.stubEnv('OS_PASSWORD', 'secret');
-    vi.stubEnv('OS_PROJECT_NAME', 'admin');
-    vi.stubEnv('OS_CLOUD', undefined);
-    vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-      written += String(text);
-      return true;
-    });
+    terminal = Terminal.open();
     vi.mocked(send).mockRejectedValue(new Error('connect ECONNREFUSED 127.0.0.1:1'));
   });
-  afterEach(() => {
-    vi.unstubAllEnvs();
-    vi.restoreAllMocks();
-    process.exitCode = undefined;
-  });
+  afterEach(() => terminal.close());
 
   it('says so, names the doctor, and ends with 1', async () => {
     await createProgram().parseAsync(['node', 'maru', 'status']);
-    expect(written).toMatch(/^The controller does not answer\. Guests and networks of the hosts run on/);
-    expect(written).toMatch(
+    expect(terminal.written).toMatch(
+      /^The controller does not answer\. Guests and networks of the hosts run on/,
+    );
+    expect(terminal.written).toMatch(
       /OUTAGE {3}no answer from the controller at http:\/\/127\.0\.0\.1:1 \(connect ECONNREFUSED/,
     );
-    expect(written).toContain('sudo maru doctor');
+    expect(terminal.written).toContain('sudo maru doctor');
     expect(process.exitCode).toBe(1);
-    written = '';
+    terminal.written = '';
     await createProgram().parseAsync(['node', 'maru', 'status', '--json']);
-    expect(JSON.parse(written).problems[0].gravity).toBe('outage');
+    expect(JSON.parse(terminal.written).problems[0].gravity).toBe('outage');
   });
 });

@@ -4,6 +4,7 @@ import { createProgram } from '../../../src/cli/program.js';
 import type { NetworkView } from '../../../src/core/trace/show.js';
 import type { Trace } from '../../../src/core/trace/trace.js';
 import type { Trail } from '../../../src/core/trail/trail.js';
+import { Terminal } from '../../support/terminal.js';
 
 type Send = typeof import('../../../src/cli/http.js').send;
 const http = vi.hoisted(() => ({ send: (async () => ({ status: 500, headers: {}, text: '' })) as Send }));
@@ -13,20 +14,11 @@ vi.mock('../../../src/cli/http.js', () => ({ send: (...words: Parameters<Send>) 
 describe('maru network and maru trail', () => {
   let asked: string[];
   let answer: unknown;
-  let written: string;
+  let terminal: Terminal;
 
   beforeEach(() => {
     asked = [];
-    process.exitCode = undefined;
-    vi.stubEnv('OS_AUTH_URL', 'http://127.0.0.1:1/identity/v3');
-    vi.stubEnv('OS_USERNAME', 'admin');
-    vi.stubEnv('OS_PASSWORD', 'secret');
-    vi.stubEnv('OS_PROJECT_NAME', 'admin');
-    vi.stubEnv('OS_CLOUD', undefined);
-    vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-      written += String(text);
-      return true;
-    });
+    terminal = Terminal.open();
     vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     http.send = async (url, init) => {
       const path = url.replace('http://127.0.0.1:1', '');
@@ -36,16 +28,12 @@ describe('maru network and maru trail', () => {
       return { status: 200, headers: {}, text: JSON.stringify(answer) };
     };
   });
-  afterEach(() => {
-    vi.unstubAllEnvs();
-    vi.restoreAllMocks();
-    process.exitCode = undefined;
-  });
+  afterEach(() => terminal.close());
 
   const maru = async (...words: string[]) => {
-    written = '';
+    terminal.written = '';
     await createProgram().parseAsync(['node', 'maru', ...words]);
-    return written;
+    return terminal.written;
   };
 
   const hop = (host: string | null, what: string, state: 'ok' | 'fail' | 'unknown') => ({

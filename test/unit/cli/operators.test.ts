@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CliError } from '../../../src/cli/error.js';
 import { createProgram } from '../../../src/cli/program.js';
+import { Terminal } from '../../support/terminal.js';
 
 type Send = typeof import('../../../src/cli/http.js').send;
 const http = vi.hoisted(() => ({ send: (async () => ({ status: 500, headers: {}, text: '' })) as Send }));
@@ -10,22 +11,12 @@ vi.mock('../../../src/cli/http.js', () => ({ send: (...words: Parameters<Send>) 
 describe('maru for operators', () => {
   let asked: { method: string; path: string; body: unknown }[];
   let answers: Map<string, { status?: number; body: unknown }>;
-  let written: string;
+  let terminal: Terminal;
 
   beforeEach(() => {
     asked = [];
     answers = new Map();
-    written = '';
-    process.exitCode = undefined;
-    vi.stubEnv('OS_AUTH_URL', 'http://127.0.0.1:1/identity/v3');
-    vi.stubEnv('OS_USERNAME', 'admin');
-    vi.stubEnv('OS_PASSWORD', 'secret');
-    vi.stubEnv('OS_PROJECT_NAME', 'admin');
-    vi.stubEnv('OS_CLOUD', undefined);
-    vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-      written += String(text);
-      return true;
-    });
+    terminal = Terminal.open();
     vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     http.send = async (url, init) => {
       const path = url.replace('http://127.0.0.1:1', '');
@@ -36,16 +27,12 @@ describe('maru for operators', () => {
       return { status, headers: {}, text: status === 204 ? '' : JSON.stringify(body) };
     };
   });
-  afterEach(() => {
-    vi.unstubAllEnvs();
-    vi.restoreAllMocks();
-    process.exitCode = undefined;
-  });
+  afterEach(() => terminal.close());
 
   const maru = async (...words: string[]) => {
-    written = '';
+    terminal.written = '';
     await createProgram().parseAsync(['node', 'maru', ...words]);
-    return written;
+    return terminal.written;
   };
   const ca = {
     phase: 'rotating',
@@ -301,7 +288,7 @@ describe('maru for operators', () => {
       ['host', 'token'],
     ]) {
       await maru(...words, '--help').catch(() => {});
-      expect(written, words.join(' ')).toContain('Examples:');
+      expect(terminal.written, words.join(' ')).toContain('Examples:');
     }
   });
 });
