@@ -19,12 +19,22 @@ export function differences(before: Snapshot, now: Snapshot, as = before.device)
   ];
 }
 
-/** What was carried and is not there; more than before does no harm while a change is on trial. Pure. */
+/**
+ * What was carried and is not there; more than before does no harm while a change is on trial. Nor does a metric that a leased
+ * address did not have: networkd clears it when it finds the address, and gives it again when it asks for the lease anew. Pure.
+ */
 export function lost(before: Snapshot, now: Snapshot, as: string): readonly string[] {
   const unusable = now.addresses
     .filter((address) => address.dadFailed)
     .map((address) => `${address.address} is used by another machine too (duplicate address detection)`);
-  return [...missing(describe(before, before.device, as), describe(now, as, as)), ...unusable];
+  const plain = new Set(
+    before.addresses.filter(({ dynamic, metric }) => dynamic && metric === null).map(named),
+  );
+  const addresses = now.addresses.map((a) => (plain.has(named(a)) ? { ...a, metric: null } : a));
+  return [
+    ...missing(describe(before, before.device, as), describe({ ...now, addresses }, as, as)),
+    ...unusable,
+  ];
 }
 
 /**
@@ -34,7 +44,6 @@ export function lost(before: Snapshot, now: Snapshot, as: string): readonly stri
 export function stillOn(before: Snapshot, now: Snapshot, from: string): readonly string[] {
   const was = carriedBy(before);
   const is = carriedBy({ ...now, device: from });
-  const named = ({ address, prefix }: AddressState) => `${address}/${prefix}`;
   const addresses = new Set(was.addresses.map(named));
   const goesTo = ({ family, table, destination }: RouteState) => `${family} ${table} ${destination}`;
   const routes = new Set(was.routes.map(goesTo));
@@ -44,6 +53,10 @@ export function stillOn(before: Snapshot, now: Snapshot, from: string): readonly
       .filter((route) => routes.has(goesTo(route)))
       .map(({ destination, table }) => `route to ${destination} (table ${table})`),
   ];
+}
+
+function named({ address, prefix }: AddressState): string {
+  return `${address}/${prefix}`;
 }
 
 function describe(snapshot: Snapshot, device: string, as: string): readonly string[] {

@@ -1,4 +1,4 @@
-import type { Snapshot } from './model.js';
+import type { AddressState, Snapshot } from './model.js';
 
 /*
  * What a takeover asks of the program that runs the uplink's addresses (netplan, networkd, ifupdown, NetworkManager).
@@ -10,7 +10,7 @@ import type { Snapshot } from './model.js';
  *             → trialFiles → dhcp.before → the ip batches → handOver → dhcp.after → checks bound to the bridge
  *   confirm:  permanent written (or removed) → trialFiles removed → confirmCommands → committed
  *   revert:   permanent's originals restored, trialFiles removed → handBackFirst → addresses and routes back on the uplink
- *             → handBack → addresses and routes once more (a manager may have flushed them)
+ *             → handBack → the lease is waited for → addresses and routes once more (a manager may have flushed them)
  *   boot with a change pending: originals restored, before the network's services start; no command is run
  * Commands are run without a shell, as root, with a time limit of 30 s; every one must be repeatable. In revert.sh the
  * same commands are rendered with quoted arguments, and their failure is noted but stops nothing.
@@ -68,7 +68,19 @@ export interface ManagerPlan {
     readonly before: readonly (readonly string[])[];
     readonly after: readonly (readonly string[])[];
   } | null;
+  /** What the manager asks for anew when it is told of a revert; null when there is nothing, or it finds it again by itself. */
+  readonly lease: Lease | null;
   readonly warnings: readonly string[];
+}
+
+/**
+ * An IPv4 address of the snapshot's device that came by DHCP, of a manager that takes over an address that is there when the lease
+ * comes, but not its metric. So a revert has another one stand in for it until the manager has brought it.
+ */
+export interface Lease {
+  readonly address: AddressState;
+  /** argv that makes the manager ask for it at once if it holds it still; does nothing otherwise. */
+  readonly renew: readonly string[];
 }
 
 /** A change that is refused before anything was touched: why, and what the operator can do about it. */

@@ -20,6 +20,7 @@ function nothing(warning: string): ManagerPlan {
     permanent: [],
     confirmCommands: [],
     dhcp: null,
+    lease: null,
     warnings: [warning],
   };
 }

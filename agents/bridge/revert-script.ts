@@ -1,3 +1,4 @@
+import { awaitLease, isLeased, settleLease, standIn } from './lease.js';
 import {
   addressDeletion,
   addressLine,
@@ -61,6 +62,7 @@ export function renderRevert(change: ScriptedChange): string {
     ...manager.handBackFirst.map((argv) => commandLine(argv, 10)),
     ...networkLines(change),
     ...manager.handBack.map((argv) => commandLine(argv)),
+    ...leaseWait(change),
     '# a manager may have flushed what it does not know, and addresses that went took routes with them',
     ...secondPass(change),
     ...generation,
@@ -81,7 +83,7 @@ export function renderRevert(change: ScriptedChange): string {
 
 /** Addresses, neighbours and the port's place, then routes and rules, then the other device's end. */
 function networkLines(change: ScriptedChange): readonly string[] {
-  const { kind, bridge, uplink, snapshot } = change;
+  const { kind, bridge, uplink, snapshot, manager } = change;
   const carried = carriedBy(snapshot);
   const { device } = snapshot;
   const other = device === uplink ? bridge : uplink;
@@ -90,7 +92,10 @@ function networkLines(change: ScriptedChange): readonly string[] {
     batch(
       family,
       additions(carried.addresses, family).map((address) =>
-        addressLine('replace', address, device, device, { nodad: true, seconds: left }),
+        addressLine('replace', standIn(address, manager.lease), device, device, {
+          nodad: true,
+          seconds: left,
+        }),
       ),
     ),
   );
@@ -145,17 +150,40 @@ function networkLines(change: ScriptedChange): readonly string[] {
 }
 
 function secondPass(change: ScriptedChange): readonly string[] {
-  const { snapshot } = change;
+  const { snapshot, manager } = change;
   const addresses = ([4, 6] as const).flatMap((family) =>
     batch(
       family,
-      additions(carriedBy(snapshot).addresses, family).map((address) =>
-        // this time as it was: with duplicate detection at the next loss of carrier, if it had that
-        addressLine('replace', address, snapshot.device, snapshot.device, { nodad: false, seconds: left }),
-      ),
+      additions(carriedBy(snapshot).addresses, family)
+        .filter((address) => !isLeased(address, manager.lease))
+        .map((address) =>
+          // this time as it was: with duplicate detection at the next loss of carrier, if it had that
+          addressLine('replace', address, snapshot.device, snapshot.device, { nodad: false, seconds: left }),
+        ),
     ),
   );
-  return [...addresses, ...connectedPass(snapshot), ...routePass(change)];
+  return [
+    ...addresses,
+    ...(manager.lease ? settleLease(manager.lease, snapshot.device, left) : []),
+    ...connectedPass(snapshot),
+    ...routePass(change),
+  ];
+}
+
+/** Meanwhile all that hangs on the address stays there, too. */
+function leaseWait(change: ScriptedChange): readonly string[] {
+  const { device } = change.snapshot;
+  const { lease } = change.manager;
+  if (!lease) return [];
+  const address = addressLine('replace', standIn(lease.address, lease), device, device, {
+    nodad: false,
+    seconds: left,
+  });
+  return awaitLease(lease, device, [
+    ...batch(4, [address]),
+    ...connectedPass(change.snapshot),
+    ...routePass(change),
+  ]);
 }
 
 /** What the kernel makes with an address it does not make with one that is there already, perhaps as somebody else added it. */

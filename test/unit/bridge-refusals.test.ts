@@ -250,6 +250,18 @@ describe('comparing', () => {
     ]);
   });
 
+  it('a leased address that had lost its metric may have it again', () => {
+    const [address] = HOST.addresses;
+    const leased = (metric: number | null): Snapshot => ({
+      ...HOST,
+      addresses: [{ ...address!, dynamic: true, validSeconds: 60, metric }],
+      routes: [],
+    });
+    expect(lost(leased(null), leased(1024), 'eth0')).toEqual([]);
+    expect(lost(leased(1024), leased(null), 'eth0')).toEqual([expect.stringContaining(' metric 1024 ')]);
+    expect(differences(leased(null), leased(1024))).toHaveLength(2);
+  });
+
   it('what is still on the device that it was taken from is told, however it looks there', () => {
     const moved: Snapshot = { ...HOST, device: 'br-ex', addresses: [], routes: [], rules: [] };
     expect(stillOn(HOST, moved, 'eth0')).toEqual([]);

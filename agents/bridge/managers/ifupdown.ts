@@ -91,6 +91,7 @@ export class IfupdownManager implements UplinkManager {
       permanent: [...files, ...(clients?.permanent ?? [])],
       confirmCommands: (await this.#host.readFileIfExists(IFSTATE)) === null ? [] : [ifstateWith(from, to)],
       dhcp: clients?.dhcp ?? null,
+      lease: null,
       warnings: [
         ...warnings,
         ...(clients?.warnings ?? []),

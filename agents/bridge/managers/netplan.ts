@@ -9,7 +9,7 @@ import {
 import { linkOf, type Snapshot } from '../model.js';
 import { renderIni, section } from './ini.js';
 import { definitionOf, netplanFile, netplanReleased } from './netplan-files.js';
-import { dhcpIdentity, networkdLink } from './networkctl.js';
+import { dhcpIdentity, networkdLease, networkdLink } from './networkctl.js';
 import { networkdAside, networkdKeeping } from './networkd-aside.js';
 import { identitySections } from './networkd-files.js';
 import { withoutDad } from './without-dad.js';
@@ -73,6 +73,7 @@ export class NetplanManager implements UplinkManager {
       // the same text from another place: what is generated for the next reload
       confirmCommands: [['netplan', 'generate']],
       dhcp: null,
+      lease: await networkdLease(this.#host, snapshot),
       warnings: [
         ...changed
           .filter((f) => f.path.startsWith('/lib'))
@@ -138,6 +139,7 @@ export class NetplanManager implements UplinkManager {
       ],
       confirmCommands: [['netplan', 'generate']],
       dhcp: { before: aside.begin, after: [] },
+      lease: await networkdLease(this.#host, snapshot),
       warnings,
     };
   }

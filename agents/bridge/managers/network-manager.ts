@@ -77,6 +77,7 @@ export class NetworkManagerManager implements UplinkManager {
       ],
       confirmCommands: [['nmcli', 'connection', 'reload']],
       dhcp: null,
+      lease: null,
       warnings: trial.warnings,
     };
   }
@@ -115,6 +116,7 @@ export class NetworkManagerManager implements UplinkManager {
       confirmCommands: [['nmcli', 'connection', 'reload']],
       // while it looks, it takes from a port at once what the batches give it
       dhcp: { before: [load, ...signal('STOP')], after: [] },
+      lease: null,
       warnings,
     };
   }

@@ -1,4 +1,6 @@
 import type { Host } from '../../host/host.js';
+import type { Lease } from '../manager.js';
+import { linkOf, type Snapshot } from '../model.js';
 import type { DhcpIdentity } from './networkd-files.js';
 
 /** What networkd says of a link. */
@@ -45,10 +47,26 @@ export async function dhcpIdentity(
   index: number,
   status: NetworkdLink,
 ): Promise<DhcpIdentity | null> {
-  const lease = await host.readFileIfExists(`/run/systemd/netif/leases/${index}`);
+  const lease = await host.readFileIfExists(`${LEASES}/${index}`);
   const id = /^CLIENTID=([0-9a-f]+)$/m.exec(lease ?? '')?.[1];
   return identityOf(id ?? null, status.dhcp6);
 }
+
+/**
+ * The IPv4 lease that networkd holds on the snapshot's device; null when it holds none, and for a /32, whose metric means nothing.
+ * networkd 252 does not read the metric of an address that it finds, and clears it when its lease is for that one.
+ */
+export async function networkdLease(host: Host, snapshot: Snapshot): Promise<Lease | null> {
+  const index = linkOf(snapshot, snapshot.device)?.index;
+  const lease = await host.readFileIfExists(`${LEASES}/${index}`);
+  const leased = /^ADDRESS=(\S+)$/m.exec(lease ?? '')?.[1];
+  const address = snapshot.addresses.find(
+    (a) => a.family === 4 && a.address === leased && a.dynamic && a.peer === null && a.prefix < 32,
+  );
+  return address ? { address, renew: ['networkctl', 'renew', snapshot.device] } : null;
+}
+
+const LEASES = '/run/systemd/netif/leases';
 
 /** From an IPv4 client identifier in hexadecimal (RFC 4361: ff, IAID, DUID; 01: a MAC) and the DHCPv6 client's own. */
 export function identityOf(clientId: string | null, dhcp6: NetworkdLink['dhcp6']): DhcpIdentity | null {

@@ -3,7 +3,7 @@ import type { Host } from '../../host/host.js';
 import { BridgeRefusal, type ManagerPlan, type TakeoverPlan, type UplinkManager } from '../manager.js';
 import { linkOf } from '../model.js';
 import { parseIni, renderIni, type Section, section } from './ini.js';
-import { dhcpIdentity, networkdLink } from './networkctl.js';
+import { dhcpIdentity, networkdLease, networkdLink } from './networkctl.js';
 import { networkdAside, networkdKeeping } from './networkd-aside.js';
 import { networkdFiles, networkdReleased } from './networkd-files.js';
 import { withoutDad } from './without-dad.js';
@@ -56,6 +56,7 @@ export class NetworkdManager implements UplinkManager {
       permanent: files.map(({ name, content }) => ({ path: `${ETC}/${name}`, content, mode: 0o644 })),
       confirmCommands: [],
       dhcp: null,
+      lease: await networkdLease(this.#host, snapshot),
       warnings,
     };
   }
@@ -101,6 +102,7 @@ export class NetworkdManager implements UplinkManager {
         ...(keeping ? [['rm', '-f', keeping.path]] : []),
       ],
       dhcp: { before: aside.begin, after: [] },
+      lease: await networkdLease(this.#host, snapshot),
       warnings,
     };
   }

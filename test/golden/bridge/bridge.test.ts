@@ -53,6 +53,7 @@ const manager: ManagerPlan = {
   ],
   confirmCommands: [['managerctl', 'reload']],
   dhcp: { before: [['dhclient', '-x', 'eth0']], after: [['dhclient', 'br-ex']] },
+  lease: null,
   warnings: [],
 };
 
