@@ -25,8 +25,9 @@ import { BootGate } from './boot.js';
 import type { AgentConfig } from './config.js';
 import { DriftMemory } from './drift/memory.js';
 import { DriftRegister } from './drift/register.js';
+import { OrphanWatch } from './orphan-watch.js';
 import { listOrphans, removeOrphan } from './orphans.js';
-import type { Orphan, Part } from './part.js';
+import type { Part } from './part.js';
 import { withProviderNetworks } from './provider-networks.js';
 import { type Parts, Reconciler, type Settled } from './reconciler.js';
 import { letGo, removedMarker } from './removed.js';
@@ -97,7 +98,7 @@ export class Agent {
   /** What the controller was last told of this host. */
   #toldFacts: HostFacts | null = null;
   readonly #usage: UsageReadings;
-  #orphans: readonly Orphan[] = [];
+  readonly #orphans: OrphanWatch;
   #syncing = false;
   #syncAgain = false;
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -142,6 +143,10 @@ export class Agent {
       log,
       onOpen: () => void this.#reconciler.changed(serverKeys(specs.held.spec)),
     });
+    this.#orphans = new OrphanWatch(
+      () => listOrphans(this.#parts(), specs.held.spec),
+      (error) => log.warn('cannot look for what is left over', { error }),
+    );
     this.#reconciler = new Reconciler({
       parts: options.parts,
       spec: () => specs.held.spec,
@@ -216,7 +221,7 @@ export class Agent {
       removeOrphan: async (removal: OrphanRemoval) => {
         const removed = await removeOrphan(this.#parts(), () => specs.held, removal);
         this.#log.warn('an orphan was removed', { ...removed });
-        this.#orphans = await listOrphans(this.#parts(), specs.held.spec);
+        await this.#orphans.look();
       },
       console: (serverId: string, lines: number | null) => this.#options.consoleOutput(serverId, lines),
       doctor: () => this.#options.doctor(),
@@ -240,7 +245,7 @@ export class Agent {
       this.#log.warn('the controller has a new incarnation', { before });
     if (before === null || settings !== JSON.stringify(specs.held.settings)) void this.#sync();
     // also then: what has left the spec is known by these keys only
-    void this.#reconciler.changed(outcome.keys, push.request_ids);
+    this.#orphans.during(this.#reconciler.changed(outcome.keys, push.request_ids));
     return { sequence, digest };
   }
 
@@ -259,7 +264,7 @@ export class Agent {
 
   /** Without any spec nothing is touched: an empty state directory does not mean an empty host. */
   async #sync(): Promise<void> {
-    const { specs, parts } = this.#options;
+    const { specs } = this.#options;
     if (specs.held.incarnation === null) return;
     if (this.#syncing) {
       // what it is asked for may have come too late for the one that runs
@@ -270,9 +275,7 @@ export class Agent {
     this.#syncAgain = false;
     try {
       await this.#reconciler.fullSync();
-      const all = Object.values(parts) as Part[];
-      const found = await Promise.all(all.map((part) => part.orphans?.(specs.held.spec) ?? []));
-      this.#orphans = found.flat();
+      await this.#orphans.look();
     } catch (error) {
       this.#log.error('full sync failed', { error });
     } finally {
@@ -348,7 +351,7 @@ export class Agent {
         authorities: trustedAuthorities(this.#identity),
         ...(facts ? { facts } : {}),
         reports,
-        orphans: this.#orphans,
+        orphans: this.#orphans.list,
         drift,
         ...(this.#boot.awaiting ? { awaiting_confirmation: true as const } : {}),
         usage: this.#usage.current(),
