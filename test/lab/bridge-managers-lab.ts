@@ -83,7 +83,7 @@ export class ManagedHost {
     for (const address of ['192.0.2.1/24', '2001:db8:1::1/64', '203.0.113.1/24'])
       await outside('ip', 'addr', 'add', address, 'dev', 'wire');
     const range = ['--dhcp-range=192.0.2.100,192.0.2.200,255.255.255.0,120'];
-    const options = ['3,192.0.2.1', '6,192.0.2.53', '58,2', '59,60'].map((o) => `--dhcp-option-force=${o}`);
+    const options = ['3,192.0.2.1', '6,192.0.2.53', '58,4', '59,60'].map((o) => `--dhcp-option-force=${o}`);
     const server = execa(
       'ip',
       [

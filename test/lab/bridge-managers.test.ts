@@ -136,12 +136,12 @@ describe.each(Object.entries(MANAGERS))('%s', (name, managed) => {
   it(
     'is found out, and a change that nobody confirms leaves no trace',
     async () => {
-      const taken = await host.maru(...TAKEOVER, '--wait-confirm', '--confirm-within', '8');
+      const taken = await onTrial();
       expect(taken.exitCode, said(taken)).toBe(0);
       expect(taken.stdout).toContain('maru bridge confirm');
       expect(await host.addresses('br-ex')).toEqual(before.addresses);
       if (managed.units.includes('systemd-networkd.service')) await reachedWithoutLease(before);
-      await until('it is undone', async () => /on trial: +nothing/.test((await host.maru('status')).stdout));
+      await until('it is undone', undone);
       await until('the host is reached', () => reached(before));
       await asBefore(before);
       expect(await bridgeIsThere()).toBe(false);
@@ -202,6 +202,20 @@ describe.each(Object.entries(MANAGERS))('%s', (name, managed) => {
     CASE_MS,
   );
 });
+
+/** Undone by itself after a few seconds; after more of them on a machine so busy that those are over before all is done. */
+async function onTrial() {
+  const within = (seconds: string) => host.maru(...TAKEOVER, '--wait-confirm', '--confirm-within', seconds);
+  const began = Date.now();
+  const taken = await within('4');
+  if (Date.now() - began < 3000) return taken;
+  await until('it is undone', undone);
+  return await within('20');
+}
+
+async function undone(): Promise<boolean> {
+  return /on trial: +nothing/.test((await host.maru('status')).stdout);
+}
 
 /** networkd asks for its lease anew after a revert: the host is reached before the server answers. */
 async function reachedWithoutLease(before: State): Promise<void> {
