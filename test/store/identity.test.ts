@@ -117,6 +117,7 @@ describe('token texts', () => {
     auditIds: ['AAAAAAAAAAAAAAAAAAAAAA', 'BBBBBBBBBBBBBBBBBBBBBA'],
     applicationCredentialId: 'fedcba9876543210fedcba9876543210',
     trustId: null,
+    accessTokenId: null,
   };
 
   it('carry their payload and stay short', () => {

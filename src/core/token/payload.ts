@@ -11,6 +11,8 @@ export interface TokenPayload {
   readonly auditIds: readonly [string] | readonly [string, string];
   readonly applicationCredentialId: string | null;
   readonly trustId: string | null;
+  /** The OAuth1 access token by which a consumer acts. */
+  readonly accessTokenId: string | null;
 }
 
 export type TokenScope =
@@ -19,7 +21,16 @@ export type TokenScope =
   | { readonly kind: 'domain'; readonly id: string }
   | { readonly kind: 'system' };
 
-const METHODS = ['password', 'token', 'application_credential'] as const;
+/** Their order is that of the bits in tokens: only add at the end, eight at most. */
+const METHODS = [
+  'password',
+  'token',
+  'application_credential',
+  'totp',
+  'oauth1',
+  'ec2credential',
+  'external',
+] as const;
 export type AuthMethod = (typeof METHODS)[number];
 
 const SCOPES = ['unscoped', 'project', 'domain', 'system'] as const;
@@ -27,17 +38,19 @@ const FORMAT = 1;
 const HAS_PARENT = 0x10;
 const HAS_APPLICATION_CREDENTIAL = 0x20;
 const HAS_TRUST = 0x40;
+const HAS_ACCESS_TOKEN = 0x80;
 const AUDIT_BYTES = 16;
 
 /** Packs a payload into about 70 bytes. */
 export function encodePayload(payload: TokenPayload): Buffer {
-  const { scope, auditIds, applicationCredentialId, trustId } = payload;
+  const { scope, auditIds, applicationCredentialId, trustId, accessTokenId } = payload;
   let methods = 0;
   for (const method of payload.methods) methods |= 1 << METHODS.indexOf(method);
   let flags = SCOPES.indexOf(scope.kind);
   if (auditIds[1] !== undefined) flags |= HAS_PARENT;
   if (applicationCredentialId !== null) flags |= HAS_APPLICATION_CREDENTIAL;
   if (trustId !== null) flags |= HAS_TRUST;
+  if (accessTokenId !== null) flags |= HAS_ACCESS_TOKEN;
   const times = Buffer.alloc(11);
   times.writeUIntBE(payload.issuedAt, 0, 6);
   times.writeUIntBE(payload.expiresAt, 6, 5);
@@ -47,6 +60,7 @@ export function encodePayload(payload: TokenPayload): Buffer {
     'id' in scope ? packId(scope.id) : Buffer.alloc(0),
     applicationCredentialId === null ? Buffer.alloc(0) : packId(applicationCredentialId),
     trustId === null ? Buffer.alloc(0) : packId(trustId),
+    accessTokenId === null ? Buffer.alloc(0) : packId(accessTokenId),
     times,
     ...auditIds.map((id) => Buffer.from(id, 'base64url')),
   ]);
@@ -83,6 +97,7 @@ class Reader {
           : { kind: 'unscoped' };
     const applicationCredentialId = flags & HAS_APPLICATION_CREDENTIAL ? this.#id() : null;
     const trustId = flags & HAS_TRUST ? this.#id() : null;
+    const accessTokenId = flags & HAS_ACCESS_TOKEN ? this.#id() : null;
     const issuedAt = this.#take(6).readUIntBE(0, 6);
     const expiresAt = this.#take(5).readUIntBE(0, 5);
     const own = this.#take(AUDIT_BYTES).toString('base64url');
@@ -98,6 +113,7 @@ class Reader {
       auditIds,
       applicationCredentialId,
       trustId,
+      accessTokenId,
     };
   }
 

@@ -46,6 +46,7 @@ export interface TokenRequest {
   readonly parent?: TokenPayload;
   readonly applicationCredentialId?: string;
   readonly trustId?: string;
+  readonly accessTokenId?: string;
 }
 
 /**
@@ -97,6 +98,7 @@ export class TokenService implements Authenticator {
       auditIds: parent ? [auditId, parent.auditIds.at(-1)!] : [auditId],
       applicationCredentialId: request.applicationCredentialId ?? parent?.applicationCredentialId ?? null,
       trustId: request.trustId ?? null,
+      accessTokenId: request.accessTokenId ?? null,
     };
     const info = await resolveToken(this.#store.read, payload);
     if (!info) return null;
