@@ -1,12 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { labStatus } from '../lab/status.js';
 import type { BenchLab } from './bench-lab.js';
+import { cpuSeconds } from './proc.js';
 import { atMost, type Result, told } from './results.js';
 
 const SETTLE_MS = 10_000;
 const WATCH_MS = 20_000;
-/** Clock ticks per second in /proc (proc(5): _SC_CLK_TCK, 100 on Linux). */
-const TICKS = 100;
 
 /** Memory and CPU of controller and agent when nobody asks anything. */
 export async function benchFootprint(bench: BenchLab): Promise<Result[]> {
@@ -36,10 +35,4 @@ export async function benchFootprint(bench: BenchLab): Promise<Result[]> {
 async function residentMb(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) / 1024;
-}
-
-async function cpuSeconds(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS;
 }
