@@ -5,10 +5,22 @@ export interface Authenticator {
   authenticate(token: string): Promise<TokenInfo | null>;
 }
 
+/** An operation that a policy governs. */
+export interface PolicyUse {
+  readonly service: string;
+  readonly method: string;
+  readonly path: string;
+  readonly summary: string;
+}
+
 /** Evaluates named rules in oslo.policy's language. */
 export interface PolicyEngine {
-  /** Makes a rule known with its default; called for every declared operation at start. */
-  register(name: string, defaultRule: string): void;
+  /** Makes a rule known with its default; called for every declared operation at start. `use`: what it governs. */
+  register(name: string, defaultRule: string, use?: PolicyUse): void;
   /** True when the rule allows the token's holder to act on the target. An unknown name denies. */
   check(name: string, token: TokenInfo, target: PolicyTarget): boolean;
+  /** True when the rule in force is not the declared one. */
+  isOverridden(name: string): boolean;
+  /** Attributes of the target that the rule, with all that it refers to, looks at. */
+  targetNames(name: string): ReadonlySet<string>;
 }

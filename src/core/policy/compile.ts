@@ -33,6 +33,24 @@ export function compileRule(node: RuleNode, resolve: (name: string) => RuleCheck
   }
 }
 
+/** The attributes of the target that a rule itself looks at. */
+export function targetNames(node: RuleNode): string[] {
+  switch (node.kind) {
+    case 'not':
+      return targetNames(node.node);
+    case 'and':
+    case 'or':
+      return node.nodes.flatMap(targetNames);
+    case 'check': {
+      const field = node.left === 'field' ? parseField(node.right) : null;
+      if (field) return [field.attribute];
+      return [...node.right.matchAll(/%\(([^)]*)\)s/g)].map((match) => match[1]!);
+    }
+    default:
+      return [];
+  }
+}
+
 /** Names of the rules that a rule refers to. */
 export function references(node: RuleNode): string[] {
   switch (node.kind) {
@@ -55,7 +73,9 @@ function compileCheck(left: string, right: string, resolve: (name: string) => Ru
     const wanted = right.toLowerCase() === 'true' || right === '1';
     return (credentials, target) => resolve('context_is_admin')(credentials, target) === wanted;
   }
-  const match = template(right);
+  const field = left === 'field' ? parseField(right) : null;
+  if (field) return (_credentials, target) => field.matches(asText(lookUp(target, field.attribute)));
+  const match = fillTemplate(right);
   if (left === 'role') {
     return (credentials, target) => {
       const role = match(target);
@@ -64,6 +84,10 @@ function compileCheck(left: string, right: string, resolve: (name: string) => Ru
   }
   const literal = literalText(left);
   if (literal !== undefined) return (_credentials, target) => match(target) === literal;
+  // `domain_id:None`: the token is for no domain. What comes from a target never matches an absent attribute
+  if (right === 'None') {
+    return ({ attributes }) => Object.hasOwn(attributes, left) && (attributes[left] ?? null) === null;
+  }
   return (credentials, target) => {
     const wanted = match(target);
     if (wanted === undefined) return false;
@@ -72,8 +96,20 @@ function compileCheck(left: string, right: string, resolve: (name: string) => Ru
   };
 }
 
+/** Neutron's check of an attribute of the target: `networks:shared=True`, or a regular expression after a `~`. */
+function parseField(
+  text: string,
+): { readonly attribute: string; matches(value: string | undefined): boolean } | null {
+  const match = /^[^:]+:([^=]+)=(.*)$/s.exec(text);
+  if (!match) return null;
+  const [, attribute = '', wanted = ''] = match;
+  if (!wanted.startsWith('~')) return { attribute, matches: (value) => value === wanted };
+  const pattern = new RegExp(`^(?:${wanted.slice(1)})`);
+  return { attribute, matches: (value) => value !== undefined && pattern.test(value) };
+}
+
 /** Fills `%(name)s` from the target; undefined when the target lacks a name, which fails the check. */
-function template(text: string): (target: PolicyTarget) => string | undefined {
+export function fillTemplate(text: string): (target: PolicyTarget) => string | undefined {
   const parts = text.split(/%\(([^)]*)\)s/);
   if (parts.length === 1) {
     const constant = literalText(text) ?? text;
@@ -95,14 +131,14 @@ function template(text: string): (target: PolicyTarget) => string | undefined {
 }
 
 /** The text of a quoted literal, a number or Python's constants; undefined for a name. */
-function literalText(text: string): string | undefined {
+export function literalText(text: string): string | undefined {
   const quoted = /^(['"])(.*)\1$/.exec(text);
   if (quoted) return quoted[2];
   return /^(True|False|None|-?\d+(\.\d+)?)$/.test(text) ? text : undefined;
 }
 
 /** As Python prints it. An absent or empty credential matches nothing. */
-function asText(value: unknown): string | undefined {
+export function asText(value: unknown): string | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'boolean') return value ? 'True' : 'False';
   return String(value);

@@ -1,3 +1,5 @@
+import { RuleSyntaxError, type RuleToken, tokenize } from './tokens.js';
+
 /** One rule as a tree, before it becomes a function. */
 export type RuleNode =
   | { readonly kind: 'true' }
@@ -12,7 +14,8 @@ const FALSE: RuleNode = { kind: 'false' };
 
 /**
  * Parses a rule of oslo.policy: text such as `role:admin or (role:member and project_id:%(project_id)s)`, or the older
- * list form (outer list: or, inner lists: and). `not` binds tightest, then `and`, then `or`. Throws with what is wrong where.
+ * list form (outer list: or, inner lists: and). `not` binds tightest, then `and`, then `or`. Throws a RuleSyntaxError that
+ * says what is wrong where.
  */
 export function parseRule(rule: unknown): RuleNode {
   if (typeof rule === 'string') return rule.trim() === '' ? TRUE : new Parser(rule).parse();
@@ -29,7 +32,7 @@ function parseList(rule: readonly unknown[]): RuleNode {
         checks.map((check) => {
           if (typeof check !== 'string')
             throw new Error(`a check must be text, not ${JSON.stringify(check)}`);
-          return parseCheck(check);
+          return parseCheck(check, { text: check.trim(), at: 0 });
         }),
       );
     }),
@@ -47,7 +50,7 @@ function all(nodes: readonly RuleNode[]): RuleNode {
 
 class Parser {
   readonly #text: string;
-  readonly #tokens: string[];
+  readonly #tokens: readonly RuleToken[];
   #at = 0;
 
   constructor(text: string) {
@@ -57,7 +60,8 @@ class Parser {
 
   parse(): RuleNode {
     const node = this.#or();
-    if (this.#at < this.#tokens.length) this.#fail(`unexpected '${this.#tokens[this.#at]}'`);
+    const left = this.#tokens[this.#at];
+    if (left) this.#fail(`unexpected '${left.text}'${left.text === ')' ? '' : ": 'and' or 'or' is missing"}`);
     return node;
   }
 
@@ -81,13 +85,12 @@ class Parser {
       return node;
     }
     const token = this.#tokens[this.#at];
-    if (token === undefined || token === ')' || isWord(token, 'and') || isWord(token, 'or')) {
-      this.#fail(
-        token === undefined ? 'a check is missing at the end' : `a check is missing before '${token}'`,
-      );
+    if (token === undefined) this.#fail('a check is missing at the end');
+    if (token.text === ')' || isWord(token, 'and') || isWord(token, 'or')) {
+      this.#fail(`a check is missing before '${token.text}'`);
     }
     this.#at++;
-    return parseCheck(token);
+    return parseCheck(this.#text, token);
   }
 
   #take(word: string): boolean {
@@ -98,40 +101,22 @@ class Parser {
   }
 
   #fail(reason: string): never {
-    throw new Error(`policy rule '${this.#text}': ${reason}`);
+    throw new RuleSyntaxError(this.#text, this.#tokens[this.#at]?.at ?? this.#text.length, reason);
   }
 }
 
-function isWord(token: string, word: string): boolean {
-  return token.toLowerCase() === word;
+function isWord(token: RuleToken, word: string): boolean {
+  return token.text.toLowerCase() === word;
 }
 
-/**
- * Words and parentheses. A closing parenthesis ends a word unless it belongs to a `%(name)s`; quoted parts may hold blanks
- * and parentheses.
- */
-function tokenize(text: string): string[] {
-  const tokens: string[] = [];
-  const pattern = /\s+|\(|\)|(?:%\([^)]*\)s|'[^']*'|"[^"]*"|[^\s()'"])+|['"]/gy;
-  while (pattern.lastIndex < text.length) {
-    const match = pattern.exec(text);
-    if (!match) throw new Error(`policy rule '${text}' cannot be read`);
-    const token = match[0];
-    if (token === "'" || token === '"') throw new Error(`policy rule '${text}': unbalanced ${token}`);
-    if (token.trim() !== '') tokens.push(token);
-  }
-  return tokens;
-}
-
-function parseCheck(text: string): RuleNode {
-  const check = text.trim();
+function parseCheck(text: string, { text: check, at }: RuleToken): RuleNode {
   if (check === '@') return TRUE;
   if (check === '!') return FALSE;
   const colon = splitAt(check);
-  if (colon <= 0) throw new Error(`policy check '${check}' is not of the form kind:match`);
+  if (colon <= 0) throw new RuleSyntaxError(text, at, `'${check}' is not of the form kind:match`);
   const left = check.slice(0, colon);
   if (left === 'http' || left === 'https') {
-    throw new Error(`policy check '${check}': asking a remote server is not supported`);
+    throw new RuleSyntaxError(text, at, `'${check}': asking a remote server is not supported`);
   }
   return { kind: 'check', left, right: check.slice(colon + 1) };
 }

@@ -28,7 +28,7 @@ function plain(word: string): string {
 }
 
 /** Characters to insert, remove, replace or swap with their neighbour until one word is the other. */
-function edits(a: string, b: string): number {
+export function edits(a: string, b: string): number {
   let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {

@@ -1,0 +1,72 @@
+import type { PolicyTarget, TokenInfo } from '../context.js';
+import { compileRule, type RuleCheck, references, targetNames } from './compile.js';
+import { credentialsOf } from './credentials.js';
+import { parseRule, type RuleNode } from './parse.js';
+
+interface Rule {
+  readonly node: RuleNode;
+  readonly check: RuleCheck;
+}
+
+/** Named rules that refer to each other. A reference to a name that is not there denies. */
+export class RuleSet {
+  readonly #rules = new Map<string, Rule>();
+  /** Which attributes of its target each rule looks at; forgotten when a rule is put in. */
+  readonly #names = new Map<string, ReadonlySet<string>>();
+
+  /** Adds or replaces a rule; throws with its name when it cannot be read. */
+  put(name: string, rule: unknown): void {
+    try {
+      const node = parseRule(rule);
+      this.#rules.set(name, {
+        node,
+        check: compileRule(node, (other) => this.#rules.get(other)?.check ?? never),
+      });
+      this.#names.clear();
+    } catch (error) {
+      throw new Error(`policy ${name}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  names(): Iterable<string> {
+    return this.#rules.keys();
+  }
+
+  /** The rule as a tree; undefined when there is none. */
+  node(name: string): RuleNode | undefined {
+    return this.#rules.get(name)?.node;
+  }
+
+  /** True when the rule allows it. An unknown name denies. */
+  check(name: string, token: TokenInfo, target: PolicyTarget): boolean {
+    return this.#rules.get(name)?.check(credentialsOf(token), target) ?? false;
+  }
+
+  /** The attributes of the target that the rule, or a rule that it refers to, looks at. */
+  targetNames(name: string): ReadonlySet<string> {
+    let names = this.#names.get(name);
+    if (!names) {
+      names = new Set(
+        this.#closure(name).flatMap((one) => {
+          const node = this.node(one);
+          return node ? targetNames(node) : [];
+        }),
+      );
+      this.#names.set(name, names);
+    }
+    return names;
+  }
+
+  #closure(name: string): string[] {
+    const found = new Set([name]);
+    for (const one of found) {
+      const node = this.node(one);
+      for (const other of node ? references(node) : []) found.add(other);
+    }
+    return [...found];
+  }
+}
+
+function never(): boolean {
+  return false;
+}
