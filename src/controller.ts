@@ -6,6 +6,7 @@ import { CONTROLLER_SECTION, type Config, loadConfig } from './config.js';
 import { sweepAddressHolds } from './core/address/settle.js';
 import { refreshInventories } from './core/allocation/refresh.js';
 import type { App } from './core/app.js';
+import { Audit } from './core/audit/audit.js';
 import { createDefaultFlavors } from './core/flavor/defaults.js';
 import { bootstrapIdentity } from './core/identity/bootstrap.js';
 import { createIdentity } from './core/identity/identity.js';
@@ -105,7 +106,7 @@ export async function startController(
         periodic.stop();
         const ended: PromiseSettledResult<void>[] = [];
         // one that cannot end well keeps none of the others open
-        for (const part of [api, hosts, tasks, store])
+        for (const part of [api, hosts, tasks, app.audit, store])
           ended.push(...(await Promise.allSettled([part.close()])));
         held.release();
         for (const end of ended) if (end.status === 'rejected') throw end.reason;
@@ -139,6 +140,7 @@ async function prepare(config: Config, log: Logger, store: Store, ownLog: LogSou
     log,
     identity,
     policy,
+    audit: new Audit({ config, store, log }),
     hosts,
     images,
     tasks,

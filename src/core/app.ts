@@ -3,6 +3,7 @@ import type { Logger } from '../protocol/log.js';
 import type { LogSource } from '../protocol/log-source.js';
 import type { Store } from '../store/store.js';
 import type { Tasks } from '../tasks/tasks.js';
+import type { Audit } from './audit/audit.js';
 import type { Authenticator, PolicyEngine } from './auth.js';
 import type { HostGateway } from './gateway.js';
 import type { Identity } from './identity/identity.js';
@@ -20,6 +21,8 @@ export interface App {
   readonly ownLog: LogSource;
   readonly auth: Authenticator;
   readonly policy: PolicyEngine;
+  /** Who did what. */
+  readonly audit: Audit;
   /** Tokens, and writes to what tokens depend on. */
   readonly identity: Identity;
   /** Reads and jobs on hosts that are not desired state: console logs, plans. */

@@ -1,3 +1,4 @@
+import type { AuditTables } from './tables/audit.js';
 import type { AuthorityTables } from './tables/authority.js';
 import type { ComputeTables } from './tables/compute.js';
 import type { ControllerTables } from './tables/controller.js';
@@ -28,3 +29,4 @@ export interface Database
     TaskTables,
     TrailTables,
     ControllerTables {}
+    AuditTables,

@@ -1,4 +1,5 @@
 import { type Kysely, type Migration, Migrator } from 'kysely';
+import { createAuditTables } from './migrations/audit.js';
 import { createAuthorityTables } from './migrations/authority.js';
 import { createComputeTables } from './migrations/compute.js';
 import { createControllerTables } from './migrations/controllers.js';
@@ -30,6 +31,10 @@ function migrations(dialect: 'sqlite' | 'postgres'): Record<string, Migration> {
   };
 }
 
+    '013-users': { up: createUserTables },
+    '014-projects': { up: createLimitTables },
+    '015-delegation': { up: createDelegationTables },
+    '017-audit': { up: createAuditTables },
 /** Names of all migrations of this release. */
 export function knownMigrations(): string[] {
   return Object.keys(migrations('sqlite'));

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { type Kysely, sql, type Transaction } from 'kysely';
 import pg from 'pg';
+import { writeAudit } from './audit.js';
 import type { Database } from './database.js';
 import { migrate } from './migrate.js';
 import { Notifications } from './notifications.js';
@@ -106,7 +107,7 @@ export class Store {
   /** Runs the body in one transaction; commits when it resolves, rolls back when it throws. */
   async tx<T>(body: (tx: Tx) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
-      const pending: PendingWork = { changed: false, afterCommit: [] };
+      const pending: PendingWork = { changed: false, afterCommit: [], auditEnded: null };
       let result: T;
       try {
         result = await this.#write.transaction().execute(async (trx) => {
@@ -117,11 +118,14 @@ export class Store {
           return value;
         });
       } catch (error) {
+          pending.auditEnded = await writeAudit(tx);
         if (attempt >= 8 || !isRetriedState(error)) throw error;
         await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * attempt));
         continue;
+        pending.auditEnded?.(false);
       }
-      this.commits++;
+      pending.auditEnded?.(true);
+      if (!options.unseen) this.commits++;
       if (pending.changed) {
         this.events.emit('change');
         this.#notifications?.send('change');
@@ -153,6 +157,8 @@ interface PendingWork {
 }
 
 const pendingWork = new WeakMap<Tx, PendingWork>();
+  /** Tells the request that is served whether its record was committed. */
+  auditEnded: ((committed: boolean) => void) | null;
 
 /** Runs something in this process once the transaction has committed; never when it is rolled back. */
 export function afterCommit(tx: Tx, run: () => void): void {

@@ -8,6 +8,7 @@ import { identityService } from '../../src/api/identity/service.js';
 import type { Service } from '../../src/api/shared/service.js';
 import { type Config, loadConfig } from '../../src/config.js';
 import type { App } from '../../src/core/app.js';
+import { Audit } from '../../src/core/audit/audit.js';
 import { MaruError } from '../../src/core/errors.js';
 import type { HostGateway } from '../../src/core/gateway.js';
 import { bootstrapIdentity } from '../../src/core/identity/bootstrap.js';
@@ -86,7 +87,8 @@ export class TestApp {
     const app: App = {
       config,
       store,
-      log: createLogger('error'),
+      log,
+      audit: new Audit({ config, store, log }),
       ownLog: NO_LOG,
       auth: identity.tokens,
       identity,
@@ -104,6 +106,7 @@ export class TestApp {
     };
     registerTasks(app);
     cleanups.push(() => app.tasks.close());
+    cleanups.push(() => app.audit.close());
     const services = [identityService(app), ...(options.services ?? []).map((service) => service(app))];
     const fastify = await createApi(app, services);
     policy.verify();

@@ -1,0 +1,80 @@
+import type { Config } from '../../config.js';
+import type { Logger } from '../../protocol/log.js';
+import { carryingAudit, putAudits, servedRequest } from '../../store/audit.js';
+import type { Store, Tx } from '../../store/store.js';
+import { AuditBatch } from './batch.js';
+import { AuditLimit } from './limit.js';
+import { type AskedRequest, type AuditNote, RequestRecord, recordOf } from './record.js';
+
+/** Something that happened without a request: the policy file was read again, a lockout has ended. */
+export interface AuditEvent extends AuditNote {
+  /** Such as `maru:policy:reload`. */
+  readonly action: string;
+  readonly outcome?: 'succeeded' | 'refused' | 'failed';
+}
+
+/**
+ * Who did what. The API records every request that may change something by itself; what knows more about the request that is served
+ * adds it with `note`, and what happens without any request is recorded with `record`. Neither may be given secrets.
+ */
+export class Audit {
+  readonly #batch: AuditBatch;
+  readonly #refused = new AuditLimit();
+  readonly #logins = new AuditLimit();
+
+  constructor({ store, log }: { readonly config: Config; readonly store: Store; readonly log: Logger }) {
+    this.#batch = new AuditBatch(store, log);
+  }
+
+  /**
+   * Adds to the record of the request that is served: what it is about, whom it claims to come from, why it was refused, and details
+   * (small, no secrets; values of keys that are secret by their name are masked). Later notes win. Nothing happens outside of a request that is recorded.
+   */
+  note(more: AuditNote): void {
+    const request = servedRequest();
+    if (request instanceof RequestRecord) request.note(more);
+  }
+
+  /** Records what no request did: in the transaction when one is given, else soon. */
+  async record(event: AuditEvent, tx?: Tx): Promise<void> {
+    const row = recordOf(event);
+    if (tx) await putAudits(tx, [row]);
+    else this.#batch.add(row);
+  }
+
+  /** Begins the record of a request that may change something. */
+  begin(asked: AskedRequest): RequestRecord {
+    return new RequestRecord(asked);
+  }
+
+  /** Runs the handler of a request: its first transaction that commits writes the record, if it is one of somebody with a right to it. */
+  async serving<T>(record: RequestRecord, body: () => Promise<T>): Promise<T> {
+    return await carryingAudit(record, body);
+  }
+
+  /**
+   * Records how a request ended, before it is answered. Resolves at once, but for a request that has changed something in a transaction
+   * that could not carry its record: then when that is stored.
+   */
+  async end(record: RequestRecord): Promise<void> {
+    const { row } = record;
+    const succeeded = row.outcome === 'succeeded';
+    if (record.stored) return this.#batch.add(row);
+    if (record.changed && !record.login && (succeeded || !record.unauthenticated)) {
+      return await this.#batch.addNow(row);
+    }
+    if (succeeded && !record.login) return this.#batch.add(row);
+    // what changes nothing can be sent without end
+    this.#batch.add((succeeded ? this.#logins : this.#refused).admit(row));
+  }
+
+  /** Stores what has been gathered. Rejects when it cannot. */
+  async flush(): Promise<void> {
+    await this.#batch.flush();
+  }
+
+  /** Stores what is left. */
+  async close(): Promise<void> {
+    await this.#batch.close();
+  }
+}

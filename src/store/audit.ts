@@ -1,0 +1,137 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Selectable } from 'kysely';
+import type { Reader, Tx } from './store.js';
+import type { AuditTable } from './tables/audit.js';
+
+export type AuditRow = Selectable<AuditTable>;
+
+/** The request that is being served, as far as transactions have to do with its record. */
+export interface AuditCarrier {
+  /** The record, which the transaction that ends now is to write; null: none wanted, or it is written. */
+  offer(): AuditRow | null;
+  /** A transaction has ended that was offered the record. `carried`: it wrote it. */
+  ended(outcome: { readonly committed: boolean; readonly carried: boolean }): void;
+}
+
+/** Rows of one statement: databases limit its parameters. */
+const ROWS_AT_ONCE = 200;
+
+const serving = new AsyncLocalStorage<{ readonly carrier: AuditCarrier; open: boolean }>();
+
+/**
+ * Runs the handler of a request: the first transaction that commits in it writes the request's record too. What it sets going and does
+ * not wait for does not, once it has ended.
+ */
+export async function carryingAudit<T>(carrier: AuditCarrier, body: () => Promise<T>): Promise<T> {
+  const here = { carrier, open: true };
+  try {
+    return await serving.run(here, body);
+  } finally {
+    here.open = false;
+  }
+}
+
+/** The request that is being served here; null: none. */
+export function servedRequest(): AuditCarrier | null {
+  const here = serving.getStore();
+  return here?.open ? here.carrier : null;
+}
+
+/** Writes the record of the request that is served, at the end of its transaction; gives what wants to know how that ends. */
+export async function writeAudit(tx: Tx): Promise<((committed: boolean) => void) | null> {
+  const carrier = servedRequest();
+  if (!carrier) return null;
+  const row = carrier.offer();
+  const carried = row !== null;
+  try {
+    if (row) await tx.insertInto('audit').values(row).execute();
+  } catch (error) {
+    carrier.ended({ committed: false, carried });
+    throw error;
+  }
+  return (committed) => carrier.ended({ committed, carried });
+}
+
+/** Writes records, in place of what there is of them already. */
+export async function putAudits(tx: Tx, rows: readonly AuditRow[]): Promise<void> {
+  for (let at = 0; at < rows.length; at += ROWS_AT_ONCE) {
+    await tx
+      .insertInto('audit')
+      .values(rows.slice(at, at + ROWS_AT_ONCE))
+      .onConflict((conflict) =>
+        conflict.column('id').doUpdateSet((eb) => ({
+          last_at: eb.ref('excluded.last_at'),
+          repeats: eb.ref('excluded.repeats'),
+          outcome: eb.ref('excluded.outcome'),
+          status: eb.ref('excluded.status'),
+          action: eb.ref('excluded.action'),
+          reason: eb.ref('excluded.reason'),
+          user_id: eb.ref('excluded.user_id'),
+          user_name: eb.ref('excluded.user_name'),
+          target_type: eb.ref('excluded.target_type'),
+          target_id: eb.ref('excluded.target_id'),
+          target_name: eb.ref('excluded.target_name'),
+          target_project_id: eb.ref('excluded.target_project_id'),
+          detail: eb.ref('excluded.detail'),
+        })),
+      )
+      .execute();
+  }
+}
+
+/** Which records; what is left out does not matter. */
+export interface AuditFilter {
+  /** Id or name. */
+  readonly user?: string;
+  /** Id or name of the project that somebody acted in, or id of that of what was acted on. */
+  readonly project?: string;
+  /** Whole, or the beginning with `*` after it. */
+  readonly action?: string;
+  readonly service?: string;
+  readonly outcome?: string;
+  readonly status?: number;
+  readonly targetType?: string;
+  /** Id or name. */
+  readonly target?: string;
+  readonly requestId?: string;
+  readonly address?: string;
+  /** Ids at and above, and below; they sort by time. */
+  readonly from?: string;
+  readonly below?: string;
+}
+
+/** The latest records that match, newest first. */
+export async function listAudits(db: Reader, filter: AuditFilter, limit: number): Promise<AuditRow[]> {
+  const { user, project, action, service, outcome, status, targetType, target, requestId, address } = filter;
+  let query = db.selectFrom('audit').selectAll();
+  if (user !== undefined)
+    query = query.where((eb) => eb.or([eb('user_id', '=', user), eb('user_name', '=', user)]));
+  if (project !== undefined) {
+    query = query.where((eb) =>
+      eb.or([
+        eb('project_id', '=', project),
+        eb('project_name', '=', project),
+        eb('target_project_id', '=', project),
+      ]),
+    );
+  }
+  if (action?.endsWith('*')) {
+    const start = action.slice(0, -1);
+    query = query.where('action', '>=', start).where('action', '<', `${start}\u{10FFFF}`);
+  } else if (action !== undefined) query = query.where('action', '=', action);
+  if (service !== undefined) query = query.where('service', '=', service);
+  if (outcome !== undefined) query = query.where('outcome', '=', outcome);
+  if (status !== undefined) query = query.where('status', '=', status);
+  if (targetType !== undefined) query = query.where('target_type', '=', targetType);
+  if (target !== undefined)
+    query = query.where((eb) => eb.or([eb('target_id', '=', target), eb('target_name', '=', target)]));
+  if (requestId !== undefined) query = query.where('request_id', '=', requestId);
+  if (address !== undefined) query = query.where('address', '=', address);
+  if (filter.from !== undefined) query = query.where('id', '>=', filter.from);
+  if (filter.below !== undefined) query = query.where('id', '<', filter.below);
+  return await query.orderBy('id', 'desc').limit(limit).execute();
+}
+
+export async function findAudit(db: Reader, id: string): Promise<AuditRow | undefined> {
+  return await db.selectFrom('audit').selectAll().where('id', '=', id).executeTakeFirst();
+}
