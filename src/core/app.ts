@@ -4,10 +4,11 @@ import type { LogSource } from '../protocol/log-source.js';
 import type { Store } from '../store/store.js';
 import type { Tasks } from '../tasks/tasks.js';
 import type { Audit } from './audit/audit.js';
-import type { Authenticator, PolicyEngine } from './auth.js';
+import type { Authenticator } from './auth.js';
 import type { HostGateway } from './gateway.js';
 import type { Identity } from './identity/identity.js';
 import type { ImageFiles } from './image/files.js';
+import type { RulePolicy } from './policy/engine.js';
 
 /**
  * What core functions and API handlers work with; built once in src/controller.ts. A service that needs more
@@ -20,7 +21,7 @@ export interface App {
   /** What this process has logged. */
   readonly ownLog: LogSource;
   readonly auth: Authenticator;
-  readonly policy: PolicyEngine;
+  readonly policy: RulePolicy;
   /** Who did what. */
   readonly audit: Audit;
   /** Tokens, and writes to what tokens depend on. */

@@ -104,8 +104,11 @@ export class Store {
     }
   }
 
-  /** Runs the body in one transaction; commits when it resolves, rolls back when it throws. */
-  async tx<T>(body: (tx: Tx) => Promise<T>): Promise<T> {
+  /**
+   * Runs the body in one transaction; commits when it resolves, rolls back when it throws. `unseen`: what it writes is in nothing that is
+   * cached.
+   */
+  async tx<T>(body: (tx: Tx) => Promise<T>, options: { readonly unseen?: boolean } = {}): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       const pending: PendingWork = { changed: false, afterCommit: [], auditEnded: null };
       let result: T;
@@ -115,14 +118,14 @@ export class Store {
           pendingWork.set(tx, pending);
           const value = await body(tx);
           await writeNotes(tx, nowText());
+          pending.auditEnded = await writeAudit(tx);
           return value;
         });
       } catch (error) {
-          pending.auditEnded = await writeAudit(tx);
+        pending.auditEnded?.(false);
         if (attempt >= 8 || !isRetriedState(error)) throw error;
         await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * attempt));
         continue;
-        pending.auditEnded?.(false);
       }
       pending.auditEnded?.(true);
       if (!options.unseen) this.commits++;
@@ -154,11 +157,11 @@ export class Store {
 interface PendingWork {
   changed: boolean;
   readonly afterCommit: (() => void)[];
+  /** Tells the request that is served whether its record was committed. */
+  auditEnded: ((committed: boolean) => void) | null;
 }
 
 const pendingWork = new WeakMap<Tx, PendingWork>();
-  /** Tells the request that is served whether its record was committed. */
-  auditEnded: ((committed: boolean) => void) | null;
 
 /** Runs something in this process once the transaction has committed; never when it is rolled back. */
 export function afterCommit(tx: Tx, run: () => void): void {

@@ -84,6 +84,7 @@ export class TestApp {
     await images.prepare();
     const identity = createIdentity(config, store);
     const policy = new RulePolicy(config.policy_file);
+    const log = options.parts?.log ?? createLogger('error');
     const app: App = {
       config,
       store,
@@ -105,8 +106,8 @@ export class TestApp {
       ...options.parts,
     };
     registerTasks(app);
-    cleanups.push(() => app.tasks.close());
     cleanups.push(() => app.audit.close());
+    cleanups.push(() => app.tasks.close());
     const services = [identityService(app), ...(options.services ?? []).map((service) => service(app))];
     const fastify = await createApi(app, services);
     policy.verify();
