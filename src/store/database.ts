@@ -28,5 +28,5 @@ export interface Database
     VolumeTables,
     TaskTables,
     TrailTables,
-    ControllerTables {}
     AuditTables,
+    ControllerTables {}

@@ -28,13 +28,10 @@ function migrations(dialect: 'sqlite' | 'postgres'): Record<string, Migration> {
     '010-authority': { up: createAuthorityTables },
     '011-drift': { up: createDriftTables },
     '012-trail': { up: (db) => createTrailTables(db, dialect) },
+    '017-audit': { up: createAuditTables },
   };
 }
 
-    '013-users': { up: createUserTables },
-    '014-projects': { up: createLimitTables },
-    '015-delegation': { up: createDelegationTables },
-    '017-audit': { up: createAuditTables },
 /** Names of all migrations of this release. */
 export function knownMigrations(): string[] {
   return Object.keys(migrations('sqlite'));
