@@ -4,6 +4,7 @@ import { key, type Section, type ValuesOf } from './protocol/config/key.js';
 import { loadSection } from './protocol/config/read.js';
 import { hasPassword } from './protocol/config/secrets.js';
 import {
+  boolean,
   type ConfigType,
   existingPath,
   hostNameOrAddress,
@@ -158,6 +159,35 @@ export const CONTROLLER_KEYS = {
     default: 3600,
     unit: 'seconds',
     description: 'How long a token is good for.',
+  }),
+  token_allow_expired_window_seconds: key(seconds({ min: 0, max: 30 * 86_400 }), {
+    default: 172_800,
+    unit: 'seconds',
+    description:
+      'For how long services can still validate a token that has expired (allow_expired), to finish what it began.',
+  }),
+  allow_rescope_scoped_token: key(boolean(), {
+    default: true,
+    description: 'Whether a token of one project, domain or the system can be exchanged for one of another.',
+  }),
+  max_redelegation_count: key(integer({ min: 0, max: 10 }), {
+    default: 3,
+    description: 'How often what a trust gives may be handed on.',
+  }),
+  oauth1_request_token_seconds: key(seconds({ min: 0, max: 366 * 86_400 }), {
+    default: 28_800,
+    unit: 'seconds',
+    description: 'How long an OAuth1 request token may be authorized and exchanged; 0: without end.',
+  }),
+  oauth1_access_token_seconds: key(seconds({ min: 0, max: 3660 * 86_400 }), {
+    default: 86_400,
+    unit: 'seconds',
+    description: 'How long an OAuth1 access token is good for; 0: without end.',
+  }),
+  credential_auth_ttl_minutes: key(integer({ min: 1, max: 1440 }), {
+    default: 15,
+    unit: 'minutes',
+    description: 'How old a signed EC2 or S3 request may be.',
   }),
   housekeeping_schedule: key(
     text("a schedule in cron's notation, such as 17 * * * *", (value) =>

@@ -28,6 +28,8 @@ export interface TokenInfo {
     readonly trustor_user: { readonly id: string };
     readonly trustee_user: { readonly id: string };
   };
+  /** Set for tokens that a consumer got by an OAuth1 access token. */
+  readonly oauth1?: { readonly access_token_id: string; readonly consumer_id: string };
 }
 
 /** A request that is allowed: service type, method, and path with `*` for one segment and `**` for any. */

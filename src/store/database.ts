@@ -2,6 +2,7 @@ import type { AuditTables } from './tables/audit.js';
 import type { AuthorityTables } from './tables/authority.js';
 import type { ComputeTables } from './tables/compute.js';
 import type { ControllerTables } from './tables/controller.js';
+import type { DelegationTables } from './tables/delegation.js';
 import type { DriftTables } from './tables/drift.js';
 import type { HostTables } from './tables/host.js';
 import type { IdentityTables } from './tables/identity.js';
@@ -22,6 +23,7 @@ export interface Database
     DriftTables,
     AuthorityTables,
     IdentityTables,
+    DelegationTables,
     NetworkTables,
     ImageTables,
     ComputeTables,

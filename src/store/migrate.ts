@@ -3,6 +3,7 @@ import { createAuditTables } from './migrations/audit.js';
 import { createAuthorityTables } from './migrations/authority.js';
 import { createComputeTables } from './migrations/compute.js';
 import { createControllerTables } from './migrations/controllers.js';
+import { createDelegationTables } from './migrations/delegation.js';
 import { createDriftTables } from './migrations/drift.js';
 import { createHostTables } from './migrations/host.js';
 import { createIdentityTables } from './migrations/identity.js';
@@ -28,6 +29,7 @@ function migrations(dialect: 'sqlite' | 'postgres'): Record<string, Migration> {
     '010-authority': { up: createAuthorityTables },
     '011-drift': { up: createDriftTables },
     '012-trail': { up: (db) => createTrailTables(db, dialect) },
+    '015-delegation': { up: createDelegationTables },
     '017-audit': { up: createAuditTables },
   };
 }

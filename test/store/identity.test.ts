@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -7,7 +7,6 @@ import { bootstrapIdentity } from '../../src/core/identity/bootstrap.js';
 import { createIdentity } from '../../src/core/identity/identity.js';
 import { hashPassword, verifyPassword } from '../../src/core/identity/passwords.js';
 import { FailureThrottle } from '../../src/core/identity/throttle.js';
-import { TokenKeys } from '../../src/core/token/keys.js';
 import { decodePayload, encodePayload, type TokenPayload } from '../../src/core/token/payload.js';
 import { updateUser } from '../../src/core/user/user.js';
 import { endpoints } from '../../src/store/identity/catalog.js';
@@ -127,51 +126,16 @@ describe('token texts', () => {
       { ...payload, scope: { kind: 'unscoped' }, auditIds: ['AAAAAAAAAAAAAAAAAAAAAA'] },
       { ...payload, scope: { kind: 'domain', id: payload.userId } },
       { ...payload, applicationCredentialId: null, trustId: '00112233445566778899aabbccddeeff' },
+      { ...payload, applicationCredentialId: null, accessTokenId: '00112233445566778899aabbccddeeff' },
     ];
-    const keys = new TokenKeys(join(temporary(), 'token-keys'), 3600);
+    const text = new Set<string>();
     for (const variant of variants) {
-      const text = keys.sign(encodePayload(variant));
-      expect(text.length).toBeLessThan(255);
-      expect(decodePayload(keys.verify(text)!)).toEqual(variant);
+      text.add(encodePayload(variant).toString('base64url'));
+      expect(decodePayload(encodePayload(variant))).toEqual(variant);
+      // with the key's id and the signature
+      expect(Math.ceil(((encodePayload(variant).length + 36) * 4) / 3)).toBeLessThan(255);
     }
-  });
-
-  it('do not verify when any character differs', () => {
-    const keys = new TokenKeys(join(temporary(), 'token-keys'), 3600);
-    const text = keys.sign(encodePayload(payload));
-    for (let i = 0; i < text.length; i++) {
-      const other = text[i] === 'A' ? 'B' : 'A';
-      expect(keys.verify(text.slice(0, i) + other + text.slice(i + 1))).toBeNull();
-    }
-    for (const bad of ['', text.slice(1), `${text}A`, `${text}=`, 'x'.repeat(5000)])
-      expect(keys.verify(bad)).toBeNull();
-  });
-
-  it('stay valid while keys rotate, here and at another controller, until they have expired', () => {
-    const file = join(temporary(), 'token-keys');
-    const [one, two] = [new TokenKeys(file, 3600), new TokenKeys(file, 3600)];
-    expect(statSync(file).mode & 0o777).toBe(0o600);
-    const old = one.sign(Buffer.from('old'));
-    one.rotate();
-    const fresh = one.sign(Buffer.from('new'));
-    expect(one.verify(old)?.toString()).toBe('old');
-    expect(two.verify(fresh)?.toString()).toBe('new');
-    // the first key's successor was made longer ago than any token lives
-    const keys = JSON.parse(readFileSync(file, 'utf8')) as { created_at: number }[];
-    keys[0]!.created_at -= 3601;
-    writeFileSync(file, JSON.stringify(keys));
-    two.rotateAfter(3602);
-    expect(two.sign(Buffer.from('x')).slice(0, 5)).toBe(fresh.slice(0, 5));
-    one.rotateAfter(3600);
-    expect(one.verify(old)).toBeNull();
-    expect(one.verify(fresh)?.toString()).toBe('new');
-  });
-
-  it('say what to do about a damaged key file', () => {
-    const file = join(temporary(), 'token-keys');
-    writeFileSync(file, '[]');
-    chmodSync(file, 0o600);
-    expect(() => new TokenKeys(file, 3600)).toThrow(/restore the file, or remove it/);
+    expect(text.size).toBe(variants.length);
   });
 });
 

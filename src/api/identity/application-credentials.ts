@@ -6,6 +6,7 @@ import {
   getAccessRule,
   getApplicationCredential,
 } from '../../core/application-credential/application-credential.js';
+import { refuseTrustOrOauth } from '../../core/token/guards.js';
 import {
   type ApplicationCredentialRow,
   accessRules,
@@ -32,7 +33,7 @@ const RULE = {
     service: { type: 'string', minLength: 1, maxLength: 64 },
     method: { type: 'string', pattern: '^(GET|HEAD|POST|PUT|PATCH|DELETE)$' },
     // few `**`, since each multiplies the time that matching takes
-    path: { type: 'string', pattern: '^/(?!(.*\\*\\*){3})', maxLength: 128 },
+    path: { type: 'string', pattern: '^/(?!(.*\\*\\*){3})', maxLength: 225 },
   },
   additionalProperties: false,
 };
@@ -77,6 +78,7 @@ export const applicationCredentialOperations: readonly Operation[] = [
     summary: 'list the application credentials of a user',
     status: 200,
     async handler(request) {
+      refuseTrustOrOauth(request.ctx, 'application credentials');
       const filters = columnFilters(request, { text: ['name'] });
       const rows = await applicationCredentials.list(request.app.store.read, {
         ...filters,
@@ -97,7 +99,8 @@ export const applicationCredentialOperations: readonly Operation[] = [
     summary: 'show an application credential',
     status: 200,
     async handler(request) {
-      const { app, params } = request;
+      const { app, ctx, params } = request;
+      refuseTrustOrOauth(ctx, 'application credentials');
       const row = await getApplicationCredential(app.store.read, params.user_id!, params.id!);
       return { application_credential: await view(request, row) };
     },
@@ -119,6 +122,7 @@ export const applicationCredentialOperations: readonly Operation[] = [
     summary: 'list the access rules of a user',
     status: 200,
     async handler(request) {
+      refuseTrustOrOauth(request.ctx, 'application credentials');
       const filters = columnFilters(request, { text: ['service', 'method', 'path'] });
       const rows = await accessRules.list(request.app.store.read, {
         ...filters,
@@ -138,7 +142,8 @@ export const applicationCredentialOperations: readonly Operation[] = [
     target: userTarget,
     summary: 'show an access rule',
     status: 200,
-    async handler({ app, params, baseUrl }) {
+    async handler({ app, ctx, params, baseUrl }) {
+      refuseTrustOrOauth(ctx, 'application credentials');
       const row = await getAccessRule(app.store.read, params.user_id!, params.id!);
       return { access_rule: accessRuleView(baseUrl, row) };
     },
@@ -150,7 +155,7 @@ export const applicationCredentialOperations: readonly Operation[] = [
     target: userTarget,
     summary: 'delete an access rule that nothing uses',
     status: 204,
-    handler: ({ app, params }) => deleteAccessRule(app, params.user_id!, params.id!),
+    handler: ({ app, ctx, params }) => deleteAccessRule(app, ctx, params.user_id!, params.id!),
   },
 ];
 

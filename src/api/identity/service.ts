@@ -5,6 +5,7 @@ import { assignmentOperations } from './assignments.js';
 import { catalogOperations } from './catalog.js';
 import { credentialOperations } from './credentials.js';
 import { domainOperations } from './domains.js';
+import { ec2CredentialOperations } from './ec2-credentials.js';
 import { endpointFilterOperations } from './endpoint-filter.js';
 import { grantOperations } from './grants.js';
 import { groupOperations } from './groups.js';
@@ -40,6 +41,7 @@ export function identityService(app: App): Service {
       ...catalogOperations,
       ...applicationCredentialOperations,
       ...credentialOperations,
+      ...ec2CredentialOperations,
       ...trustOperations,
       ...endpointFilterOperations,
       ...policyOperations,

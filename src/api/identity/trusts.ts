@@ -1,6 +1,7 @@
-import { MaruError } from '../../core/errors.js';
 import { missing } from '../../core/identity/rows.js';
+import { refuseApplicationCredential } from '../../core/token/guards.js';
 import { expiryText } from '../../core/token/times.js';
+import { isOver } from '../../core/trust/chain.js';
 import {
   createTrust,
   deleteTrust,
@@ -10,9 +11,9 @@ import {
   trustRoles,
 } from '../../core/trust/trust.js';
 import { type TrustRow, trusts } from '../../store/identity/delegations.js';
-import { type Operation, OpReply, type OpRequest } from '../shared/operation.js';
+import type { Operation, OpRequest } from '../shared/operation.js';
 import { collection, parameter } from './lists.js';
-import { ADMIN_OR_READER, ANYBODY, policy } from './policy.js';
+import { ADMIN_OR_READER, policy } from './policy.js';
 import { BOOLEAN, enveloped, ID, ID_OR_NULL, TEXT_OR_NULL } from './schemas.js';
 import { roleView } from './views.js';
 
@@ -35,21 +36,27 @@ const BODY = enveloped(
       type: 'array',
       items: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } } },
     },
-    allow_redelegation: { const: false },
+    allow_redelegation: BOOLEAN,
+    redelegation_count: { type: ['integer', 'null'], minimum: 0 },
   },
   ['trustor_user_id', 'trustee_user_id', 'impersonation'],
 );
+
+type Body = { trust: TrustBody };
 
 /** Trusts: users who let others act with some of their roles. */
 export const trustOperations: readonly Operation[] = [
   {
     method: 'POST',
     path: PATH,
-    policy: policy('create_trust', ANYBODY),
+    policy: policy('create_trust', TRUSTOR),
+    target: ({ body }) => ({
+      'target.trust.trustor_user_id': (body as Partial<Body> | undefined)?.trust?.trustor_user_id ?? '',
+    }),
     summary: 'create a trust',
     body: BODY,
     status: 201,
-    async handler(request: OpRequest<{ trust: TrustBody }>) {
+    async handler(request: OpRequest<Body>) {
       const row = await createTrust(request.app, request.ctx, request.body.trust);
       return { trust: await view(request, row) };
     },
@@ -57,15 +64,16 @@ export const trustOperations: readonly Operation[] = [
   {
     method: 'GET',
     path: PATH,
-    policy: policy('list_trusts', ANYBODY),
+    policy: policy('list_trusts', READ),
+    target: listTarget,
     summary: 'list trusts',
     status: 200,
     async handler(request) {
+      refuseApplicationCredential(request.ctx, 'trusts.');
       const of = {
         trustor_user_id: parameter(request, 'trustor_user_id'),
         trustee_user_id: parameter(request, 'trustee_user_id'),
       };
-      refuseOthers(request, Object.values(of));
       const asked = Object.fromEntries(Object.entries(of).filter(([, id]) => id !== undefined));
       const rows = await listTrusts(request.app.store.read, asked);
       return collection(
@@ -83,6 +91,7 @@ export const trustOperations: readonly Operation[] = [
     summary: 'show a trust',
     status: 200,
     async handler(request) {
+      refuseApplicationCredential(request.ctx, 'trusts.');
       const row = await getTrust(request.app.store.read, request.params.trust_id!);
       return { trust: await view(request, row) };
     },
@@ -94,7 +103,7 @@ export const trustOperations: readonly Operation[] = [
     target: trustTarget,
     summary: 'delete a trust',
     status: 204,
-    handler: ({ app, params }) => deleteTrust(app, params.trust_id!),
+    handler: ({ app, ctx, params }) => deleteTrust(app, ctx, params.trust_id!),
   },
   {
     method: 'GET',
@@ -104,6 +113,7 @@ export const trustOperations: readonly Operation[] = [
     summary: 'list the roles of a trust',
     status: 200,
     async handler(request) {
+      refuseApplicationCredential(request.ctx, 'trusts.');
       const trust = await getTrust(request.app.store.read, request.params.trust_id!);
       const rows = await trustRoles(request.app.store.read, trust);
       return collection(
@@ -122,21 +132,10 @@ export const trustOperations: readonly Operation[] = [
     status: 200,
     handler: async (request) => ({ role: roleView(request.baseUrl, await roleOf(request)) }),
   },
-  {
-    method: 'HEAD',
-    path: ROLE,
-    policy: policy('get_role_for_trust', READ),
-    target: trustTarget,
-    summary: 'check a role of a trust',
-    status: 200,
-    async handler(request) {
-      await roleOf(request);
-      return new OpReply(200);
-    },
-  },
 ];
 
-async function roleOf({ app, params }: OpRequest) {
+async function roleOf({ app, ctx, params }: OpRequest) {
+  refuseApplicationCredential(ctx, 'trusts.');
   const trust = await getTrust(app.store.read, params.trust_id!);
   const role = (await trustRoles(app.store.read, trust)).find((row) => row.id === params.role_id);
   if (!role) throw missing('role', params.role_id!);
@@ -144,19 +143,20 @@ async function roleOf({ app, params }: OpRequest) {
 }
 
 /** Lists of trusts are for administrators; others list those that they gave or got. */
-function refuseOthers({ ctx }: OpRequest, ids: readonly (string | undefined)[]): void {
-  if (ctx.isAdmin || ctx.allows('system_reader') || ids.includes(ctx.userId)) return;
-  throw new MaruError(
-    'forbidden',
-    'You are not authorized to perform the requested action: identity:list_trusts.',
-  );
+function listTarget(request: OpRequest) {
+  return {
+    'target.trust.trustor_user_id': parameter(request, 'trustor_user_id') ?? '',
+    'target.trust.trustee_user_id': parameter(request, 'trustee_user_id') ?? '',
+  };
 }
 
+/** A trust that is over is a 404 for everybody. */
 async function trustTarget({ app, params }: OpRequest) {
   const row = await trusts.get(app.store.read, params.trust_id!);
+  if (!row || isOver(row)) throw missing('trust', params.trust_id!);
   return {
-    'target.trust.trustor_user_id': row?.trustor_user_id ?? '',
-    'target.trust.trustee_user_id': row?.trustee_user_id ?? '',
+    'target.trust.trustor_user_id': row.trustor_user_id,
+    'target.trust.trustee_user_id': row.trustee_user_id,
   };
 }
 
@@ -169,7 +169,8 @@ function fields(base: string, row: TrustRow) {
     impersonation: row.impersonation === 1,
     expires_at: expiryText(row.expires_at, 'Z'),
     remaining_uses: row.remaining_uses,
-    redelegation_count: 0,
+    redelegated_trust_id: row.redelegated_trust_id,
+    redelegation_count: row.redelegation_count,
     deleted_at: row.deleted_at,
     links: { self: `${base}/v3/OS-TRUST/trusts/${row.id}` },
   };

@@ -12,6 +12,7 @@ import type { Context } from '../context.js';
 import { badRequest, forbidden } from '../errors.js';
 import { hashPassword } from '../identity/passwords.js';
 import { missing, newId, storing } from '../identity/rows.js';
+import { refuseRestricted, refuseTrustOrOauth } from '../token/guards.js';
 import { expiryOf } from '../token/times.js';
 
 /** What clients say about a new application credential. */
@@ -39,7 +40,8 @@ export async function createApplicationCredential(
   ctx: Context,
   body: ApplicationCredentialBody,
 ): Promise<{ row: ApplicationCredentialRow; secret: string }> {
-  refuseDelegated(ctx);
+  refuseTrustOrOauth(ctx, 'application credentials');
+  refuseRestricted(ctx, 'additional application credentials.');
   if (!ctx.token.project) {
     throw badRequest('An application credential needs a token that is scoped to a project.');
   }
@@ -86,7 +88,8 @@ export async function deleteApplicationCredential(
   userId: string,
   id: string,
 ): Promise<void> {
-  refuseDelegated(ctx);
+  refuseTrustOrOauth(ctx, 'application credentials');
+  refuseRestricted(ctx, 'additional application credentials.');
   await app.identity.write(async (tx) => {
     await getApplicationCredential(tx, userId, id);
     await applicationCredentials.remove(tx, id);
@@ -100,7 +103,8 @@ export async function getAccessRule(db: Reader, userId: string, id: string): Pro
 }
 
 /** Deletes an access rule that no application credential uses. */
-export async function deleteAccessRule(app: App, userId: string, id: string): Promise<void> {
+export async function deleteAccessRule(app: App, ctx: Context, userId: string, id: string): Promise<void> {
+  refuseTrustOrOauth(ctx, 'application credentials');
   await app.identity.write(async (tx) => {
     await getAccessRule(tx, userId, id);
     for (const credential of await applicationCredentials.list(tx, { user_id: userId })) {
@@ -113,16 +117,6 @@ export async function deleteAccessRule(app: App, userId: string, id: string): Pr
   });
 }
 
-/** Refuses to delegate further what was itself delegated. */
-export function refuseDelegated(ctx: Context): void {
-  if (ctx.token.application_credential?.restricted) {
-    throw forbidden(
-      'Using method application_credential is not allowed for managing additional application credentials.',
-    );
-  }
-  if (ctx.token.trust) throw forbidden('A token of a trust cannot delegate further.');
-}
-
 /** The roles of the credential: those asked for, which the caller must have, else all of the caller's. */
 async function roleIds(tx: Tx, ctx: Context, asked: ApplicationCredentialBody['roles']): Promise<string[]> {
   const own = ctx.token.roles.map((role) => role.id);
@@ -131,10 +125,14 @@ async function roleIds(tx: Tx, ctx: Context, asked: ApplicationCredentialBody['r
   for (const { id, name } of asked) {
     const role = id !== undefined ? await roles.get(tx, id) : await findRole(tx, name ?? '');
     if (!role) throw missing('role', id ?? name ?? '');
-    if (!own.includes(role.id)) throw badRequest(`Could not find role assignment with role: ${role.id}.`);
+    if (!own.includes(role.id)) {
+      throw badRequest(
+        'Invalid application credential: Cannot create an application credential with unassigned role',
+      );
+    }
     ids.push(role.id);
   }
-  return ids;
+  return [...new Set(ids)];
 }
 
 /** Ids of the rules, which are made when the user has none like them. */

@@ -1,11 +1,13 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { type CredentialRow, credentials } from '../../store/identity/delegations.js';
 import { projects } from '../../store/identity/projects.js';
 import { users } from '../../store/identity/users.js';
 import type { Reader, Tx } from '../../store/store.js';
 import type { App } from '../app.js';
+import type { Context } from '../context.js';
 import { badRequest } from '../errors.js';
-import { missing, mustGet, newId, storing } from '../identity/rows.js';
+import { mustGet, newId, storing } from '../identity/rows.js';
+import { forbiddenAction, isDelegated, refuseRestricted } from '../token/guards.js';
 
 /** What clients may set on a credential. */
 export interface CredentialBody {
@@ -18,124 +20,145 @@ export interface CredentialBody {
 /** A credential with its secret open. */
 export type OpenCredential = Omit<CredentialRow, 'blob'> & { readonly blob: string };
 
-/** An EC2 key pair. */
-export interface Ec2Credential {
-  readonly access: string;
-  readonly secret: string;
-  readonly user_id: string;
-  readonly tenant_id: string;
-}
+/** Attributes of an EC2 credential's blob that bind it to the delegation by which it was made. */
+const BINDINGS = ['trust_id', 'app_cred_id', 'access_token_id'] as const;
 
+/**
+ * Makes a credential. An EC2 key pair made by a delegated token gives tokens of the same delegation, never more. Throws 409
+ * when an EC2 access key is taken.
+ */
 export async function createCredential(
   app: App,
+  ctx: Context,
   body: CredentialBody & { readonly user_id: string },
 ): Promise<OpenCredential> {
-  return await storing(app, 'credential', async (tx) => {
+  const isEc2 = body.type!.toLowerCase() === 'ec2';
+  if (isEc2) refuseRestricted(ctx, 'additional credentials.');
+  refuseOtherProject(ctx, body.project_id ?? null);
+  if (isEc2 && !body.project_id) throw badRequest('EC2 credentials need a project_id.');
+  const blob = isEc2 ? bound(ctx, parseEc2(body.blob!)) : body.blob!;
+  const id = isEc2 ? idOfAccess(parseEc2(blob).access) : newId();
+  const row = { id, user_id: body.user_id, project_id: body.project_id ?? null, type: body.type! };
+  const sealed = await app.identity.sealing.seal(blob, id);
+  await storing(app, 'credential', async (tx) => {
     await mustGet(users, tx, body.user_id, 'user');
-    const type = body.type!;
-    if (type === 'ec2' && !body.project_id) throw badRequest('EC2 credentials need a project_id.');
-    const id = type === 'ec2' ? idOfAccess(accessOf(body.blob!)) : newId();
-    const row = { id, user_id: body.user_id, project_id: body.project_id ?? null, type };
-    await insert(app, tx, { ...row, blob: body.blob! });
-    return { ...row, blob: body.blob! };
+    if (isEc2) await mustGet(projects, tx, body.project_id!, 'project');
+    await credentials.insert(tx, { ...row, blob: sealed });
   });
+  return { ...row, blob };
 }
 
-export async function updateCredential(app: App, id: string, body: CredentialBody): Promise<OpenCredential> {
-  return await storing(app, 'credential', async (tx) => {
-    const before = open(app, await mustGet(credentials, tx, id, 'credential'));
-    const changed: OpenCredential = {
-      id,
-      user_id: body.user_id ?? before.user_id,
-      project_id: body.project_id === undefined ? before.project_id : body.project_id,
-      type: body.type ?? before.type,
-      blob: body.blob ?? before.blob,
-    };
-    if (changed.type === 'ec2' && !changed.project_id) throw badRequest('EC2 credentials need a project_id.');
-    await credentials.update(tx, id, { ...changed, blob: app.identity.sealing.seal(changed.blob, id) });
-    return changed;
+export async function updateCredential(
+  app: App,
+  ctx: Context,
+  id: string,
+  body: CredentialBody,
+): Promise<OpenCredential> {
+  const before = await getCredential(app, ctx, id);
+  const changed: OpenCredential = {
+    id,
+    user_id: body.user_id ?? before.user_id,
+    project_id: body.project_id === undefined ? before.project_id : body.project_id,
+    type: body.type ?? before.type,
+    blob: body.blob ?? before.blob,
+  };
+  if (changed.type.toLowerCase() === 'ec2') {
+    if (!changed.project_id) throw badRequest('EC2 credentials need a project_id.');
+    refuseUnbinding(before, changed.blob);
+  }
+  refuseOtherProject(ctx, changed.project_id);
+  const sealed = await app.identity.sealing.seal(changed.blob, id);
+  await storing(app, 'credential', async (tx) => {
+    await mustGet(credentials, tx, id, 'credential');
+    await mustGet(users, tx, changed.user_id, 'user');
+    await credentials.update(tx, id, { ...changed, blob: sealed });
   });
+  return changed;
 }
 
-export async function getCredential(app: App, id: string): Promise<OpenCredential> {
-  return open(app, await mustGet(credentials, app.store.read, id, 'credential'));
+/** A credential; delegated tokens see only those of their own project. */
+export async function getCredential(app: App, ctx: Context, id: string): Promise<OpenCredential> {
+  const row = await mustGet(credentials, app.store.read, id, 'credential');
+  refuseOtherProject(ctx, row.project_id);
+  return await openCredential(app, row);
 }
 
 export async function listCredentials(
   app: App,
   filters: Readonly<Record<string, string | number>>,
 ): Promise<OpenCredential[]> {
-  return (await credentials.list(app.store.read, filters)).map((row) => open(app, row));
+  const rows = await credentials.list(app.store.read, filters);
+  return await Promise.all(rows.map((row) => openCredential(app, row)));
 }
 
-export async function deleteCredential(app: App, id: string): Promise<void> {
+export async function deleteCredential(app: App, ctx: Context, id: string): Promise<void> {
   await app.identity.write(async (tx) => {
-    await mustGet(credentials, tx, id, 'credential');
+    const row = await mustGet(credentials, tx, id, 'credential');
+    refuseOtherProject(ctx, row.project_id);
     await credentials.remove(tx, id);
   });
 }
 
-/** Makes an EC2 key pair of a user for a project. */
-export async function createEc2Credential(
-  app: App,
-  userId: string,
-  projectId: string,
-): Promise<Ec2Credential> {
-  const pair = { access: randomBytes(16).toString('hex'), secret: randomBytes(16).toString('hex') };
-  await app.identity.write(async (tx) => {
-    await mustGet(users, tx, userId, 'user');
-    await mustGet(projects, tx, projectId, 'project');
-    const row = { id: idOfAccess(pair.access), user_id: userId, project_id: projectId, type: 'ec2' };
-    await insert(app, tx, { ...row, blob: JSON.stringify(pair) });
-  });
-  return { ...pair, user_id: userId, tenant_id: projectId };
+/** True when the token may have to do with credentials of that project: a delegated one only with those of its own. */
+export function mayTouch(ctx: Context, projectId: string | null): boolean {
+  return !isDelegated(ctx) || projectId === ctx.projectId;
 }
 
-export async function getEc2Credential(app: App, userId: string, access: string): Promise<Ec2Credential> {
-  return ec2Of(open(app, await ownEc2Row(app.store.read, userId, access)));
-}
-
-export async function listEc2Credentials(app: App, userId: string): Promise<Ec2Credential[]> {
-  await mustGet(users, app.store.read, userId, 'user');
-  return (await listCredentials(app, { user_id: userId, type: 'ec2' })).map(ec2Of);
-}
-
-export async function deleteEc2Credential(app: App, userId: string, access: string): Promise<void> {
-  await app.identity.write(async (tx) => {
-    await credentials.remove(tx, (await ownEc2Row(tx, userId, access)).id);
-  });
-}
-
-async function ownEc2Row(db: Reader, userId: string, access: string): Promise<CredentialRow> {
-  const row = await credentials.get(db, idOfAccess(access));
-  if (row?.user_id !== userId || row.type !== 'ec2') throw missing('credential', access);
-  return row;
-}
-
-function ec2Of({ blob, user_id, project_id }: OpenCredential): Ec2Credential {
-  const { access, secret } = JSON.parse(blob) as { access: string; secret: string };
-  return { access, secret, user_id, tenant_id: project_id ?? '' };
+/** Opens the secret of a row. */
+export async function openCredential(app: App, row: CredentialRow): Promise<OpenCredential> {
+  return { ...row, blob: await app.identity.sealing.open(row.blob, row.id) };
 }
 
 /** EC2 credentials are found by the hash of their access key. */
-function idOfAccess(access: string): string {
+export function idOfAccess(access: string): string {
   return createHash('sha256').update(access).digest('hex');
 }
 
-function accessOf(blob: string): string {
+/** Inserts a credential whose secret is given open. */
+export async function insertCredential(tx: Tx, row: OpenCredential, sealed: string): Promise<void> {
+  await credentials.insert(tx, { ...row, blob: sealed });
+}
+
+/** The row of an access key, if it is that of an EC2 key pair. */
+export async function findEc2Row(db: Reader, access: string): Promise<CredentialRow | undefined> {
+  const row = await credentials.get(db, idOfAccess(access));
+  return row?.type.toLowerCase() === 'ec2' ? row : undefined;
+}
+
+/** What the blob of an EC2 credential says. Throws 400 when it is none. */
+export function parseEc2(blob: string): Readonly<Record<string, unknown>> & { readonly access: string } {
   try {
-    const { access } = JSON.parse(blob) as { access?: unknown };
-    if (typeof access === 'string' && access !== '') return access;
+    const parsed = JSON.parse(blob) as { access?: unknown } | null;
+    if (typeof parsed === 'object' && typeof parsed?.access === 'string' && parsed.access !== '') {
+      return { ...parsed, access: parsed.access };
+    }
   } catch {
     // refused below
   }
   throw badRequest('Invalid blob in credential: an EC2 credential is JSON with access and secret.');
 }
 
-async function insert(app: App, tx: Tx, row: OpenCredential): Promise<void> {
-  await credentials.insert(tx, { ...row, blob: app.identity.sealing.seal(row.blob, row.id) });
+function bound({ token }: Context, blob: Readonly<Record<string, unknown>>): string {
+  return JSON.stringify({
+    ...blob,
+    ...(token.trust && { trust_id: token.trust.id }),
+    ...(token.application_credential && { app_cred_id: token.application_credential.id }),
+    ...(token.oauth1 && { access_token_id: token.oauth1.access_token_id }),
+  });
 }
 
-function open(app: App, row: CredentialRow): OpenCredential {
-  return { ...row, blob: app.identity.sealing.open(row.blob, row.id) };
+function refuseUnbinding(before: OpenCredential, blob: string): void {
+  const after = parseEc2(blob);
+  const old: Readonly<Record<string, unknown>> =
+    before.type.toLowerCase() === 'ec2' ? parseEc2(before.blob) : {};
+  for (const name of BINDINGS) {
+    if ((old[name] ?? null) !== (after[name] ?? null)) {
+      throw badRequest(`${name} can not be updated for credential`);
+    }
+  }
+}
+
+function refuseOtherProject(ctx: Context, projectId: string | null): void {
+  if (mayTouch(ctx, projectId)) return;
+  throw forbiddenAction('Credential project does not match the project scope of the delegated token');
 }

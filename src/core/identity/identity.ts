@@ -1,13 +1,18 @@
 import type { Config } from '../../config.js';
 import type { Store, Tx } from '../../store/store.js';
+import { TokenKeys } from '../token/keys.js';
 import { TokenService } from '../token/service.js';
+import { readKeyFile } from './cipher.js';
 import { IdentityEpoch } from './epoch.js';
+import { KeyRing } from './key-ring.js';
 import { Sealing } from './sealing.js';
 import { FailureThrottle } from './throttle.js';
 
 /** What the identity service keeps in memory besides its rows. */
 export interface Identity {
   readonly tokens: TokenService;
+  /** Signs receipts of those who have yet to prove more. */
+  readonly receipts: TokenKeys;
   readonly throttle: FailureThrottle;
   /** Seals secrets that must be read again. */
   readonly sealing: Sealing;
@@ -15,13 +20,16 @@ export interface Identity {
   write<T>(body: (tx: Tx) => Promise<T>): Promise<T>;
 }
 
-/** Opens the token keys in the state directory (made at first start). */
+/** Reads the key in the state directory (made at first start) that opens the identity service's keys in the database. */
 export function createIdentity(config: Config, store: Store): Identity {
   const epoch = new IdentityEpoch(store);
+  const master = readKeyFile(`${config.state_dir}/credential-key`);
+  const tokenKeys = new KeyRing(store, master, 'token');
   return {
-    tokens: new TokenService(config, store, epoch),
+    tokens: new TokenService(config, store, epoch, tokenKeys),
+    receipts: new TokenKeys(tokenKeys, 0),
     throttle: new FailureThrottle(),
-    sealing: new Sealing(`${config.state_dir}/credential-key`),
+    sealing: new Sealing(store, master, new KeyRing(store, master, 'credential')),
     write: (body) => epoch.write(body),
   };
 }

@@ -1,48 +1,77 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { replaceSealed, sealedOtherwise } from '../../store/identity/keys.js';
+import type { Store } from '../../store/store.js';
+import { decrypt, encrypt } from './cipher.js';
+import type { KeyRing } from './key-ring.js';
 
-const ALGORITHM = 'aes-256-gcm';
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
+const FORMAT = 'k1';
+/** Texts sealed anew in one transaction. */
+const BATCH = 200;
+/** How long a key is kept, in seconds, after its successor was made: a controller may still seal with it for a minute. */
+const KEPT = 86_400;
 
-/** Keeps secrets that must be read again (EC2 keys) unreadable in the database and its backups. */
+/**
+ * Keeps secrets that must be read again (EC2 keys, TOTP and OAuth secrets) unreadable in the database and its backups. Each
+ * sealed text names its key; when there is a newer key, all are sealed anew with it.
+ */
 export class Sealing {
-  readonly #key: Buffer;
+  readonly #store: Store;
+  readonly #master: Buffer;
+  readonly #ring: KeyRing;
 
-  /** Reads the key file, or makes it (0600). */
-  constructor(file: string) {
-    this.#key = readKey(file);
-  }
-
-  /** The text sealed for one owner: it opens only for the same one. */
-  seal(text: string, owner: string): string {
-    const nonce = randomBytes(NONCE_BYTES);
-    const cipher = createCipheriv(ALGORITHM, this.#key, nonce).setAAD(Buffer.from(owner));
-    const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);
-    return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64');
+  constructor(store: Store, master: Buffer, ring: KeyRing) {
+    this.#store = store;
+    this.#master = master;
+    this.#ring = ring;
   }
 
-  open(sealed: string, owner: string): string {
-    const bytes = Buffer.from(sealed, 'base64');
-    const decipher = createDecipheriv(ALGORITHM, this.#key, bytes.subarray(0, NONCE_BYTES))
-      .setAAD(Buffer.from(owner))
-      .setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
-    const text = decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES));
-    return Buffer.concat([text, decipher.final()]).toString('utf8');
+  /** The text sealed for one owner (an id): it opens only for the same one. */
+  async seal(text: string, owner: string): Promise<string> {
+    const key = await this.#ring.newest();
+    return `${FORMAT}.${key.id}.${encrypt(key.secret, text, owner)}`;
   }
-}
 
-function readKey(file: string): Buffer {
-  mkdirSync(dirname(file), { recursive: true });
-  try {
-    writeFileSync(file, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600, flag: 'wx' });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  /** Undoes `seal`. Throws when the key is gone, or the text is not the owner's. */
+  async open(sealed: string, owner: string): Promise<string> {
+    const [format, id, bytes] = sealed.split('.');
+    // from before there were several keys
+    if (id === undefined || bytes === undefined) return decrypt(this.#master, sealed, owner);
+    const key = format === FORMAT ? await this.#ring.find(id) : undefined;
+    if (!key) throw new Error(`the credential key ${id} is not in the database: ${owner} cannot be read`);
+    return decrypt(key.secret, bytes, owner);
   }
-  const key = Buffer.from(readFileSync(file, 'utf8').trim(), 'base64');
-  if (key.length !== 32) {
-    throw new Error(`${file} is not a key of 32 bytes: restore it, credentials in the database need it`);
+
+  /** Makes a new key and seals everything anew with it; returns how many texts that were. */
+  async rotate(): Promise<number> {
+    await this.#ring.rotate();
+    return await this.housekeeping();
   }
-  return key;
+
+  /** Seals anew what an older key has sealed; forgets keys that nothing needs any more. */
+  async housekeeping(): Promise<number> {
+    const newest = await this.#ring.newest();
+    const current = `${FORMAT}.${newest.id}.`;
+    let count = 0;
+    for (;;) {
+      const old = await sealedOtherwise(this.#store.read, current, BATCH);
+      if (old.length === 0) break;
+      const anew = await Promise.all(
+        old.map(async (row) => this.seal(await this.open(row.sealed, row.id), row.id)),
+      );
+      // another key has been made meanwhile: its maker goes on
+      if (!anew[0]!.startsWith(current)) break;
+      await this.#store.tx(async (tx) => {
+        for (const [i, row] of old.entries()) await replaceSealed(tx, row, anew[i]!);
+      });
+      count += old.length;
+    }
+    await this.#forget();
+    return count;
+  }
+
+  async #forget(): Promise<void> {
+    const keys = await this.#ring.all();
+    const limit = Math.floor(Date.now() / 1000) - KEPT;
+    if ((await sealedOtherwise(this.#store.read, `${FORMAT}.${keys[0]?.id}.`, 1)).length > 0) return;
+    await this.#ring.forget(keys.filter((_, i) => i > 0 && keys[i - 1]!.createdAt < limit).map((k) => k.id));
+  }
 }

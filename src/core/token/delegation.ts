@@ -2,20 +2,20 @@ import {
   type AccessRuleRow,
   accessRules,
   applicationCredentials,
-  type TrustRow,
   trusts,
 } from '../../store/identity/delegations.js';
-import { users } from '../../store/identity/users.js';
+import { accessTokens } from '../../store/identity/oauth.js';
 import type { Reader } from '../../store/store.js';
 import type { NamedRef, TokenInfo } from '../context.js';
 import { effectiveRoles, expandRoles, type RoleTarget } from '../role/effective.js';
+import { isChainGood, trustChain } from '../trust/chain.js';
 import type { TokenPayload } from './payload.js';
 import { hasExpired } from './times.js';
 
 /** What a delegation leaves of its maker's roles, and what tokens say about it. */
 export interface Delegated {
   readonly roles: readonly NamedRef[];
-  readonly info: Pick<TokenInfo, 'application_credential' | 'trust'>;
+  readonly info: Pick<TokenInfo, 'application_credential' | 'trust' | 'oauth1'>;
 }
 
 /** Roles of a token got by an application credential: those it was made with that its user still has. */
@@ -43,8 +43,8 @@ export async function byApplicationCredential(
 }
 
 /**
- * Roles of a token got by a trust: those entrusted that the trustor still has on the project. Null when the trust is over,
- * or either user is gone or disabled.
+ * Roles of a token got by a trust. Null when the trust or one that it comes from is over, when somebody in the chain is gone
+ * or disabled, or when the first trustor has lost one of the roles.
  */
 export async function byTrust(
   db: Reader,
@@ -52,13 +52,14 @@ export async function byTrust(
   target: RoleTarget,
 ): Promise<Delegated | null> {
   const trust = await trusts.get(db, payload.trustId!);
-  if (!trust || !(await isGood(db, trust))) return null;
-  const entrusted = new Set(
-    (await expandRoles(db, JSON.parse(trust.roles) as string[])).map((role) => role.id),
-  );
-  const roles = await effectiveRoles(db, trust.trustor_user_id, target);
+  const chain = trust && (await trustChain(db, trust));
+  if (!chain || !(await isChainGood(db, chain))) return null;
+  const entrusted = await expandRoles(db, JSON.parse(trust.roles) as string[]);
+  const roles = await effectiveRoles(db, chain.at(-1)!.trustor_user_id, target);
+  const has = new Set(roles.map((role) => role.id));
+  if (!entrusted.every((role) => has.has(role.id))) return null;
   return {
-    roles: roles.filter((role) => entrusted.has(role.id)),
+    roles: entrusted,
     info: {
       trust: {
         id: trust.id,
@@ -70,10 +71,21 @@ export async function byTrust(
   };
 }
 
-async function isGood(db: Reader, trust: TrustRow): Promise<boolean> {
-  if (trust.deleted_at !== null || hasExpired(trust.expires_at)) return false;
-  const both = await users.list(db, { id: [trust.trustor_user_id, trust.trustee_user_id], enabled: 1 });
-  return both.length === new Set([trust.trustor_user_id, trust.trustee_user_id]).size;
+/** Roles of a token got by an OAuth1 access token: those that its user authorized and still has on the project. */
+export async function byAccessToken(
+  db: Reader,
+  id: string,
+  userId: string,
+  roles: readonly NamedRef[],
+): Promise<Delegated | null> {
+  const token = await accessTokens.get(db, id);
+  if (!token || token.user_id !== userId || hasExpired(token.expires_at)) return null;
+  const authorized = await expandRoles(db, JSON.parse(token.roles) as string[]);
+  const allowed = new Set(authorized.map((role) => role.id));
+  return {
+    roles: roles.filter((role) => allowed.has(role.id)),
+    info: { oauth1: { access_token_id: token.id, consumer_id: token.consumer_id } },
+  };
 }
 
 function ruleView({ id, service, method, path }: AccessRuleRow) {

@@ -4,9 +4,9 @@ import { type UserRow, users } from '../../store/identity/users.js';
 import type { Reader } from '../../store/store.js';
 import type { NamedRef, TokenInfo } from '../context.js';
 import { effectiveRoles } from '../role/effective.js';
-import { byApplicationCredential, byTrust, type Delegated } from './delegation.js';
+import { byAccessToken, byApplicationCredential, byTrust, type Delegated } from './delegation.js';
 import type { TokenPayload, TokenScope } from './payload.js';
-import { timeText } from './times.js';
+import { expiryText, timeText } from './times.js';
 
 /** Who a token is for and what it may act on, as the database has it now. */
 export interface Subject {
@@ -45,6 +45,9 @@ async function delegatedRoles(
 ): Promise<Delegated | null> {
   if (payload.applicationCredentialId !== null) {
     return await byApplicationCredential(db, payload.applicationCredentialId, roles);
+  }
+  if (payload.accessTokenId !== null) {
+    return await byAccessToken(db, payload.accessTokenId, payload.userId, roles);
   }
   if (payload.trustId !== null && scope.kind === 'project') return await byTrust(db, payload, scope);
   return { roles, info: {} };
@@ -104,7 +107,7 @@ function tokenInfo(payload: TokenPayload, { user, userDomain, scope, roles }: Su
       id: user.id,
       name: user.name,
       domain: ref(userDomain),
-      password_expires_at: user.password_expires_at,
+      password_expires_at: expiryText(user.password_expires_at, ''),
     },
     methods: payload.methods,
     audit_ids: payload.auditIds,

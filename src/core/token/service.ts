@@ -7,6 +7,7 @@ import type { Authenticator } from '../auth.js';
 import { renderCatalog } from '../catalog/render.js';
 import type { TokenInfo } from '../context.js';
 import type { IdentityEpoch } from '../identity/epoch.js';
+import type { KeyRing } from '../identity/key-ring.js';
 import { effectiveRoles } from '../role/effective.js';
 import { TokenKeys } from './keys.js';
 import {
@@ -58,16 +59,23 @@ export class TokenService implements Authenticator {
   readonly #epoch: IdentityEpoch;
   readonly #keys: TokenKeys;
   readonly #lifetime: number;
+  /** Milliseconds for which an expired token can still be looked at. */
+  readonly #window: number;
+  /** The epoch for which the keys were looked up last. */
+  #keysEpoch = 0;
+  readonly #ring: KeyRing;
   readonly #valid = new Map<string, Cached>();
   /** Replies of this epoch: key is the token's text, with or without catalogue. */
   readonly #bodies = new Map<string, string>();
   #bodiesEpoch = 0;
 
-  constructor(config: Config, store: Store, epoch: IdentityEpoch) {
+  constructor(config: Config, store: Store, epoch: IdentityEpoch, ring: KeyRing) {
     this.#store = store;
     this.#epoch = epoch;
     this.#lifetime = config.token_lifetime_seconds;
-    this.#keys = new TokenKeys(`${config.state_dir}/token-keys`, this.#lifetime);
+    this.#window = config.token_allow_expired_window_seconds * 1000;
+    this.#ring = ring;
+    this.#keys = new TokenKeys(ring, this.#lifetime + config.token_allow_expired_window_seconds);
   }
 
   async authenticate(token: string): Promise<TokenInfo | null> {
@@ -81,6 +89,11 @@ export class TokenService implements Authenticator {
     return typeof epoch === 'number'
       ? this.#lookUp(text, epoch)
       : epoch.then((value) => this.#lookUp(text, value));
+  }
+
+  /** As `validate`, but a token that expired not long ago (`token_allow_expired_window_seconds`) is good too. */
+  async validateExpired(text: string): Promise<ValidToken | null> {
+    return await this.#resolve(text, await this.#epoch.current(), this.#window);
   }
 
   /** Makes a token; null when the user may not act on the scope. */
@@ -102,7 +115,7 @@ export class TokenService implements Authenticator {
     };
     const info = await resolveToken(this.#store.read, payload);
     if (!info) return null;
-    return this.#remember({ text: this.#keys.sign(encodePayload(payload)), payload, info, epoch });
+    return this.#remember({ text: await this.#keys.sign(encodePayload(payload)), payload, info, epoch });
   }
 
   /** The reply to a request about a valid token, `{"token":{…}}`, as text. */
@@ -123,14 +136,14 @@ export class TokenService implements Authenticator {
   /** Ends one token; others of its user stay good. */
   async revokeToken(token: ValidToken): Promise<void> {
     await this.#epoch.write((tx) =>
-      revoke(tx, 'token', token.payload.auditIds[0], nowText(), secondsText(token.payload.expiresAt)),
+      revoke(tx, 'token', token.payload.auditIds[0], nowText(), this.#lastUse(token.payload.expiresAt)),
     );
   }
 
   /** Ends every token of a subject issued so far; for use in the transaction that makes it necessary. */
   async revokeAll(tx: Tx, kind: Exclude<RevocationKind, 'token'>, subject: string): Promise<void> {
     const last = Math.floor(Date.now() / 1000) + this.#lifetime + 1;
-    await revoke(tx, kind, subject, nowText(), secondsText(last));
+    await revoke(tx, kind, subject, nowText(), this.#lastUse(last));
   }
 
   /** True when the user has a role on the system as a whole. */
@@ -138,9 +151,23 @@ export class TokenService implements Authenticator {
     return (await effectiveRoles(this.#store.read, userId, { kind: 'system' })).length > 0;
   }
 
+  /** Begins to sign with a new key: tokens signed by older ones stay good. With `end`, every token ends. */
+  async rotateKeys(options: { readonly end: boolean }): Promise<void> {
+    if (options.end) await this.#keys.replace();
+    else await this.#keys.rotate();
+    // the other controllers look the keys up again
+    await this.#epoch.write(async () => {});
+  }
+
+  /** When each signing key was made, newest first, in seconds since 1970. */
+  async keys(): Promise<readonly { readonly id: string; readonly createdAt: number }[]> {
+    return (await this.#ring.all()).map(({ id, createdAt }) => ({ id, createdAt }));
+  }
+
   /** Periodic work: a new signing key every day, and revocations that no longer matter go. */
   async housekeeping(): Promise<void> {
-    this.#keys.rotateAfter(KEY_LIFETIME);
+    await this.#keys.rotate(KEY_LIFETIME);
+    await this.#keys.prune();
     await this.#store.tx((tx) => purgeRevocations(tx, nowText()));
   }
 
@@ -154,10 +181,14 @@ export class TokenService implements Authenticator {
     return this.#resolve(text, epoch);
   }
 
-  async #resolve(text: string, epoch: number): Promise<ValidToken | null> {
-    const bytes = this.#keys.verify(text);
+  async #resolve(text: string, epoch: number, late = 0): Promise<ValidToken | null> {
+    if (this.#keysEpoch !== epoch) {
+      await this.#ring.all();
+      this.#keysEpoch = epoch;
+    }
+    const bytes = await this.#keys.verify(text);
     const payload = bytes && decodePayload(bytes);
-    if (!payload || payload.expiresAt * 1000 <= Date.now()) return null;
+    if (!payload || payload.expiresAt * 1000 + late <= Date.now()) return null;
     const info = await resolveToken(this.#store.read as Reader, payload);
     if (!info) {
       this.#valid.delete(text);
@@ -166,13 +197,20 @@ export class TokenService implements Authenticator {
     return this.#remember({ text, payload, info, epoch });
   }
 
+  /** When a token that expires then can no longer be looked at. */
+  #lastUse(expiresAt: number): string {
+    return new Date(expiresAt * 1000 + this.#window).toISOString();
+  }
+
   #remember(token: Cached): ValidToken {
+    if (token.payload.expiresAt * 1000 <= Date.now()) return token;
     keep(this.#valid, MOST_TOKENS, token.text, token);
     return token;
   }
 
   async #render({ info }: ValidToken, withCatalog: boolean): Promise<Record<string, unknown>> {
-    const { project, domain, system, roles, is_domain, application_credential, trust, ...rest } = info;
+    const { project, domain, system, roles, is_domain, application_credential, trust, oauth1, ...rest } =
+      info;
     const scoped = project ?? domain ?? system;
     const projectId = project?.id ?? null;
     return {
@@ -187,6 +225,7 @@ export class TokenService implements Authenticator {
       ...(scoped && { roles }),
       ...(application_credential && { application_credential }),
       ...(trust && { 'OS-TRUST:trust': trust }),
+      ...(oauth1 && { 'OS-OAUTH1': oauth1 }),
       ...(scoped &&
         withCatalog && {
           catalog: await renderCatalog(this.#store.read, { projectId, userId: rest.user.id }),
@@ -201,8 +240,4 @@ function keep<V>(map: Map<string, V>, most: number, key: string, value: V): void
   if (map.size <= most) return;
   const oldest = map.keys().next().value;
   if (oldest !== undefined) map.delete(oldest);
-}
-
-function secondsText(seconds: number): string {
-  return new Date(seconds * 1000).toISOString();
 }

@@ -4,12 +4,14 @@ import { findRole, type RoleRow, roles } from '../../store/identity/roles.js';
 import { users } from '../../store/identity/users.js';
 import { nowText, type Reader, type Tx } from '../../store/store.js';
 import type { App } from '../app.js';
-import { refuseDelegated } from '../application-credential/application-credential.js';
 import type { Context } from '../context.js';
 import { badRequest, forbidden } from '../errors.js';
 import { missing, mustGet, newId } from '../identity/rows.js';
 import { effectiveRoles } from '../role/effective.js';
+import { forbiddenAction, refuseApplicationCredential } from '../token/guards.js';
 import { expiryOf, hasExpired } from '../token/times.js';
+import { isChainGood, isOver, trustChain } from './chain.js';
+import { checkRedelegation } from './redelegation.js';
 
 /** What clients say about a new trust. */
 export interface TrustBody {
@@ -19,28 +21,40 @@ export interface TrustBody {
   readonly impersonation: boolean;
   readonly expires_at?: string | null;
   readonly remaining_uses?: number | null;
+  readonly allow_redelegation?: boolean;
+  readonly redelegation_count?: number | null;
   readonly roles?: readonly { readonly id?: string; readonly name?: string }[];
 }
 
-/** Lets a trustee act in a project with some of the trustor's roles. Only the trustor can make it. */
+/**
+ * Lets a trustee act in a project with some of the trustor's roles. Only the trustor can make it, or, by a token of a trust
+ * that allows redelegation, its trustee. Throws 403, and 404 for roles that the trustor does not have.
+ */
 export async function createTrust(app: App, ctx: Context, body: TrustBody): Promise<TrustRow> {
-  refuseDelegated(ctx);
+  refuseApplicationCredential(ctx, 'trusts.');
+  if (body.project_id && !body.roles?.length) throw forbiddenAction('At least one role should be specified');
   if (body.trustor_user_id !== ctx.userId) {
-    throw forbidden('Only the trustor can create a trust.');
+    throw forbiddenAction('The authenticated user should match the trustor');
   }
-  const expires_at = expiryOf(body.expires_at);
+  if (ctx.token.oauth1) throw forbiddenAction('Redelegation allowed for delegated by trust only');
+  const asked = expiryOf(body.expires_at);
   return await app.identity.write(async (tx) => {
     await mustGet(users, tx, body.trustee_user_id, 'user');
-    const entrusted = await entrustedRoles(tx, body);
+    const roleIds = await askedRoles(tx, body.roles ?? []);
+    const parent = ctx.token.trust ? await getTrust(tx, ctx.token.trust.id) : null;
+    const found = await checkRedelegation(tx, app.config, body, { parent, roleIds, expiresAt: asked });
+    await mustHaveRoles(tx, found.trustorId, body.project_id ?? null, roleIds);
     const row: TrustRow = {
       id: newId(),
       trustor_user_id: body.trustor_user_id,
       trustee_user_id: body.trustee_user_id,
       project_id: body.project_id ?? null,
       impersonation: Number(body.impersonation),
-      roles: JSON.stringify(entrusted),
-      expires_at,
+      roles: JSON.stringify(roleIds),
+      expires_at: found.expiresAt,
       remaining_uses: body.remaining_uses ?? null,
+      redelegated_trust_id: parent?.id ?? null,
+      redelegation_count: found.count,
       deleted_at: null,
     };
     await trusts.insert(tx, row);
@@ -48,10 +62,14 @@ export async function createTrust(app: App, ctx: Context, body: TrustBody): Prom
   });
 }
 
-/** A trust that is in force; 404 once it is deleted or has expired. */
+/** A trust that is in force; 404 once it is deleted, used up or has expired, 403 when one that it comes from is over. */
 export async function getTrust(db: Reader, id: string): Promise<TrustRow> {
   const row = await trusts.get(db, id);
-  if (!row || row.deleted_at !== null || hasExpired(row.expires_at)) throw missing('trust', id);
+  if (!row || isOver(row)) throw missing('trust', id);
+  if (row.redelegated_trust_id === null) return row;
+  const chain = await trustChain(db, row);
+  if (!chain) throw missing('trust', id);
+  if (!(await isChainGood(db, chain))) throw forbidden('One of the trust agents is disabled or deleted');
   return row;
 }
 
@@ -64,11 +82,13 @@ export async function listTrusts(
   return rows.filter((row) => row.deleted_at === null && !hasExpired(row.expires_at));
 }
 
-/** Ends a trust and its tokens. */
-export async function deleteTrust(app: App, id: string): Promise<void> {
+/** Ends a trust, those that were made of it, and the tokens of all. */
+export async function deleteTrust(app: App, ctx: Context, id: string): Promise<void> {
+  refuseApplicationCredential(ctx, 'trusts.');
   await app.identity.write(async (tx) => {
-    await getTrust(tx, id);
-    await trusts.update(tx, id, { deleted_at: nowText() });
+    const row = await trusts.get(tx, id);
+    if (!row || isOver(row)) throw missing('trust', id);
+    await end(tx, id);
   });
 }
 
@@ -77,22 +97,35 @@ export async function trustRoles(db: Reader, trust: TrustRow): Promise<RoleRow[]
   return await roles.list(db, { id: JSON.parse(trust.roles) as string[] });
 }
 
-async function entrustedRoles(tx: Tx, body: TrustBody): Promise<string[]> {
-  if (!body.project_id) {
-    if (body.roles?.length) throw badRequest('Roles can be entrusted in a project only.');
-    return [];
-  }
-  if (!body.roles?.length) throw forbidden('At least one role should be specified.');
-  const project = await mustGet(projects, tx, body.project_id, 'project');
-  const own = await effectiveRoles(tx, body.trustor_user_id, { kind: 'project', project });
+async function end(tx: Tx, id: string): Promise<void> {
+  await trusts.update(tx, id, { deleted_at: nowText() });
+  const below = await trusts.list(tx, { redelegated_trust_id: id, deleted_at: null });
+  for (const trust of below) await end(tx, trust.id);
+}
+
+async function askedRoles(tx: Tx, asked: NonNullable<TrustBody['roles']>): Promise<string[]> {
   const ids: string[] = [];
-  for (const { id, name } of body.roles) {
-    const role = id !== undefined ? await roles.get(tx, id) : await findRole(tx, name ?? '');
-    if (!role) throw missing('role', id ?? name ?? '');
-    if (!own.some((has) => has.id === role.id)) {
-      throw forbidden(`The trustor does not have role ${role.id} on project ${project.id}.`);
-    }
+  for (const { id, name } of asked) {
+    if (id === undefined && name === undefined) throw badRequest('A role is named by its id or its name.');
+    const role = id !== undefined ? await roles.get(tx, id) : await findRole(tx, name!);
+    if (!role) throw missing('role', id ?? name!);
     ids.push(role.id);
   }
-  return ids;
+  return [...new Set(ids)];
+}
+
+async function mustHaveRoles(
+  tx: Tx,
+  userId: string,
+  projectId: string | null,
+  roleIds: readonly string[],
+): Promise<void> {
+  if (projectId === null) {
+    if (roleIds[0] !== undefined) throw missing('role', roleIds[0]);
+    return;
+  }
+  const project = await mustGet(projects, tx, projectId, 'project');
+  const own = await effectiveRoles(tx, userId, { kind: 'project', project });
+  const lacking = roleIds.find((id) => !own.some((role) => role.id === id));
+  if (lacking !== undefined) throw missing('role', lacking);
 }

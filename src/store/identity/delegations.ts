@@ -36,16 +36,34 @@ export async function removeDelegationsOfUser(tx: Tx, userId: string): Promise<v
   await tx.deleteFrom('application_credential').where('user_id', '=', userId).execute();
   await tx.deleteFrom('access_rule').where('user_id', '=', userId).execute();
   await tx.deleteFrom('credential').where('user_id', '=', userId).execute();
+  await tx.deleteFrom('oauth_access_token').where('user_id', '=', userId).execute();
+  await tx.deleteFrom('oauth_request_token').where('user_id', '=', userId).execute();
   await tx
     .deleteFrom('trust')
     .where((eb) => eb.or([eb('trustor_user_id', '=', userId), eb('trustee_user_id', '=', userId)]))
     .execute();
 }
 
+/** Removes the application credentials of a user in a project; returns how many there were. */
+export async function removeApplicationCredentials(
+  tx: Tx,
+  userId: string,
+  projectId: string,
+): Promise<number> {
+  const result = await tx
+    .deleteFrom('application_credential')
+    .where('user_id', '=', userId)
+    .where('project_id', '=', projectId)
+    .executeTakeFirst();
+  return Number(result.numDeletedRows);
+}
+
 /** Removes what was delegated in a project. */
 export async function removeDelegationsInProject(tx: Tx, projectId: string): Promise<void> {
   await tx.deleteFrom('application_credential').where('project_id', '=', projectId).execute();
   await tx.deleteFrom('credential').where('project_id', '=', projectId).execute();
+  await tx.deleteFrom('oauth_access_token').where('project_id', '=', projectId).execute();
+  await tx.deleteFrom('oauth_request_token').where('project_id', '=', projectId).execute();
   await tx.deleteFrom('trust').where('project_id', '=', projectId).execute();
 }
 

@@ -16,7 +16,10 @@ type IdTable =
   | 'credential'
   | 'trust'
   | 'policy'
-  | 'endpoint_group';
+  | 'endpoint_group'
+  | 'oauth_consumer'
+  | 'oauth_request_token'
+  | 'oauth_access_token';
 
 /** A value to compare with, or several of which any may match. */
 type Filter = string | number | null | readonly (string | number)[];

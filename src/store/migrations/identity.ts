@@ -232,6 +232,8 @@ async function createDelegations(db: Kysely<unknown>): Promise<void> {
     .addColumn('roles', 'text', (c) => c.notNull())
     .addColumn('expires_at', 'text')
     .addColumn('remaining_uses', 'integer')
+    .addColumn('redelegated_trust_id', 'text')
+    .addColumn('redelegation_count', 'integer', (c) => c.notNull())
     .addColumn('deleted_at', 'text')
     .execute();
   await db.schema.createIndex('trust_trustor').on('trust').column('trustor_user_id').execute();

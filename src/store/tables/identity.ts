@@ -167,6 +167,10 @@ export interface TrustTable {
   expires_at: string | null;
   /** Tokens that may still be issued; null: any number. */
   remaining_uses: number | null;
+  /** The trust by whose token this one was made. */
+  redelegated_trust_id: string | null;
+  /** How often what it gives may be handed on. */
+  redelegation_count: number;
   deleted_at: string | null;
 }
 

@@ -1,0 +1,130 @@
+import { randomBytes } from 'node:crypto';
+import { type CredentialRow, credentials } from '../../store/identity/delegations.js';
+import { projects } from '../../store/identity/projects.js';
+import { users } from '../../store/identity/users.js';
+import type { Reader } from '../../store/store.js';
+import type { App } from '../app.js';
+import type { Context } from '../context.js';
+import { missing, mustGet } from '../identity/rows.js';
+import { forbiddenAction, refuseRestricted } from '../token/guards.js';
+import {
+  findEc2Row,
+  idOfAccess,
+  insertCredential,
+  listCredentials,
+  mayTouch,
+  type OpenCredential,
+  openCredential,
+  parseEc2,
+} from './credential.js';
+
+/** An EC2 key pair. */
+export interface Ec2Credential {
+  readonly access: string;
+  readonly secret: string;
+  readonly user_id: string;
+  readonly tenant_id: string;
+  readonly trust_id: string | null;
+}
+
+/** An EC2 key pair with what it was made by. */
+export interface BoundEc2Credential extends Ec2Credential {
+  readonly app_cred_id: string | null;
+  readonly access_token_id: string | null;
+}
+
+/** Makes an EC2 key pair of a user for a project. A delegated token makes one for its own project that gives no more than it. */
+export async function createEc2Credential(
+  app: App,
+  ctx: Context,
+  userId: string,
+  projectId: string,
+): Promise<Ec2Credential> {
+  refuseRestricted(ctx, 'additional application credentials.');
+  refuseOtherProject(ctx, projectId);
+  const { trust, application_credential, oauth1 } = ctx.token;
+  const blob = {
+    access: randomBytes(16).toString('hex'),
+    secret: randomBytes(16).toString('hex'),
+    trust_id: trust?.id ?? null,
+    ...(application_credential && { app_cred_id: application_credential.id }),
+    ...(oauth1 && { access_token_id: oauth1.access_token_id }),
+  };
+  const row = {
+    id: idOfAccess(blob.access),
+    user_id: userId,
+    project_id: projectId,
+    type: 'ec2',
+    blob: JSON.stringify(blob),
+  };
+  const sealed = await app.identity.sealing.seal(row.blob, row.id);
+  await app.identity.write(async (tx) => {
+    await mustGet(users, tx, userId, 'user');
+    await mustGet(projects, tx, projectId, 'project');
+    await insertCredential(tx, row, sealed);
+  });
+  return shown(boundEc2(row));
+}
+
+export async function getEc2Credential(
+  app: App,
+  ctx: Context,
+  userId: string,
+  access: string,
+): Promise<Ec2Credential> {
+  const row = await ownRow(app.store.read, ctx, userId, access);
+  return shown(boundEc2(await openCredential(app, row)));
+}
+
+export async function listEc2Credentials(app: App, ctx: Context, userId: string): Promise<Ec2Credential[]> {
+  await mustGet(users, app.store.read, userId, 'user');
+  const found = await listCredentials(app, { user_id: userId, type: 'ec2' });
+  return found.filter((row) => mayTouch(ctx, row.project_id)).map((row) => shown(boundEc2(row)));
+}
+
+export async function deleteEc2Credential(
+  app: App,
+  ctx: Context,
+  userId: string,
+  access: string,
+): Promise<void> {
+  await app.identity.write(async (tx) => {
+    await credentials.remove(tx, (await ownRow(tx, ctx, userId, access)).id);
+  });
+}
+
+/** The key pair of an access key with its secret, whoever it belongs to; undefined when there is none. */
+export async function findEc2Credential(app: App, access: string): Promise<BoundEc2Credential | undefined> {
+  const row = await findEc2Row(app.store.read, access);
+  return row && boundEc2(await openCredential(app, row));
+}
+
+async function ownRow(db: Reader, ctx: Context, userId: string, access: string): Promise<CredentialRow> {
+  const row = await findEc2Row(db, access);
+  if (row?.user_id !== userId) throw missing('credential', access);
+  refuseOtherProject(ctx, row.project_id);
+  return row;
+}
+
+function boundEc2({ blob, user_id, project_id }: OpenCredential): BoundEc2Credential {
+  const parsed = parseEc2(blob);
+  const text = (name: string) => (typeof parsed[name] === 'string' ? (parsed[name] as string) : null);
+  return {
+    access: parsed.access,
+    secret: text('secret') ?? '',
+    user_id,
+    tenant_id: project_id ?? '',
+    trust_id: text('trust_id'),
+    app_cred_id: text('app_cred_id'),
+    access_token_id: text('access_token_id'),
+  };
+}
+
+function shown({ access, secret, user_id, tenant_id, trust_id }: BoundEc2Credential): Ec2Credential {
+  return { access, secret, user_id, tenant_id, trust_id };
+}
+
+function refuseOtherProject(ctx: Context, projectId: string | null): void {
+  if (mayTouch(ctx, projectId)) return;
+  throw forbiddenAction('EC2 credential project does not match the project scope of the delegated token');
+}
