@@ -92,7 +92,8 @@ describe('openstack region, service and endpoint', () => {
       'region delete R2',
       'region delete R1',
     );
-    expect(await os.say('region show R1')).toContain('HTTP 404');
+    // `region show` falls back to a filter that Keystone ignores too, and would show the one region that is left
+    expect(await os.get('region list')).toEqual([expect.objectContaining({ Region: 'RegionOne' })]);
     expect(await os.say('service show second')).toContain('No service with a type, name or ID of');
     expect(await os.say(`endpoint show ${made.id}`)).toContain('No endpoint');
   });
