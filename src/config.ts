@@ -189,6 +189,17 @@ export const CONTROLLER_KEYS = {
     unit: 'minutes',
     description: 'How old a signed EC2 or S3 request may be.',
   }),
+  max_project_tree_depth: key(integer({ min: 1, max: 30 }), {
+    default: 5,
+    reload: true,
+    description: 'How deep projects may nest below their domain.',
+  }),
+  unified_limit_model: key(oneOf('flat', 'strict_two_level'), {
+    default: 'flat',
+    description:
+      'How limits (/v3/limits) of a project relate to those of its domain: not at all, or never above them, with projects at ' +
+      'most two deep.',
+  }),
   housekeeping_schedule: key(
     text("a schedule in cron's notation, such as 17 * * * *", (value) =>
       cron.validate(value) ? null : 'minute, hour, day of the month, month and day of the week are wanted',

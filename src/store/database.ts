@@ -7,6 +7,7 @@ import type { DriftTables } from './tables/drift.js';
 import type { HostTables } from './tables/host.js';
 import type { IdentityTables } from './tables/identity.js';
 import type { ImageTables } from './tables/image.js';
+import type { LimitTables } from './tables/limits.js';
 import type { NetworkTables } from './tables/network.js';
 import type { SharedTables } from './tables/shared.js';
 import type { TaskTables } from './tables/tasks.js';
@@ -24,6 +25,7 @@ export interface Database
     AuthorityTables,
     IdentityTables,
     DelegationTables,
+    LimitTables,
     NetworkTables,
     ImageTables,
     ComputeTables,

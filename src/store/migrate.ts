@@ -8,6 +8,7 @@ import { createDriftTables } from './migrations/drift.js';
 import { createHostTables } from './migrations/host.js';
 import { createIdentityTables } from './migrations/identity.js';
 import { createImageTables } from './migrations/image.js';
+import { createLimitTables } from './migrations/limits.js';
 import { createNetworkTables } from './migrations/network.js';
 import { createSharedTables } from './migrations/shared.js';
 import { createTaskTables } from './migrations/tasks.js';
@@ -30,6 +31,7 @@ function migrations(dialect: 'sqlite' | 'postgres'): Record<string, Migration> {
     '011-drift': { up: createDriftTables },
     '012-trail': { up: (db) => createTrailTables(db, dialect) },
     '015-delegation': { up: createDelegationTables },
+    '014-projects': { up: createLimitTables },
     '017-audit': { up: createAuditTables },
   };
 }

@@ -1,5 +1,6 @@
 import type { NamedRef } from '../../core/context.js';
 import { badRequest } from '../../core/errors.js';
+import { mustGet } from '../../core/identity/rows.js';
 import {
   type Assignment,
   type AssignmentQuery,
@@ -12,7 +13,7 @@ import { groups, users } from '../../store/identity/users.js';
 import type { Reader } from '../../store/store.js';
 import type { Operation, OpRequest } from '../shared/operation.js';
 import { collection, flag, parameter } from './lists.js';
-import { ADMIN_OR_READER, policy } from './policy.js';
+import { confinedDomain, domainReader, listTarget, policy } from './policy.js';
 
 type Ref = NamedRef & { readonly domain?: NamedRef };
 type Names = ReadonlyMap<string, Ref>;
@@ -22,28 +23,19 @@ export const assignmentOperations: readonly Operation[] = [
   {
     method: 'GET',
     path: '/v3/role_assignments',
-    policy: policy(
-      'list_role_assignments',
-      `${ADMIN_OR_READER} or (role:reader and domain_id:%(target.domain_id)s) or (role:manager and project_id:%(target.project_id)s)`,
-    ),
+    policy: policy('list_role_assignments', domainReader('target.domain_id')),
+    otherPolicy: (request) =>
+      flag(request, 'include_subtree') ? 'identity:list_role_assignments_for_tree' : undefined,
     target: assignmentTarget,
     summary: 'list role assignments',
     status: 200,
     async handler(request) {
       const db = request.app.store.read;
       const effective = flag(request, 'effective') ?? false;
-      const query = assignmentQuery(request);
-      if (effective && query.groupId !== undefined) {
-        throw badRequest('Combining effective and group filter will always result in an empty list.');
-      }
-      if (effective && query.inherited) {
-        throw badRequest('Combining effective and inherited filter is not allowed.');
-      }
-      const rows = await confined(
-        request,
-        await (effective ? effectiveAssignments : grantedAssignments)(db, query),
-      );
-      const names = flag(request, 'include_names') ? await namesOf(db) : null;
+      const query = assignmentQuery(request, effective);
+      const list = effective ? effectiveAssignments : grantedAssignments;
+      const rows = await inOwnDomain(request, await list(db, query));
+      const names = flag(request, 'include_names') ? await namesOf(db, rows) : null;
       return collection(
         request,
         'role_assignments',
@@ -53,47 +45,55 @@ export const assignmentOperations: readonly Operation[] = [
   },
 ];
 
-function assignmentTarget(request: OpRequest) {
+/** Lists are about the domain of the token; those of a tree of projects about the domain of that. */
+async function assignmentTarget(request: OpRequest) {
   const projectId = parameter(request, 'scope.project.id');
-  return {
-    'target.domain_id': parameter(request, 'scope.domain.id') ?? request.ctx.token.domain?.id ?? '',
-    ...(projectId !== undefined && { 'target.project_id': projectId }),
-  };
+  if (!flag(request, 'include_subtree')) return listTarget(request);
+  if (!projectId) return {};
+  const project = await mustGet(projects, request.app.store.read, projectId, 'project');
+  return { 'target.project.id': project.id, 'target.domain_id': project.domain_id };
 }
 
-function assignmentQuery(request: OpRequest): AssignmentQuery {
+function assignmentQuery(request: OpRequest, effective: boolean): AssignmentQuery {
+  const given = (name: string) => parameter(request, name) || undefined;
+  const [userId, groupId] = [given('user.id'), given('group.id')];
+  const [projectId, domainId] = [given('scope.project.id'), given('scope.domain.id')];
+  const system = given('scope.system');
   const inheritedTo = parameter(request, 'scope.OS-INHERIT:inherited_to');
-  const projectId = parameter(request, 'scope.project.id');
-  const domainId = parameter(request, 'scope.domain.id');
-  const [userId, groupId] = [parameter(request, 'user.id'), parameter(request, 'group.id')];
-  if (projectId !== undefined && domainId !== undefined) {
-    throw badRequest('Specify a domain or a project, not both.');
-  }
-  if (userId !== undefined && groupId !== undefined) {
-    throw badRequest('Specify a user or a group, not both.');
-  }
+  const inherited = inheritedTo === undefined ? undefined : inheritedTo === 'projects';
   const subtree = flag(request, 'include_subtree');
-  if (subtree && projectId === undefined) {
-    throw badRequest('scope.project.id must be specified if include_subtree is also specified.');
+  if (subtree && !projectId) {
+    throw badRequest('scope.project.id must be specified if include_subtree is also specified');
+  }
+  if (domainId && projectId) throw badRequest('Specify a domain or project, not both');
+  if (domainId && system) throw badRequest('Specify system or domain, not both');
+  if (projectId && system) throw badRequest('Specify system or project, not both');
+  if (userId && groupId) throw badRequest('Specify a user or group, not both');
+  if (effective && groupId) {
+    throw badRequest('Combining effective and group filter will always result in an empty list.');
+  }
+  if (effective && inherited && domainId) {
+    throw badRequest(
+      'Combining effective, domain and inherited filters will always result in an empty list.',
+    );
   }
   return {
     userId,
     groupId,
-    roleId: parameter(request, 'role.id'),
+    roleId: given('role.id'),
     projectId,
     domainId,
-    system: parameter(request, 'scope.system') !== undefined,
-    inherited: inheritedTo === 'projects' ? true : undefined,
+    system: system === 'all',
+    inherited,
     subtree,
   };
 }
 
-/** A reader of one domain sees the assignments on it and on its projects. */
-async function confined(request: OpRequest, rows: readonly Assignment[]): Promise<readonly Assignment[]> {
-  const { ctx, app } = request;
-  const own = ctx.isAdmin || ctx.token.system ? undefined : ctx.token.domain?.id;
+/** Tokens for a domain see the assignments on it and on its projects. */
+async function inOwnDomain(request: OpRequest, rows: readonly Assignment[]): Promise<readonly Assignment[]> {
+  const own = confinedDomain(request);
   if (own === undefined) return rows;
-  const inside = new Set((await projects.list(app.store.read, { domain_id: own })).map((p) => p.id));
+  const inside = new Set((await projects.list(request.app.store.read, { domain_id: own })).map((p) => p.id));
   return rows.filter((row) => row.target_id === own || inside.has(row.target_id));
 }
 
@@ -129,21 +129,40 @@ function linksOf(base: string, row: Assignment) {
   };
 }
 
-/** Everything that assignments may name, by `kind/id`. */
-async function namesOf(db: Reader): Promise<Names> {
-  const projectRows = await projects.list(db);
-  const domains = new Map(
-    projectRows.filter((row) => row.is_domain).map(({ id, name }) => [id, { id, name }]),
-  );
-  const owned = ({ id, name, domain_id }: { id: string; name: string; domain_id: string }): Ref => {
-    const domain = domains.get(domain_id);
-    return domain ? { id, name, domain } : { id, name };
+/** What the assignments name, by `kind/id`. */
+async function namesOf(db: Reader, rows: readonly Assignment[]): Promise<Names> {
+  const ids = (kind: string) => [
+    ...new Set([
+      ...rows.filter((row) => row.actor_type === kind).map((row) => row.actor_id),
+      ...rows.filter((row) => row.target_type === kind).map((row) => row.target_id),
+    ]),
+  ];
+  const named = {
+    user: await byIds(users, db, ids('user')),
+    group: await byIds(groups, db, ids('group')),
+    project: await byIds(projects, db, ids('project')),
+    role: await byIds(roles, db, [...new Set(rows.map((row) => row.role_id))]),
   };
-  const entries: [string, Ref][] = [];
-  for (const row of projectRows)
-    entries.push([`${row.is_domain ? 'domain' : 'project'}/${row.id}`, owned(row)]);
-  for (const row of await users.list(db)) entries.push([`user/${row.id}`, owned(row)]);
-  for (const row of await groups.list(db)) entries.push([`group/${row.id}`, owned(row)]);
-  for (const row of await roles.list(db)) entries.push([`role/${row.id}`, owned(row)]);
-  return new Map(entries);
+  const domainIds = Object.values(named).flatMap((found) => found.map((row) => row.domain_id));
+  const domains = await byIds(projects, db, [...new Set([...ids('domain'), ...domainIds])].filter(Boolean));
+  const domainRefs = new Map(domains.map(({ id, name }) => [id, { id, name }]));
+  const names = new Map<string, Ref>(domains.map(({ id, name }) => [`domain/${id}`, { id, name }]));
+  for (const [kind, found] of Object.entries(named)) {
+    for (const { id, name, domain_id } of found) {
+      const domain = domainRefs.get(domain_id);
+      names.set(`${kind}/${id}`, domain ? { id, name, domain } : { id, name });
+    }
+  }
+  return names;
+}
+
+/** Statements carry only so many values: more rows than that are found among all. */
+async function byIds<R extends { readonly id: string }>(
+  rows: { list(db: Reader, filters?: Record<string, readonly string[]>): Promise<R[]> },
+  db: Reader,
+  ids: readonly string[],
+): Promise<R[]> {
+  if (ids.length <= 10_000) return await rows.list(db, { id: ids });
+  const wanted = new Set(ids);
+  return (await rows.list(db)).filter((row) => wanted.has(row.id));
 }

@@ -9,8 +9,8 @@ import { createService, deleteService, type ServiceBody, updateService } from '.
 import { mustGet } from '../../core/identity/rows.js';
 import { endpoints, regions, services } from '../../store/identity/catalog.js';
 import type { Operation, OpRequest } from '../shared/operation.js';
-import { collection, columnFilters, inexact } from './lists.js';
-import { ADMIN, ADMIN_OR_READER, ANYBODY, policy } from './policy.js';
+import { collection, columnFilters, inexactFilters } from './lists.js';
+import { ADMIN, ADMIN_OR_READER, ANYBODY, existing, policy } from './policy.js';
 import { BOOLEAN, enveloped, ID_OR_NULL, TEXT_OR_NULL } from './schemas.js';
 import { endpointView, regionView, serviceView } from './views.js';
 
@@ -57,10 +57,9 @@ const KINDS: readonly Kind[] = [
     required: [],
     async list(request) {
       const filters = columnFilters(request, { text: ['parent_region_id'] });
-      const rows = await regions.list(request.app.store.read, filters);
-      return inexact(request, rows, ['parent_region_id', 'description']).map((row) =>
-        regionView(request.baseUrl, row),
-      );
+      const inexact = inexactFilters(request, ['parent_region_id']);
+      const rows = await regions.list(request.app.store.read, filters, { inexact });
+      return rows.map((row) => regionView(request.baseUrl, row));
     },
     show: async ({ app, baseUrl }, id) =>
       regionView(baseUrl, await mustGet(regions, app.store.read, id, 'region')),
@@ -76,8 +75,9 @@ const KINDS: readonly Kind[] = [
     required: ['type'],
     async list(request) {
       const filters = columnFilters(request, { text: ['type', 'name'], flags: ['enabled'] });
-      const rows = await services.list(request.app.store.read, filters);
-      return inexact(request, rows, ['type', 'name']).map((row) => serviceView(request.baseUrl, row));
+      const inexact = inexactFilters(request, ['type', 'name']);
+      const rows = await services.list(request.app.store.read, filters, { inexact });
+      return rows.map((row) => serviceView(request.baseUrl, row));
     },
     show: async ({ app, baseUrl }, id) =>
       serviceView(baseUrl, await mustGet(services, app.store.read, id, 'service')),
@@ -96,8 +96,9 @@ const KINDS: readonly Kind[] = [
         text: ['service_id', 'interface', 'region_id'],
         flags: ['enabled'],
       });
-      const rows = await endpoints.list(request.app.store.read, filters);
-      return inexact(request, rows, ['url']).map((row) => endpointView(request.baseUrl, row));
+      const inexact = inexactFilters(request, ['service_id', 'interface', 'region_id']);
+      const rows = await endpoints.list(request.app.store.read, filters, { inexact });
+      return rows.map((row) => endpointView(request.baseUrl, row));
     },
     show: async ({ app, baseUrl }, id) =>
       endpointView(baseUrl, await mustGet(endpoints, app.store.read, id, 'endpoint')),
@@ -127,6 +128,7 @@ export const catalogOperations: readonly Operation[] = [
 function operationsOf(kind: Kind): Operation[] {
   const { name } = kind;
   const path = `/v3/${name}s`;
+  const target = existing({ region: regions, service: services, endpoint: endpoints }[name], 'id', name);
   const article = name === 'endpoint' ? 'an' : 'a';
   return [
     {
@@ -150,6 +152,7 @@ function operationsOf(kind: Kind): Operation[] {
       method: 'GET',
       path: `${path}/:id`,
       policy: policy(`get_${name}`, kind.readRule),
+      target,
       summary: `show ${article} ${name}`,
       status: 200,
       handler: async (request) => ({ [name]: await kind.show(request, request.params.id!) }),
@@ -158,6 +161,7 @@ function operationsOf(kind: Kind): Operation[] {
       method: 'PATCH',
       path: `${path}/:id`,
       policy: policy(`update_${name}`, ADMIN),
+      target,
       summary: `change ${article} ${name}`,
       body: enveloped(name, kind.schema),
       status: 200,
@@ -167,6 +171,7 @@ function operationsOf(kind: Kind): Operation[] {
       method: 'DELETE',
       path: `${path}/:id`,
       policy: policy(`delete_${name}`, ADMIN),
+      target,
       summary: `delete ${article} ${name}`,
       status: 204,
       handler: (request) => kind.remove(request, request.params.id!),

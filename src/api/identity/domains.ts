@@ -2,11 +2,11 @@ import { deleteDomain } from '../../core/domain/domain.js';
 import { missing } from '../../core/identity/rows.js';
 import { createDomainRow, type ProjectBody, updateProject } from '../../core/project/project.js';
 import { tagged } from '../../core/token/reachable.js';
-import { projects } from '../../store/identity/projects.js';
+import { listProjects, projects } from '../../store/identity/projects.js';
 import type { Operation, OpRequest } from '../shared/operation.js';
-import { collection, columnFilters, inexact } from './lists.js';
-import { ADMIN, confinedDomain, domainReader, policy } from './policy.js';
-import { BOOLEAN, enveloped, SHORT_NAME, TAGS, TEXT_OR_NULL } from './schemas.js';
+import { columnFilters, inexactFilters, page, pagedCollection } from './lists.js';
+import { ADMIN, ANY_ADMIN, confinedDomain, domainReader, existing, policy } from './policy.js';
+import { BOOLEAN, enveloped, OPTIONS, SHORT_NAME, TAGS, TEXT_OR_NULL } from './schemas.js';
 import { domainView } from './views.js';
 
 const PROPERTIES = {
@@ -14,8 +14,19 @@ const PROPERTIES = {
   description: TEXT_OR_NULL,
   enabled: BOOLEAN,
   tags: TAGS,
-  options: { type: 'object' },
+  options: OPTIONS,
 };
+
+const EXISTING = existing(
+  {
+    async get(db, id) {
+      const row = await projects.get(db, id);
+      return row?.is_domain ? row : undefined;
+    },
+  },
+  'domain_id',
+  'domain',
+);
 
 type Body = { domain: ProjectBody };
 
@@ -26,7 +37,7 @@ export const domainOperations: readonly Operation[] = [
     path: '/v3/domains',
     policy: policy('create_domain', ADMIN),
     summary: 'create a domain',
-    body: enveloped('domain', PROPERTIES, ['name']),
+    body: enveloped('domain', { ...PROPERTIES, explicit_domain_id: { type: 'string' } }, ['name']),
     status: 201,
     async handler(request: OpRequest<Body>) {
       const row = await createDomainRow(request.app, request.body.domain);
@@ -36,23 +47,25 @@ export const domainOperations: readonly Operation[] = [
   {
     method: 'GET',
     path: '/v3/domains',
-    policy: policy('list_domains', domainReader('target.domain_id')),
-    target: ({ ctx }) => ({ 'target.domain_id': ctx.token.domain?.id ?? '' }),
+    policy: policy('list_domains', domainReader('target.domain.id')),
+    target: ({ ctx }) => ({ 'target.domain.id': ctx.token.domain?.id ?? '' }),
     summary: 'list domains',
     status: 200,
     async handler(request) {
       const filters = columnFilters(request, { text: ['name'], flags: ['enabled'] });
       const own = confinedDomain(request);
-      const rows = await projects.list(request.app.store.read, {
-        ...filters,
-        is_domain: 1,
-        ...(own && { id: own }),
-      });
-      const found = await tagged(request.app.store.read, inexact(request, rows, ['name']));
-      return collection(
+      const db = request.app.store.read;
+      const wanted = { ...filters, is_domain: 1, ...(own && { id: own }) };
+      const inexact = inexactFilters(request, ['name']);
+      const found = await page(request, projects, [], (options) =>
+        listProjects(db, wanted, { ...options, inexact }),
+      );
+      const items = await tagged(db, found.rows);
+      return pagedCollection(
         request,
         'domains',
-        found.map(({ row, tags }) => domainView(request.baseUrl, row, tags)),
+        found,
+        items.map(({ row, tags }) => domainView(request.baseUrl, row, tags)),
       );
     },
   },
@@ -61,9 +74,9 @@ export const domainOperations: readonly Operation[] = [
     path: '/v3/domains/:domain_id',
     policy: policy(
       'get_domain',
-      `${domainReader('target.domain_id')} or token.project.domain.id:%(target.domain_id)s`,
+      `${ANY_ADMIN} or rule:system_reader or token.domain.id:%(target.domain.id)s or token.project.domain.id:%(target.domain.id)s`,
     ),
-    target: ({ params }) => ({ 'target.domain_id': params.domain_id }),
+    target: ({ params }) => ({ 'target.domain.id': params.domain_id }),
     summary: 'show a domain',
     status: 200,
     handler: (request) => show(request, request.params.domain_id!),
@@ -72,6 +85,7 @@ export const domainOperations: readonly Operation[] = [
     method: 'PATCH',
     path: '/v3/domains/:domain_id',
     policy: policy('update_domain', ADMIN),
+    target: EXISTING,
     summary: 'change a domain',
     body: enveloped('domain', PROPERTIES),
     status: 200,
@@ -85,6 +99,7 @@ export const domainOperations: readonly Operation[] = [
     method: 'DELETE',
     path: '/v3/domains/:domain_id',
     policy: policy('delete_domain', ADMIN),
+    target: EXISTING,
     summary: 'delete a disabled domain with all that is in it',
     status: 204,
     handler: ({ app, params }) => deleteDomain(app, params.domain_id!),

@@ -1,12 +1,21 @@
+import { missing, mustGet } from '../../core/identity/rows.js';
 import { checkGrant, type GrantPlace, grantedRoles, grantRole, revokeRole } from '../../core/role/grants.js';
 import { projects } from '../../store/identity/projects.js';
+import { roles } from '../../store/identity/roles.js';
+import { groups, users } from '../../store/identity/users.js';
 import type { ActorType, TargetType } from '../../store/tables/identity.js';
 import type { Operation, OpRequest } from '../shared/operation.js';
 import { collection } from './lists.js';
-import { ADMIN, domainReader, policy } from './policy.js';
+import { ADMIN, ADMIN_OR_READER, ANY_ADMIN, policy } from './policy.js';
 import { roleView } from './views.js';
 
-const READ = domainReader('target.domain_id');
+/** Somebody with the role on the domain to which both the user or group and the project or domain belong. */
+const within = (role: string) =>
+  `(role:${role} and (domain_id:%(target.user.domain_id)s or domain_id:%(target.group.domain_id)s) and (domain_id:%(target.project.domain_id)s or domain_id:%(target.domain.id)s))`;
+const OWN_ROLE = '(domain_id:%(target.role.domain_id)s or None:%(target.role.domain_id)s)';
+const LIST = `${ANY_ADMIN} or rule:system_reader or ${within('reader')}`;
+const CHECK = `${ANY_ADMIN} or ((rule:system_reader or ${within('reader')}) and ${OWN_ROLE})`;
+const CHANGE = `${ANY_ADMIN} or (${within('manager')} and rule:domain_managed_target_role)`;
 
 /** Paths on which grants are managed, with what they are about. `*` stands for users and groups. */
 const PLACES: readonly { path: string; list: string; target: TargetType; inherited: number }[] = [
@@ -59,23 +68,24 @@ function operationsOn(
   path: string,
   list: string,
   actor: ActorType,
-  target: TargetType,
+  on: TargetType,
   inherited: number,
 ): Operation[] {
-  const system = target === 'system' ? `system_grant_for_${actor}` : null;
-  const where = `${actor} on ${target}${inherited ? ', inherited' : ''}`;
+  const system = on === 'system' ? `system_grant_for_${actor}` : null;
+  const where = `${actor} on ${on}${inherited ? ', inherited' : ''}`;
   const place = ({ params }: OpRequest): GrantPlace => ({
     actor_type: actor,
     actor_id: params[`${actor}_id`]!,
-    target_type: target,
-    target_id: target === 'system' ? 'all' : params[`${target}_id`]!,
+    target_type: on,
+    target_id: on === 'system' ? 'all' : params[`${on}_id`]!,
     inherited,
   });
+  const target = (request: OpRequest) => grantTarget(request);
   const check = (method: 'HEAD' | 'GET'): Operation => ({
     method,
     path,
-    policy: policy(system ? `check_${system}` : 'check_grant', READ),
-    target: grantTarget,
+    policy: policy(system ? `check_${system}` : 'check_grant', system ? ADMIN_OR_READER : CHECK),
+    target,
     summary: `check a role of a ${where}`,
     status: 204,
     handler: (request) => checkGrant(request.app.store.read, place(request), request.params.role_id!),
@@ -84,7 +94,8 @@ function operationsOn(
     {
       method: 'PUT',
       path,
-      policy: policy(system ? `create_${system}` : 'create_grant', ADMIN),
+      policy: policy(system ? `create_${system}` : 'create_grant', system ? ADMIN : CHANGE),
+      target,
       summary: `grant a role to a ${where}`,
       status: 204,
       handler: (request) => grantRole(request.app, place(request), request.params.role_id!),
@@ -94,7 +105,8 @@ function operationsOn(
     {
       method: 'DELETE',
       path,
-      policy: policy(system ? `revoke_${system}` : 'revoke_grant', ADMIN),
+      policy: policy(system ? `revoke_${system}` : 'revoke_grant', system ? ADMIN : CHANGE),
+      target: (request) => grantTarget(request, true),
       summary: `take a role from a ${where}`,
       status: 204,
       handler: (request) => revokeRole(request.app, place(request), request.params.role_id!),
@@ -102,8 +114,11 @@ function operationsOn(
     {
       method: 'GET',
       path: list,
-      policy: policy(target === 'system' ? `list_system_grants_for_${actor}` : 'list_grants', READ),
-      target: grantTarget,
+      policy: policy(
+        system ? `list_system_grants_for_${actor}` : 'list_grants',
+        system ? ADMIN_OR_READER : LIST,
+      ),
+      target,
       summary: `list the roles of a ${where}`,
       status: 200,
       async handler(request) {
@@ -118,9 +133,37 @@ function operationsOn(
   ];
 }
 
-/** The domain that the grant's target belongs to. */
-async function grantTarget({ app, params }: OpRequest) {
-  if (params.domain_id) return { 'target.domain_id': params.domain_id };
-  const project = params.project_id ? await projects.get(app.store.read, params.project_id) : undefined;
-  return { 'target.domain_id': project?.domain_id ?? '' };
+/**
+ * What the rules see of a grant. As in Keystone 404 comes before the check; what is left of grants to a user or group that
+ * is gone can still be taken away.
+ */
+async function grantTarget({ app, params }: OpRequest, actorMayBeGone = false) {
+  const db = app.store.read;
+  const target: Record<string, unknown> = {};
+  if (params.role_id) {
+    const role = await mustGet(roles, db, params.role_id, 'role');
+    target['target.role.name'] = role.name;
+    target['target.role.domain_id'] = role.domain_id || null;
+  }
+  for (const [kind, rows] of [
+    ['user', users],
+    ['group', groups],
+  ] as const) {
+    const id = params[`${kind}_id`];
+    if (id === undefined) continue;
+    const row = await rows.get(db, id);
+    if (!row && !actorMayBeGone) throw missing(kind, id);
+    target[`target.${kind}.domain_id`] = row?.domain_id ?? '';
+  }
+  if (params.domain_id) {
+    const domain = await mustGet(projects, db, params.domain_id, 'domain');
+    if (!domain.is_domain) throw missing('domain', params.domain_id);
+    target['target.domain.id'] = domain.id;
+  }
+  if (params.project_id) {
+    target['target.project.domain_id'] = (
+      await mustGet(projects, db, params.project_id, 'project')
+    ).domain_id;
+  }
+  return target;
 }

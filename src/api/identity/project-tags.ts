@@ -1,14 +1,16 @@
 import { notFound } from '../../core/errors.js';
 import { mustGet } from '../../core/identity/rows.js';
-import { replaceTags } from '../../core/project/project.js';
+import { addProjectTag, removeProjectTag, replaceTags } from '../../core/project/project.js';
 import { projects, tagsOf } from '../../store/identity/projects.js';
 import { type Operation, OpReply, type OpRequest } from '../shared/operation.js';
-import { ADMIN, domainReader, policy } from './policy.js';
+import { validate } from '../shared/validate.js';
+import { domainManager, domainReader, policy } from './policy.js';
 import { projectTarget } from './projects.js';
-import { TAGS } from './schemas.js';
+import { TAG, TAGS } from './schemas.js';
 
 const PATH = '/v3/projects/:project_id/tags';
 const READ = `${domainReader('target.project.domain_id')} or project_id:%(target.project.id)s`;
+const MANAGE = domainManager('target.project.domain_id');
 const BODY = { type: 'object', required: ['tags'], properties: { tags: TAGS }, additionalProperties: false };
 
 /** Tags of a project. */
@@ -25,7 +27,8 @@ export const projectTagOperations: readonly Operation[] = [
   {
     method: 'PUT',
     path: PATH,
-    policy: policy('update_project_tags', ADMIN),
+    policy: policy('update_project_tags', MANAGE),
+    target: projectTarget,
     summary: 'replace the tags of a project',
     body: BODY,
     status: 200,
@@ -37,7 +40,8 @@ export const projectTagOperations: readonly Operation[] = [
   {
     method: 'DELETE',
     path: PATH,
-    policy: policy('delete_project_tags', ADMIN),
+    policy: policy('delete_project_tags', MANAGE),
+    target: projectTarget,
     summary: 'remove the tags of a project',
     status: 204,
     handler: ({ app, params }) => replaceTags(app, params.project_id!, []),
@@ -56,12 +60,14 @@ export const projectTagOperations: readonly Operation[] = [
   {
     method: 'PUT',
     path: `${PATH}/:tag`,
-    policy: policy('create_project_tag', ADMIN),
+    policy: policy('create_project_tag', MANAGE),
+    target: projectTarget,
     summary: 'add a tag to a project',
     status: 201,
     async handler(request) {
-      const tag = request.params.tag!;
-      await replaceTags(request.app, request.params.project_id!, [...(await currentTags(request)), tag]);
+      const { app, params } = request;
+      validate(TAG, params.tag);
+      await addProjectTag(app, params.project_id!, params.tag!);
       return new OpReply(201, undefined, {
         location: `${request.baseUrl}${request.raw.url.slice('/identity'.length)}`,
       });
@@ -70,18 +76,11 @@ export const projectTagOperations: readonly Operation[] = [
   {
     method: 'DELETE',
     path: `${PATH}/:tag`,
-    policy: policy('delete_project_tag', ADMIN),
+    policy: policy('delete_project_tag', MANAGE),
+    target: projectTarget,
     summary: 'remove a tag from a project',
     status: 204,
-    async handler(request) {
-      const tags = await currentTags(request);
-      if (!tags.includes(request.params.tag!)) throw noTag(request);
-      await replaceTags(
-        request.app,
-        request.params.project_id!,
-        tags.filter((tag) => tag !== request.params.tag),
-      );
-    },
+    handler: ({ app, params }) => removeProjectTag(app, params.project_id!, params.tag!),
   },
 ];
 

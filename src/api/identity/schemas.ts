@@ -6,14 +6,42 @@ export const ID_OR_NULL: Schema = { type: ['string', 'null'], minLength: 1, maxL
 export const NAME: Schema = { type: 'string', minLength: 1, maxLength: 255, pattern: '\\S' };
 /** Names of projects and domains. */
 export const SHORT_NAME: Schema = { ...NAME, maxLength: 64 };
+export const TAG: Schema = { type: 'string', minLength: 1, maxLength: 255, pattern: '^[^,/]*$' };
 export const TAGS: Schema = {
   type: 'array',
   maxItems: 80,
   uniqueItems: true,
-  items: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[^,/]*$' },
+  items: TAG,
 };
 export const TEXT_OR_NULL: Schema = { type: ['string', 'null'] };
 export const BOOLEAN: Schema = { type: 'boolean' };
+
+export const SHORT_TEXT_OR_NULL: Schema = { ...TEXT_OR_NULL, maxLength: 255 };
+export const REGION_OR_NULL: Schema = { type: ['string', 'null'], minLength: 1, maxLength: 255 };
+/** -1 stands for no limit. */
+export const LIMIT_VALUE: Schema = { type: 'integer', minimum: -1, maximum: 0x7fff_ffff };
+/** Options of projects, domains and roles; null takes one away. */
+export const OPTIONS: Schema = {
+  type: 'object',
+  properties: { immutable: { type: ['boolean', 'null'] } },
+  additionalProperties: false,
+};
+
+/** `{"<name>": [{…}]}`, at least one, with the given properties and no others. */
+export function envelopedList(
+  name: string,
+  properties: Readonly<Record<string, Schema>>,
+  required: readonly string[],
+  further: Schema = {},
+): Schema {
+  const items = { type: 'object', properties, required, additionalProperties: false, ...further };
+  return {
+    type: 'object',
+    required: [name],
+    properties: { [name]: { type: 'array', minItems: 1, items } },
+    additionalProperties: false,
+  };
+}
 
 /** `{"<name>": {…}}` with the given properties. */
 export function enveloped(

@@ -9,10 +9,13 @@ import { ec2CredentialOperations } from './ec2-credentials.js';
 import { endpointFilterOperations } from './endpoint-filter.js';
 import { grantOperations } from './grants.js';
 import { groupOperations } from './groups.js';
+import { limitOperations } from './limits.js';
 import { policyOperations } from './policies.js';
+import { IDENTITY_RULES } from './policy.js';
 import { keystoneProblem } from './problem.js';
 import { projectTagOperations } from './project-tags.js';
 import { projectOperations } from './projects.js';
+import { registeredLimitOperations } from './registered-limits.js';
 import { roleOperations } from './roles.js';
 import { tokenOperations } from './tokens.js';
 import { trustOperations } from './trusts.js';
@@ -45,7 +48,10 @@ export function identityService(app: App): Service {
       ...trustOperations,
       ...endpointFilterOperations,
       ...policyOperations,
+      ...registeredLimitOperations,
+      ...limitOperations,
     ],
+    rules: IDENTITY_RULES,
     format: (problem, request) => keystoneProblem(problem, request, app.config.public_url),
     aliases: (path) => (SLASHED.includes(path) ? [`${path}/`] : []),
     methodNotAllowed: true,

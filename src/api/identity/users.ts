@@ -1,10 +1,11 @@
 import { mustGet } from '../../core/identity/rows.js';
+import { isPrivileged } from '../../core/role/privileged.js';
 import { reachableProjects } from '../../core/token/reachable.js';
 import { changePassword, createUser, deleteUser, type UserBody, updateUser } from '../../core/user/user.js';
 import { groupIdsOf, groups, users } from '../../store/identity/users.js';
 import type { Operation, OpRequest } from '../shared/operation.js';
-import { collection, columnFilters, inexact } from './lists.js';
-import { ADMIN, confinedDomain, domainReader, listTarget, policy } from './policy.js';
+import { collection, columnFilters, inexact, inexactFilters, page, pagedCollection } from './lists.js';
+import { bodyDomain, confined, domainManager, domainReader, listTarget, policy } from './policy.js';
 import { BOOLEAN, enveloped, ID, ID_OR_NULL, NAME, TEXT_OR_NULL } from './schemas.js';
 import { groupView, projectView, userView } from './views.js';
 
@@ -29,6 +30,8 @@ const PASSWORDS = enveloped(
 const SELF = 'user_id:%(target.user.id)s';
 const READ = `${domainReader('target.user.domain_id')} or ${SELF}`;
 
+const CHANGE = domainManager('target.user.domain_id', 'rule:domain_managed_target_user');
+
 type Body = { user: UserBody };
 
 /** Users. */
@@ -36,7 +39,8 @@ export const userOperations: readonly Operation[] = [
   {
     method: 'POST',
     path: '/v3/users',
-    policy: policy('create_user', ADMIN),
+    policy: policy('create_user', domainManager('target.user.domain_id')),
+    target: (request) => ({ 'target.user.domain_id': bodyDomain(request, 'user') }),
     summary: 'create a user',
     body: enveloped('user', PROPERTIES, ['name']),
     status: 201,
@@ -57,12 +61,16 @@ export const userOperations: readonly Operation[] = [
         text: ['name', 'domain_id', 'default_project_id'],
         flags: ['enabled'],
       });
-      const own = confinedDomain(request);
-      const rows = await users.list(request.app.store.read, { ...filters, ...(own && { domain_id: own }) });
-      return collection(
+      const wanted = confined(request, filters);
+      const inexact = inexactFilters(request, ['name', 'domain_id']);
+      const found = await page(request, users, ['name', 'domain_id', 'default_project_id'], (options) =>
+        users.list(request.app.store.read, wanted, { ...options, inexact }),
+      );
+      return pagedCollection(
         request,
         'users',
-        inexact(request, rows, ['name']).map((row) => userView(request.baseUrl, row)),
+        found,
+        found.rows.map((row) => userView(request.baseUrl, row)),
       );
     },
   },
@@ -80,7 +88,8 @@ export const userOperations: readonly Operation[] = [
   {
     method: 'PATCH',
     path: '/v3/users/:user_id',
-    policy: policy('update_user', ADMIN),
+    policy: policy('update_user', CHANGE),
+    target: changedUserTarget,
     summary: 'change a user',
     body: enveloped('user', PROPERTIES),
     status: 200,
@@ -91,7 +100,8 @@ export const userOperations: readonly Operation[] = [
   {
     method: 'DELETE',
     path: '/v3/users/:user_id',
-    policy: policy('delete_user', ADMIN),
+    policy: policy('delete_user', CHANGE),
+    target: changedUserTarget,
     summary: 'delete a user',
     status: 204,
     handler: ({ app, params }) => deleteUser(app, params.user_id!),
@@ -159,4 +169,13 @@ export const userOperations: readonly Operation[] = [
 export async function userTarget({ app, params }: OpRequest) {
   const row = await users.get(app.store.read, params.user_id!);
   return { 'target.user.id': row?.id ?? '', 'target.user.domain_id': row?.domain_id ?? '' };
+}
+
+/** For changes: also whether the user may do more than a manager of the domain can grant. */
+async function changedUserTarget(request: OpRequest) {
+  const { app, params } = request;
+  return {
+    ...(await userTarget(request)),
+    'target.user.privileged': await isPrivileged(app.store.read, 'user', params.user_id!),
+  };
 }

@@ -2,6 +2,7 @@ import type { NamedRef } from '../../core/context.js';
 import { expiryText } from '../../core/token/times.js';
 import type { EndpointRow, RegionRow, ServiceRow } from '../../store/identity/catalog.js';
 import type { AccessRuleRow, ApplicationCredentialRow } from '../../store/identity/delegations.js';
+import type { LimitRow } from '../../store/identity/limits.js';
 import type { ProjectRow } from '../../store/identity/projects.js';
 import type { RoleRow } from '../../store/identity/roles.js';
 import type { GroupRow, UserRow } from '../../store/identity/users.js';
@@ -70,6 +71,20 @@ export function roleView(base: string, row: RoleRow) {
     description: row.description,
     options: parsed(row.options),
     links: self(base, 'roles', row.id),
+  };
+}
+
+export function limitView(base: string, row: LimitRow) {
+  return {
+    id: row.id,
+    project_id: row.project_id || null,
+    domain_id: row.domain_id || null,
+    service_id: row.service_id,
+    region_id: row.region_id || null,
+    resource_name: row.resource_name,
+    resource_limit: row.resource_limit,
+    description: row.description,
+    links: { self: `${base}/v3/limits/${row.id}` },
   };
 }
 

@@ -74,6 +74,8 @@ export interface Operation {
    * project and user, so that this first check is about roles. Handlers check found rows with ctx.authorize.
    */
   readonly target?: (request: OpRequest) => PolicyTarget | Promise<PolicyTarget>;
+  /** The policy that counts instead for this request, if any: one of the service's further `rules`. */
+  readonly otherPolicy?: (request: OpRequest) => string | undefined | Promise<string | undefined>;
   // biome-ignore lint/suspicious/noExplicitAny: each operation narrows its own body, which its schema has checked
   readonly handler: (request: OpRequest<any>) => unknown;
 }

@@ -156,7 +156,8 @@ async function handle(
   service.check?.(opRequest);
   if (operation.policy) {
     const target = operation.target ? await operation.target(opRequest) : undefined;
-    ctx.authorize(operation.policy.name, target);
+    const other = await operation.otherPolicy?.(opRequest);
+    ctx.authorize(other ?? operation.policy.name, target);
   }
   if (operation.query) validate(operation.query, request.query);
   const schema = operation.body && bodySchema(operation.body, version);

@@ -1,4 +1,5 @@
 import { endpoints, type RegionRow, regions } from '../../store/identity/catalog.js';
+import { removeRegisteredLimits } from '../../store/identity/limits.js';
 import type { App } from '../app.js';
 import { badRequest, forbidden } from '../errors.js';
 import { extraOf, mustGet, newId, storing } from '../identity/rows.js';
@@ -58,6 +59,9 @@ export async function deleteRegion(app: App, id: string): Promise<void> {
       }
       doomed.push(...(await regions.list(tx, { parent_region_id: parent })).map((child) => child.id));
     }
-    for (const region of doomed) await regions.remove(tx, region);
+    for (const region of doomed) {
+      await removeRegisteredLimits(tx, { region_id: region });
+      await regions.remove(tx, region);
+    }
   });
 }

@@ -4,6 +4,7 @@ import {
   type ServiceRow,
   services,
 } from '../../store/identity/catalog.js';
+import { removeRegisteredLimits } from '../../store/identity/limits.js';
 import type { App } from '../app.js';
 import { extraOf, mustGet, newId, storing } from '../identity/rows.js';
 
@@ -56,6 +57,7 @@ export async function deleteService(app: App, id: string): Promise<void> {
       await removeProjectEndpoints(tx, { kind: 'endpoint', target_id: endpoint.id });
       await endpoints.remove(tx, endpoint.id);
     }
+    await removeRegisteredLimits(tx, { service_id: id });
     await services.remove(tx, id);
   });
 }

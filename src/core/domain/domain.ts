@@ -1,3 +1,4 @@
+import { removeLimits } from '../../store/identity/limits.js';
 import { type ProjectRow, projects } from '../../store/identity/projects.js';
 import { removeAssignments, removeRoleUses, roles } from '../../store/identity/roles.js';
 import { groups, users } from '../../store/identity/users.js';
@@ -31,6 +32,7 @@ export async function deleteDomainRow(app: App, tx: Tx, row: ProjectRow): Promis
     await removeRoleUses(tx, role.id);
     await roles.remove(tx, role.id);
   }
+  await removeLimits(tx, { domain_id: id });
   await removeAssignments(tx, { target_type: 'domain', target_id: id });
   await removeProjectRow(app, tx, id);
   await app.identity.tokens.revokeAll(tx, 'domain', id);

@@ -106,7 +106,9 @@ async function ensureRole(tx: Tx, name: string): Promise<string> {
   const found = await findRole(tx, name);
   if (found) return found.id;
   const id = newId();
-  await roles.insert(tx, { id, name, domain_id: '', description: null, options: '{}', extra: '{}' });
+  // the policies of all services build on these names
+  const options = '{"immutable":true}';
+  await roles.insert(tx, { id, name, domain_id: '', description: null, options, extra: '{}' });
   return id;
 }
 

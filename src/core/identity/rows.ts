@@ -53,15 +53,20 @@ export function mergeOptions(before: string, changes: Readonly<Record<string, un
   return JSON.stringify(Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== null)));
 }
 
-/** Refuses a change to a row marked `immutable`, unless the change itself takes the mark away. */
+/**
+ * Refuses a change to a row marked `immutable`, except one that only takes the mark away; without `changes` it is a
+ * deletion, which is refused as well.
+ */
 export function refuseImmutable(
   row: { readonly id: string; readonly options: string },
   what: string,
-  changes?: Readonly<Record<string, unknown>>,
+  changes?: object,
 ): void {
   const { immutable } = JSON.parse(row.options) as { immutable?: boolean };
   if (!immutable) return;
-  const lifts = changes && 'immutable' in changes && changes.immutable !== true;
-  if (lifts) return;
-  throw forbidden(`Cannot modify or delete ${what} ${row.id}: it is marked immutable.`);
+  const mark = (changes as { options?: { immutable?: unknown } } | undefined)?.options?.immutable;
+  if (changes && Object.keys(changes).length === 1 && (mark === false || mark === null)) return;
+  throw forbidden(
+    `Unable to ${changes ? 'update' : 'delete'} immutable ${what} resource: \`${row.id}. Set resource option "immutable" to false first.`,
+  );
 }

@@ -1,4 +1,4 @@
-import { ancestors, type ProjectRow } from '../../store/identity/projects.js';
+import { ancestors, descendants, type ProjectRow } from '../../store/identity/projects.js';
 import { type AssignmentRow, implications, listAssignments, roles } from '../../store/identity/roles.js';
 import { groupIdsOf } from '../../store/identity/users.js';
 import type { Reader } from '../../store/store.js';
@@ -20,6 +20,18 @@ export async function effectiveRoles(db: Reader, userId: string, target: RoleTar
     db,
     granted.map((row) => row.role_id),
   );
+}
+
+/** Ids of the projects on which the user has a role: directly, by a group, or inherited. Disabled ones count as well. */
+export async function projectsWithRole(db: Reader, userId: string): Promise<ReadonlySet<string>> {
+  const own = await listAssignments(db, { actor_type: 'user', actor_id: userId });
+  const groups = await groupIdsOf(db, userId);
+  const found = new Set<string>();
+  for (const grant of [...own, ...(await listAssignments(db, { actor_type: 'group', actor_id: groups }))]) {
+    if (grant.inherited) for (const { id } of await descendants(db, grant.target_id)) found.add(id);
+    else if (grant.target_type === 'project') found.add(grant.target_id);
+  }
+  return found;
 }
 
 /** The given roles and all that they imply, as tokens show them, sorted by name. */

@@ -11,7 +11,7 @@ import { groups, users } from '../../store/identity/users.js';
 import type { Reader } from '../../store/store.js';
 import type { ActorType, TargetType } from '../../store/tables/identity.js';
 import type { App } from '../app.js';
-import { forbidden, notFound } from '../errors.js';
+import { badRequest, forbidden, notFound } from '../errors.js';
 import { missing, mustGet } from '../identity/rows.js';
 
 /** Whose grants on what. */
@@ -68,16 +68,21 @@ async function checkPlace(db: Reader, place: GrantPlace): Promise<void> {
 /** A domain's role may be granted only within that domain. */
 async function refuseForeignRole(db: Reader, place: GrantPlace, role: RoleRow): Promise<void> {
   if (role.domain_id === '') return;
+  if (place.target_type === 'system') {
+    throw badRequest(
+      `Role ${role.id} is a domain-specific role. Unable to use a domain-specific role in a system assignment.`,
+    );
+  }
   const target = await projects.get(db, place.target_id);
   const domainId = target?.is_domain ? target.id : target?.domain_id;
   if (domainId === role.domain_id) return;
   throw forbidden(
-    `The role ${role.id} of domain ${role.domain_id} cannot be granted on ${place.target_type} ${place.target_id}.`,
+    `${place.target_type === 'domain' ? 'Domain' : 'Project'} ${place.target_id} must be in the same domain as the role ${role.id} being assigned.`,
   );
 }
 
 function noGrant(place: GrantPlace, roleId: string) {
   return notFound(
-    `Could not find role assignment with role: ${roleId}, ${place.actor_type}: ${place.actor_id}, ${place.target_type}: ${place.target_id}.`,
+    `Could not find role assignment with role: ${roleId}, user or group: ${place.actor_id}, project, domain, or system: ${place.target_id}.`,
   );
 }

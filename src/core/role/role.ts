@@ -10,7 +10,15 @@ import {
 import type { Reader } from '../../store/store.js';
 import type { App } from '../app.js';
 import { badRequest, forbidden, notFound } from '../errors.js';
-import { extraOf, mergeOptions, mustGet, newId, refuseImmutable, storing } from '../identity/rows.js';
+import {
+  extraOf,
+  mergeOptions,
+  missing,
+  mustGet,
+  newId,
+  refuseImmutable,
+  storing,
+} from '../identity/rows.js';
 
 const KNOWN = ['id', 'name', 'domain_id', 'description', 'options'];
 
@@ -24,7 +32,9 @@ export interface RoleBody {
 
 export async function createRole(app: App, body: RoleBody): Promise<RoleRow> {
   return await storing(app, 'role', async (tx) => {
-    if (body.domain_id) await mustGet(projects, tx, body.domain_id, 'domain');
+    if (body.domain_id && !(await projects.get(tx, body.domain_id))?.is_domain) {
+      throw missing('domain', body.domain_id);
+    }
     const row: RoleRow = {
       id: newId(),
       name: body.name!.trim(),
@@ -41,9 +51,9 @@ export async function createRole(app: App, body: RoleBody): Promise<RoleRow> {
 export async function updateRole(app: App, id: string, body: RoleBody): Promise<RoleRow> {
   return await storing(app, 'role', async (tx) => {
     const row = await mustGet(roles, tx, id, 'role');
-    refuseImmutable(row, 'role', body.options);
+    refuseImmutable(row, 'role', body);
     if (body.domain_id !== undefined && (body.domain_id ?? '') !== row.domain_id) {
-      throw badRequest('A role cannot move to another domain.');
+      throw badRequest('Update of `domain_id` is not allowed.');
     }
     const changed: RoleRow = {
       ...row,
@@ -93,7 +103,7 @@ export async function addInference(app: App, priorId: string, impliedId: string)
   return await app.identity.write(async (tx) => {
     const pair = await rolePair(tx, priorId, impliedId);
     if (pair.implied.name.toLowerCase() === 'admin' && pair.implied.domain_id === '') {
-      throw forbidden(`${impliedId} cannot be an implied role.`);
+      throw forbidden(`${impliedId} cannot be an implied roles.`);
     }
     if (pair.prior.domain_id === '' && pair.implied.domain_id !== '') {
       throw forbidden(

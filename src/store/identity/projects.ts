@@ -1,7 +1,7 @@
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import type { Reader, Tx } from '../store.js';
 import type { ProjectTable } from '../tables/identity.js';
-import { idRows } from './table.js';
+import { idRows, type ListOptions, paged, resembling } from './table.js';
 
 export type ProjectRow = Selectable<ProjectTable>;
 
@@ -22,6 +22,39 @@ export async function findProject(
     .executeTakeFirst();
 }
 
+/** Which tags a project must or must not have. */
+export interface TagFilter {
+  readonly all?: readonly string[];
+  readonly any?: readonly string[];
+  readonly notAll?: readonly string[];
+  readonly notAny?: readonly string[];
+}
+
+/** Projects whose columns have the given values (or one of several) and whose tags are as wanted. */
+export async function listProjects(
+  db: Reader,
+  filters: Readonly<Record<string, string | number | readonly string[]>>,
+  options: ListOptions = {},
+  tags: TagFilter = {},
+): Promise<ProjectRow[]> {
+  let query = db.selectFrom('project').selectAll();
+  for (const [column, value] of Object.entries(filters)) {
+    const values = (Array.isArray(value) ? value : [value]) as string[];
+    if (values.length === 0) return [];
+    query = query.where(column as 'id', 'in', values);
+  }
+  const having = (names: readonly string[]) => {
+    const distinct = [...new Set(names)];
+    return sql<number>`(select count(*) from project_tag where project_tag.project_id = project.id and project_tag.name in (${sql.join(distinct)}))`;
+  };
+  const distinct = (names: readonly string[]) => new Set(names).size;
+  if (tags.all) query = query.where(having(tags.all), '=', distinct(tags.all));
+  if (tags.any) query = query.where(having(tags.any), '>', 0);
+  if (tags.notAll) query = query.where(having(tags.notAll), '<', distinct(tags.notAll));
+  if (tags.notAny) query = query.where(having(tags.notAny), '=', 0);
+  return await paged(resembling(query, options.inexact ?? []), options).execute();
+}
+
 /** The project's parents, nearest first; the domain is the last when the chain is whole. */
 export async function ancestors(db: Reader, project: ProjectRow): Promise<ProjectRow[]> {
   const found: ProjectRow[] = [];
@@ -35,30 +68,58 @@ export async function ancestors(db: Reader, project: ProjectRow): Promise<Projec
   return found;
 }
 
-/** Every project below the given one. */
+/** Every project below the given one, level by level. */
 export async function descendants(db: Reader, id: string): Promise<ProjectRow[]> {
-  const found: ProjectRow[] = [];
-  let level = [id];
-  while (level.length) {
-    const children = await projects.list(db, { parent_id: level });
-    found.push(...children);
-    level = children.map((child) => child.id);
-  }
-  return found;
+  return await db
+    .withRecursive('below', (qc) =>
+      qc
+        .selectFrom('project')
+        .select(['project.id', sql<number>`1`.as('level')])
+        .where('project.parent_id', '=', id)
+        .unionAll((eb) =>
+          eb
+            .selectFrom('project')
+            .innerJoin('below', 'below.id', 'project.parent_id')
+            .select(['project.id', sql<number>`below.level + 1`.as('level')])
+            .where('below.level', '<', 64),
+        ),
+    )
+    .selectFrom('project')
+    .innerJoin('below', 'below.id', 'project.id')
+    .selectAll('project')
+    .orderBy('below.level')
+    .orderBy('project.id')
+    .execute();
 }
 
 /** Tags of each of the projects. */
 export async function tagsOf(db: Reader, ids: readonly string[]): Promise<Map<string, string[]>> {
   const tags = new Map<string, string[]>(ids.map((id) => [id, []]));
   if (ids.length === 0) return tags;
-  const rows = await db
-    .selectFrom('project_tag')
-    .selectAll()
-    .where('project_id', 'in', ids)
-    .orderBy('name')
-    .execute();
+  const query = db.selectFrom('project_tag').selectAll().orderBy('name');
+  // there are only so many values that a statement may carry
+  const rows = await (ids.length > 10_000 ? query : query.where('project_id', 'in', ids)).execute();
   for (const row of rows) tags.get(row.project_id)?.push(row.name);
   return tags;
+}
+
+/** Adds one tag; again does nothing. */
+export async function addTag(tx: Tx, projectId: string, name: string): Promise<void> {
+  await tx
+    .insertInto('project_tag')
+    .values({ project_id: projectId, name })
+    .onConflict((c) => c.doNothing())
+    .execute();
+}
+
+/** Removes one tag; false when the project does not have it. */
+export async function removeTag(tx: Tx, projectId: string, name: string): Promise<boolean> {
+  const result = await tx
+    .deleteFrom('project_tag')
+    .where('project_id', '=', projectId)
+    .where('name', '=', name)
+    .executeTakeFirst();
+  return result.numDeletedRows > 0n;
 }
 
 /** Makes the project have exactly these tags. */

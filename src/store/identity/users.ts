@@ -35,6 +35,23 @@ export async function memberIdsOf(db: Reader, groupId: string): Promise<string[]
   return rows.map((row) => row.user_id);
 }
 
+/** Ids of the users in each of the groups. */
+export async function membersOf(
+  db: Reader,
+  groupIds: readonly string[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const members = new Map<string, string[]>(groupIds.map((id) => [id, []]));
+  if (groupIds.length === 0) return members;
+  const rows = await db
+    .selectFrom('group_member')
+    .selectAll()
+    .where('group_id', 'in', groupIds)
+    .orderBy('user_id')
+    .execute();
+  for (const row of rows) members.get(row.group_id)?.push(row.user_id);
+  return members;
+}
+
 export async function addMember(tx: Tx, groupId: string, userId: string): Promise<void> {
   await tx
     .insertInto('group_member')
