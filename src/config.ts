@@ -24,6 +24,7 @@ import {
 import { LOG_KEYS } from './protocol/log-keys.js';
 import type { HostSettings } from './protocol/messages.js';
 import { OBJECT_KINDS } from './protocol/objects.js';
+import { SECURITY_COMPLIANCE_KEYS } from './security-compliance-keys.js';
 
 const PORTLESS_NAME = text('a name of letters, digits, dots and hyphens', (value) =>
   /^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/.test(value) ? null : 'it has other characters',
@@ -200,6 +201,7 @@ export const CONTROLLER_KEYS = {
       'How limits (/v3/limits) of a project relate to those of its domain: not at all, or never above them, with projects at ' +
       'most two deep.',
   }),
+  ...SECURITY_COMPLIANCE_KEYS,
   housekeeping_schedule: key(
     text("a schedule in cron's notation, such as 17 * * * *", (value) =>
       cron.validate(value) ? null : 'minute, hour, day of the month, month and day of the week are wanted',
@@ -249,7 +251,12 @@ export const CONTROLLER_SECTION: Section<typeof CONTROLLER_KEYS> = {
   name: 'controller',
   description: 'What `maru controller` reads.',
   keys: CONTROLLER_KEYS,
-  check: ({ database, database_password, tls_cert_file, tls_key_file }, complain) => {
+  check: (values, complain) => {
+    const { database, database_password, tls_cert_file, tls_key_file } = values;
+    const { minimum_password_age, password_expires_days } = values;
+    if (password_expires_days !== null && minimum_password_age >= password_expires_days) {
+      complain('minimum_password_age', 'is not below password_expires_days', 'nobody could change in time');
+    }
     if ((tls_cert_file === null) !== (tls_key_file === null)) {
       const [there, missing] = tls_cert_file
         ? (['tls_cert_file', 'tls_key_file'] as const)

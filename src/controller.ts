@@ -17,6 +17,7 @@ import { placeWaitingRouters, sweepRouters } from './core/router/sweep.js';
 import { followHosts } from './core/server/wire.js';
 import { registerTasks } from './core/tasks.js';
 import { pruneTrails } from './core/trail/trail.js';
+import { disableInactiveUsers } from './core/user/activity.js';
 import { sweepDeletedVolumes } from './core/volume/change.js';
 import { onVolumeReports } from './core/volume/reports.js';
 import { networkKinds } from './desired/network-kinds.js';
@@ -178,6 +179,7 @@ function periodicJobs(app: App): PeriodicJob[] {
     { name: 'routers without a working host', when: 2, run: () => sweepRouters(app) },
     { name: 'old tasks', when: housekeeping_schedule, run: () => app.tasks.prune() },
     { name: 'old trails', when: housekeeping_schedule, run: () => pruneTrails(app) },
+    { name: 'inactive users', when: housekeeping_schedule, run: () => disableInactiveUsers(app) },
     { name: 'deleted volumes', when: 5, run: () => sweepDeletedVolumes(app) },
     {
       name: 'token keys and revocations',

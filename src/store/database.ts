@@ -12,6 +12,7 @@ import type { NetworkTables } from './tables/network.js';
 import type { SharedTables } from './tables/shared.js';
 import type { TaskTables } from './tables/tasks.js';
 import type { TrailTables } from './tables/trail.js';
+import type { UserTables } from './tables/users.js';
 import type { VolumeTables } from './tables/volume.js';
 
 /**
@@ -26,6 +27,7 @@ export interface Database
     IdentityTables,
     DelegationTables,
     LimitTables,
+    UserTables,
     NetworkTables,
     ImageTables,
     ComputeTables,

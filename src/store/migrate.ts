@@ -13,6 +13,7 @@ import { createNetworkTables } from './migrations/network.js';
 import { createSharedTables } from './migrations/shared.js';
 import { createTaskTables } from './migrations/tasks.js';
 import { createTrailTables } from './migrations/trail.js';
+import { createUserTables } from './migrations/users.js';
 import { createVolumeTables } from './migrations/volume.js';
 
 /** Every migration, in order; what has been released is never edited, only followed by another. */
@@ -30,6 +31,7 @@ function migrations(dialect: 'sqlite' | 'postgres'): Record<string, Migration> {
     '010-authority': { up: createAuthorityTables },
     '011-drift': { up: createDriftTables },
     '012-trail': { up: (db) => createTrailTables(db, dialect) },
+    '013-users': { up: createUserTables },
     '015-delegation': { up: createDelegationTables },
     '014-projects': { up: createLimitTables },
     '017-audit': { up: createAuditTables },

@@ -11,6 +11,7 @@ import { isPrivileged } from '../../core/role/privileged.js';
 import { groups, memberIdsOf, users } from '../../store/identity/users.js';
 import type { Operation, OpRequest } from '../shared/operation.js';
 import { collection, columnFilters, inexactFilters, page, pagedCollection } from './lists.js';
+import { passwordExpiry } from './password-expiry.js';
 import { ANY_ADMIN, bodyDomain, confined, domainManager, domainReader, policy } from './policy.js';
 import { enveloped, ID, NAME, TEXT_OR_NULL } from './schemas.js';
 import { groupView, userView } from './views.js';
@@ -113,7 +114,7 @@ export const groupOperations: readonly Operation[] = [
       const rows = await users.list(
         db,
         { ...filters, id: await memberIdsOf(db, group.id) },
-        { inexact: inexactFilters(request, ['name']) },
+        { inexact: inexactFilters(request, ['name']), compared: passwordExpiry(request) },
       );
       return collection(
         request,

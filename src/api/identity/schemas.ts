@@ -91,6 +91,17 @@ export const AUTH: Schema = {
                 },
               },
             },
+            totp: {
+              type: 'object',
+              required: ['user'],
+              properties: {
+                user: {
+                  ...scopedRef,
+                  required: ['passcode'],
+                  properties: { ...scopedRef.properties, passcode: { type: 'string', maxLength: 64 } },
+                },
+              },
+            },
             token: { type: 'object', required: ['id'], properties: { id: { type: 'string' } } },
             application_credential: {
               type: 'object',

@@ -4,6 +4,7 @@ import { applicationCredentialOperations } from './application-credentials.js';
 import { assignmentOperations } from './assignments.js';
 import { catalogOperations } from './catalog.js';
 import { credentialOperations } from './credentials.js';
+import { domainConfigOperations } from './domain-config.js';
 import { domainOperations } from './domains.js';
 import { ec2CredentialOperations } from './ec2-credentials.js';
 import { endpointFilterOperations } from './endpoint-filter.js';
@@ -34,6 +35,7 @@ export function identityService(app: App): Service {
       ...versionOperations,
       ...tokenOperations,
       ...domainOperations,
+      ...domainConfigOperations,
       ...projectOperations,
       ...projectTagOperations,
       ...userOperations,

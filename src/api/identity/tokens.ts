@@ -1,10 +1,11 @@
 import { renderCatalog } from '../../core/catalog/render.js';
 import { MaruError, notFound } from '../../core/errors.js';
-import { type AuthRequest, authenticate } from '../../core/token/authenticate.js';
+import type { AuthRequest } from '../../core/token/authenticate.js';
 import { reachableDomains, reachableProjects } from '../../core/token/reachable.js';
 import type { ValidToken } from '../../core/token/service.js';
 import { type Operation, OpReply, type OpRequest } from '../shared/operation.js';
 import { collection } from './lists.js';
+import { authenticateRequest } from './receipts.js';
 import { AUTH } from './schemas.js';
 import { domainView, projectView } from './views.js';
 
@@ -30,8 +31,8 @@ export const tokenOperations: readonly Operation[] = [
     body: AUTH,
     status: 201,
     async handler(request: OpRequest<{ auth: AuthRequest }>) {
-      const { app, body, raw } = request;
-      return await reply(201, request, await authenticate(app, body.auth, raw.ip));
+      const token = await authenticateRequest(request);
+      return token instanceof OpReply ? token : await reply(201, request, token);
     },
   },
   {

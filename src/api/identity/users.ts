@@ -1,14 +1,42 @@
 import { mustGet } from '../../core/identity/rows.js';
 import { isPrivileged } from '../../core/role/privileged.js';
 import { reachableProjects } from '../../core/token/reachable.js';
-import { changePassword, createUser, deleteUser, type UserBody, updateUser } from '../../core/user/user.js';
+import { changePassword } from '../../core/user/own-password.js';
+import { createUser, deleteUser, type UserBody, updateUser } from '../../core/user/user.js';
 import { groupIdsOf, groups, users } from '../../store/identity/users.js';
 import type { Operation, OpRequest } from '../shared/operation.js';
 import { collection, columnFilters, inexact, inexactFilters, page, pagedCollection } from './lists.js';
+import { passwordExpiry } from './password-expiry.js';
 import { bodyDomain, confined, domainManager, domainReader, listTarget, policy } from './policy.js';
 import { BOOLEAN, enveloped, ID, ID_OR_NULL, NAME, TEXT_OR_NULL } from './schemas.js';
 import { groupView, projectView, userView } from './views.js';
 
+const FLAG_OR_NULL = { type: ['boolean', 'null'] };
+/** Null takes an option away. */
+const USER_OPTIONS = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    ignore_change_password_upon_first_use: FLAG_OR_NULL,
+    ignore_password_expiry: FLAG_OR_NULL,
+    ignore_lockout_failure_attempts: FLAG_OR_NULL,
+    lock_password: FLAG_OR_NULL,
+    ignore_user_inactivity: FLAG_OR_NULL,
+    multi_factor_auth_enabled: FLAG_OR_NULL,
+    multi_factor_auth_rules: {
+      type: ['array', 'null'],
+      uniqueItems: true,
+      maxItems: 50,
+      items: {
+        type: 'array',
+        minItems: 1,
+        maxItems: 10,
+        uniqueItems: true,
+        items: { type: 'string', minLength: 1, maxLength: 64 },
+      },
+    },
+  },
+};
 const PROPERTIES = {
   name: NAME,
   domain_id: ID,
@@ -17,7 +45,7 @@ const PROPERTIES = {
   default_project_id: ID_OR_NULL,
   description: TEXT_OR_NULL,
   email: TEXT_OR_NULL,
-  options: { type: 'object' },
+  options: USER_OPTIONS,
 };
 const PASSWORDS = enveloped(
   'user',
@@ -63,8 +91,9 @@ export const userOperations: readonly Operation[] = [
       });
       const wanted = confined(request, filters);
       const inexact = inexactFilters(request, ['name', 'domain_id']);
+      const compared = passwordExpiry(request);
       const found = await page(request, users, ['name', 'domain_id', 'default_project_id'], (options) =>
-        users.list(request.app.store.read, wanted, { ...options, inexact }),
+        users.list(request.app.store.read, wanted, { ...options, inexact, compared }),
       );
       return pagedCollection(
         request,

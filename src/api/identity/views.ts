@@ -44,7 +44,7 @@ export function userView(base: string, row: UserRow) {
     name: row.name,
     domain_id: row.domain_id,
     enabled: row.enabled === 1,
-    password_expires_at: row.password_expires_at,
+    password_expires_at: expiryText(row.password_expires_at, ''),
     ...(row.default_project_id !== null && { default_project_id: row.default_project_id }),
     options: parsed(row.options),
     links: self(base, 'users', row.id),

@@ -1,3 +1,4 @@
+import { removeDomainConfig } from '../../store/identity/domain-config.js';
 import { removeLimits } from '../../store/identity/limits.js';
 import { type ProjectRow, projects } from '../../store/identity/projects.js';
 import { removeAssignments, removeRoleUses, roles } from '../../store/identity/roles.js';
@@ -33,6 +34,7 @@ export async function deleteDomainRow(app: App, tx: Tx, row: ProjectRow): Promis
     await roles.remove(tx, role.id);
   }
   await removeLimits(tx, { domain_id: id });
+  await removeDomainConfig(tx, id);
   await removeAssignments(tx, { target_type: 'domain', target_id: id });
   await removeProjectRow(app, tx, id);
   await app.identity.tokens.revokeAll(tx, 'domain', id);

@@ -85,6 +85,7 @@ async function createFirstRows(tx: Tx, passwordHash: string): Promise<void> {
       password_hash: passwordHash,
       password_changed_at: nowText(),
       password_expires_at: null,
+      created_at: nowText(),
     });
   }
   const roleIds = new Map<string, string>();

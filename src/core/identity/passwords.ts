@@ -46,3 +46,9 @@ export async function verifyPassword(stored: string | null, password: string): P
   }
   return true;
 }
+
+/** True when the password is one of those that were hashed; takes the time of all of them. */
+export async function verifyAny(stored: readonly string[], password: string): Promise<boolean> {
+  const found = await Promise.all(stored.map((one) => verify(one, password)));
+  return found.includes(true);
+}

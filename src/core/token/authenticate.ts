@@ -1,87 +1,108 @@
-import {
-  type ApplicationCredentialRow,
-  applicationCredentials,
-  findApplicationCredential,
-  trusts,
-  useTrust,
-} from '../../store/identity/delegations.js';
+import { applicationCredentials, trusts, useTrust } from '../../store/identity/delegations.js';
 import { findProject } from '../../store/identity/projects.js';
-import { findUser, type UserRow, users } from '../../store/identity/users.js';
+import { users } from '../../store/identity/users.js';
 import type { Reader } from '../../store/store.js';
 import type { App } from '../app.js';
-import { badRequest, MaruError, notFound } from '../errors.js';
-import { verifyPassword } from '../identity/passwords.js';
+import { badRequest } from '../errors.js';
+import { admitActive } from '../user/activity.js';
+import { forgiveFailures } from '../user/attempt.js';
+import { factorRules, InsufficientAuthMethods, satisfies } from '../user/factors.js';
+import {
+  type Caller,
+  type DomainReference,
+  type IdentityRequest,
+  type Proof,
+  type Reference,
+  resolveDomain,
+  unauthorized,
+} from './methods/method.js';
+import { isMethod, methodOf } from './methods/methods.js';
 import type { AuthMethod, TokenPayload, TokenScope } from './payload.js';
+import { readReceipt } from './receipt.js';
+import { type AskedScope, refuseRescope } from './rescope.js';
 import { resolveSubject } from './resolve.js';
 import type { ValidToken } from './service.js';
-import { hasExpired } from './times.js';
-
-/** A thing named by id, or by name within a domain. */
-interface Reference {
-  readonly id?: string;
-  readonly name?: string;
-  readonly domain?: { readonly id?: string; readonly name?: string };
-}
 
 /** `auth` of a request for a token, as its schema has checked it. */
 export interface AuthRequest {
-  readonly identity: {
-    readonly methods: readonly string[];
-    readonly password?: { readonly user: Reference & { readonly password: string } };
-    readonly token?: { readonly id: string };
-    readonly application_credential?: {
-      readonly id?: string;
-      readonly name?: string;
-      readonly user?: Reference;
-      readonly secret: string;
-    };
-  };
+  readonly identity: IdentityRequest;
   readonly scope?:
     | 'unscoped'
     | {
         readonly project?: Reference;
-        readonly domain?: { readonly id?: string; readonly name?: string };
+        readonly domain?: DomainReference;
         readonly system?: { readonly all: boolean };
         readonly unscoped?: object;
         readonly 'OS-TRUST:trust'?: { readonly id: string };
       };
 }
 
-/** Whom the methods of a request have proved the caller to be. */
-interface Proof {
-  readonly userId: string;
-  readonly parent?: TokenPayload;
-  readonly credential?: ApplicationCredentialRow;
-}
+/** What proves nothing of its own: it comes from a proof that was noted then. */
+const SECOND_HAND: readonly string[] = ['token'];
+/** Methods whose secrets can be guessed, so that failures are counted. */
+const GUESSED: readonly string[] = ['password', 'totp'];
 
 /**
  * Issues a token for what the caller proves and asks for. Every refusal is the same 401, so that it tells nothing about
- * which users, projects or grants exist; only a token that is no longer good is a 404, as clients expect.
+ * which users, projects or grants exist; only a token that is no longer good is a 404, as clients expect. Throws
+ * InsufficientAuthMethods when the user's rules want more methods than the request and its receipt have.
  */
-export async function authenticate(app: App, auth: AuthRequest, address: string): Promise<ValidToken> {
-  const methods = [...new Set(auth.identity.methods)];
-  if (methods.length === 0) throw unauthorized();
-  let proof: Proof | undefined;
-  for (const method of methods) {
-    const next = await prove(app, auth, method, address);
-    if (proof && next.userId !== proof.userId) throw unauthorized();
-    proof = { ...proof, ...next };
-  }
-  const { userId, parent, credential } = proof!;
+export async function authenticate(app: App, auth: AuthRequest, caller: Caller): Promise<ValidToken> {
+  const { proof, methods } = await proveAll(app, auth.identity, caller);
+  await admit(app, proof, methods, auth.identity.methods);
   const trust = typeof auth.scope === 'object' ? auth.scope['OS-TRUST:trust'] : undefined;
-  if (trust) return await byTrust(app, proof!, methods as AuthMethod[], trust.id);
-  // what came by a trust stays within it
-  if (parent && parent.trustId !== null) throw unauthorized();
-  const scope = await wantedScope(app.store.read, auth, proof!);
+  if (proof.parent) refuseRescope(app.config, proof.parent, askedKind(auth.scope));
+  if (trust) return await byTrust(app, proof, methods, trust.id);
+  const scope = await wantedScope(app.store.read, auth, proof);
   const token = await app.identity.tokens.issue({
-    userId,
-    methods: methods as AuthMethod[],
+    userId: proof.userId,
+    methods,
     scope,
-    parent,
-    applicationCredentialId: credential?.id,
+    parent: proof.parent,
+    applicationCredentialId: proof.credential?.id,
+    accessTokenId: proof.accessTokenId,
   });
   if (!token) throw unauthorized();
   return token;
+}
+
+/** Whom the methods of a request prove the caller to be: all the same. With it, the methods that count, a receipt's too. */
+async function proveAll(
+  app: App,
+  identity: IdentityRequest,
+  caller: Caller,
+): Promise<{ readonly proof: Proof; readonly methods: readonly AuthMethod[] }> {
+  const names = [...new Set(identity.methods)];
+  if (names.length === 0) throw unauthorized();
+  let proof: Proof | undefined;
+  for (const name of names) {
+    const next = await methodOf(name)(app, identity, caller);
+    if (proof && next.userId !== proof.userId) throw unauthorized();
+    proof = { ...proof, ...next };
+  }
+  const { userId, parent } = proof!;
+  const receipt = caller.receipt === undefined ? null : await readReceipt(app, caller.receipt);
+  if (receipt && receipt.userId !== userId) throw unauthorized();
+  const methods = [...new Set([...names, ...(parent?.methods ?? []), ...(receipt?.methods ?? [])])];
+  return { proof: proof!, methods: methods as AuthMethod[] };
+}
+
+/** Whether somebody who has proved to be a user may have a token: several factors, locks, inactivity. */
+async function admit(
+  app: App,
+  proof: Proof,
+  methods: readonly string[],
+  asked: readonly string[],
+): Promise<void> {
+  const user = await users.get(app.store.read, proof.userId);
+  if (!user?.enabled) throw unauthorized();
+  app.audit.note({ user: { id: user.id, name: user.name, domain: { id: user.domain_id } } });
+  if (!satisfies(factorRules(user, isMethod), methods)) throw new InsufficientAuthMethods(user.id, methods);
+  if (asked.some((name) => GUESSED.includes(name)) && !(await forgiveFailures(app, user))) {
+    throw unauthorized();
+  }
+  if (asked.every((name) => SECOND_HAND.includes(name))) return;
+  if (!(await admitActive(app, user))) throw unauthorized();
 }
 
 /** A token by which the trustee of a trust acts, as the trustor when the trust says so. */
@@ -111,103 +132,16 @@ async function byTrust(
   return token;
 }
 
-/** The refusal of every failed authentication. */
-export function unauthorized(): MaruError {
-  return new MaruError('unauthorized', 'The request you have made requires authentication.');
-}
-
-async function prove(app: App, auth: AuthRequest, method: string, address: string): Promise<Proof> {
-  const { password, token, application_credential: credential } = auth.identity;
-  switch (method) {
-    case 'password':
-      if (!password) throw badRequest('Expecting to find password in identity.');
-      return await provePassword(app, password.user, password.user.password, address);
-    case 'token':
-      if (!token) throw badRequest('Expecting to find token in identity.');
-      return await proveToken(app, token.id);
-    case 'application_credential':
-      if (!credential) throw badRequest('Expecting to find application_credential in identity.');
-      return await proveCredential(app, credential, address);
-    default:
-      throw unauthorized();
-  }
-}
-
-async function provePassword(
-  app: App,
-  reference: Reference,
-  password: string,
-  address: string,
-): Promise<Proof> {
-  const user = await resolveUser(app.store.read, reference);
-  const proved = await app.identity.throttle.run(throttleKey(reference, user, address), async () =>
-    verifyPassword(user?.password_hash ?? null, password),
-  );
-  if (!user || !proved) throw unauthorized();
-  if (hasExpired(user.password_expires_at)) {
-    throw new MaruError(
-      'unauthorized',
-      `The password is expired and needs to be changed for user: ${user.id}.`,
-    );
-  }
-  return { userId: user.id };
-}
-
-async function proveToken(app: App, text: string): Promise<Proof> {
-  const token = await app.identity.tokens.validate(text);
-  if (!token) throw notFound('Could not find token.');
-  return { userId: token.payload.userId, parent: token.payload };
-}
-
-async function proveCredential(
-  app: App,
-  given: NonNullable<AuthRequest['identity']['application_credential']>,
-  address: string,
-): Promise<Proof> {
-  const db = app.store.read;
-  let credential: ApplicationCredentialRow | undefined;
-  if (given.id !== undefined) {
-    credential = await applicationCredentials.get(db, given.id);
-  } else if (given.name !== undefined && given.user) {
-    const user = await resolveUser(db, given.user);
-    credential = user && (await findApplicationCredential(db, user.id, given.name));
-  } else {
-    throw badRequest('An application credential is named by its id, or by its name and its user.');
-  }
-  const key = `application_credential/${given.id ?? given.name}/${address}`;
-  const proved = await app.identity.throttle.run(key, async () =>
-    verifyPassword(credential?.secret_hash ?? null, given.secret),
-  );
-  if (!credential || !proved || hasExpired(credential.expires_at)) throw unauthorized();
-  return { userId: credential.user_id, credential };
-}
-
-async function resolveUser(db: Reader, reference: Reference): Promise<UserRow | undefined> {
-  if (reference.id !== undefined) return await users.get(db, reference.id);
-  if (reference.name === undefined || !reference.domain) {
-    throw badRequest('A user is named by its id, or by its name and its domain.');
-  }
-  const domainId = await resolveDomain(db, reference.domain);
-  return domainId === undefined ? undefined : await findUser(db, domainId, reference.name);
-}
-
-async function resolveDomain(
-  db: Reader,
-  { id, name }: { readonly id?: string; readonly name?: string },
-): Promise<string | undefined> {
-  if (id !== undefined) return id;
-  if (name === undefined) throw badRequest('A domain is named by its id or its name.');
-  return (await findProject(db, '', name))?.id;
-}
-
-function throttleKey(reference: Reference, user: UserRow | undefined, address: string): string {
-  const account = user?.id ?? `${reference.id ?? ''}/${reference.domain?.id ?? ''}/${reference.name ?? ''}`;
-  return `${account}/${address}`;
-}
-
 async function wantedScope(db: Reader, auth: AuthRequest, proof: Proof): Promise<TokenScope> {
   const asked = await askedScope(db, auth.scope);
-  const credentialProject = proof.credential?.project_id ?? (await parentCredentialProject(db, proof.parent));
+  const bound = proof.scope;
+  if (bound) {
+    const same =
+      asked && asked.kind === bound.kind && (!('id' in bound) || ('id' in asked && asked.id === bound.id));
+    if (asked && !same) throw unauthorized();
+    return bound;
+  }
+  const credentialProject = await parentCredentialProject(db, proof.parent);
   if (credentialProject !== undefined) {
     if (asked && !(asked.kind === 'project' && asked.id === credentialProject)) throw unauthorized();
     return { kind: 'project', id: credentialProject };
@@ -230,6 +164,14 @@ async function parentCredentialProject(
   const credential = await applicationCredentials.get(db, parent.applicationCredentialId);
   if (!credential) throw unauthorized();
   return credential.project_id;
+}
+
+/** Of what kind the scope is that the request names. */
+function askedKind(scope: AuthRequest['scope']): AskedScope {
+  if (scope === undefined) return 'none';
+  if (scope === 'unscoped' || scope.unscoped) return 'unscoped';
+  if (scope['OS-TRUST:trust']) return 'trust';
+  return scope.system ? 'system' : scope.domain ? 'domain' : 'project';
 }
 
 /** The scope that the request names; null when it names none. */

@@ -36,6 +36,7 @@ const SEALED = [
   ['oauth_consumer', 'secret'],
   ['oauth_request_token', 'secret'],
   ['oauth_access_token', 'secret'],
+  ['domain_config_secret', 'secret'],
 ] as const;
 
 /** A sealed text and where it is. */

@@ -1,6 +1,7 @@
 import { type Insertable, type Selectable, sql, type Updateable } from 'kysely';
 import type { Database } from '../database.js';
 import type { Reader, Tx } from '../store.js';
+import type { Compared } from './compared.js';
 
 /** Tables of identity whose rows have an id of their own. */
 type IdTable =
@@ -37,6 +38,7 @@ export interface Inexact {
 
 /** What a list takes besides exact filters. */
 export interface ListOptions {
+  readonly compared?: readonly Compared[];
   readonly inexact?: readonly Inexact[];
   /** No more rows than this. */
   readonly limit?: number;
@@ -74,6 +76,9 @@ export function idRows<N extends IdTable>(name: N): IdRows<N> {
         else if (!Array.isArray(value)) query = query.where(column, '=', value);
         else if (value.length === 0) return [];
         else query = query.where(column, 'in', value);
+      }
+      for (const { column, operator, value } of options.compared ?? []) {
+        query = query.where(column, operator, value);
       }
       return paged(resembling(query, options.inexact ?? []), options).execute();
     },

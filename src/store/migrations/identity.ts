@@ -45,6 +45,8 @@ async function createSubjects(db: Kysely<unknown>): Promise<void> {
     .addColumn('password_hash', 'text')
     .addColumn('password_changed_at', 'text')
     .addColumn('password_expires_at', 'text')
+    .addColumn('password_self_service', 'integer', (c) => c.notNull().defaultTo(0))
+    .addColumn('created_at', 'text')
     .execute();
   await db.schema.createIndex('user_name').unique().on('user').columns(['domain_id', 'name']).execute();
   await db.schema

@@ -33,6 +33,9 @@ export interface UserTable {
   password_hash: string | null;
   password_changed_at: string | null;
   password_expires_at: string | null;
+  /** 1: the user chose the password; 0: an administrator gave it. */
+  password_self_service: Generated<number>;
+  created_at: Generated<string | null>;
 }
 
 export interface GroupTable {

@@ -1,0 +1,24 @@
+import { MaruError } from '../../errors.js';
+import { verifyPassword } from '../../identity/passwords.js';
+import { attempt } from '../../user/attempt.js';
+import { optionOf } from '../../user/options.js';
+import { hasExpired } from '../times.js';
+import { given, type Prove, resolveUser, throttleKey, unauthorized } from './method.js';
+
+/** Name, or id, and password. */
+export const provePassword: Prove = async (app, identity, { address }) => {
+  const { user: reference } = given(identity.password, 'password');
+  const user = await resolveUser(app.store.read, reference);
+  const key = throttleKey(reference, user, address);
+  const proved = await attempt(app, user, key, () =>
+    verifyPassword(user?.password_hash ?? null, reference.password),
+  );
+  if (!user || !proved || !user.enabled) throw unauthorized();
+  if (hasExpired(user.password_expires_at) && !optionOf(user, 'ignore_password_expiry')) {
+    throw new MaruError(
+      'unauthorized',
+      `The password is expired and needs to be changed for user: ${user.id}.`,
+    );
+  }
+  return { userId: user.id };
+};

@@ -1,0 +1,35 @@
+import { users } from '../../store/identity/users.js';
+import { nowText } from '../../store/store.js';
+import type { App } from '../app.js';
+import { hashPassword, verifyPassword } from '../identity/passwords.js';
+import { unauthorized } from '../token/methods/method.js';
+import { attempt } from './attempt.js';
+import { checkOwnChoice, keepPassword, newPassword } from './password.js';
+
+/**
+ * Lets users replace their own password, be it expired, proving that they know it; it ends their tokens. 401 when the proof
+ * fails, 400 when the new one may not be chosen.
+ */
+export async function changePassword(
+  app: App,
+  id: string,
+  passwords: { readonly original: string; readonly next: string },
+  address: string,
+): Promise<void> {
+  const user = await users.get(app.store.read, id);
+  const proved = await attempt(app, user, `${id}/${address}`, () =>
+    verifyPassword(user?.password_hash ?? null, passwords.original),
+  );
+  if (!user?.enabled || !proved) throw unauthorized();
+  app.audit.note({ target: { type: 'user', id: user.id, name: user.name } });
+  await checkOwnChoice(app, app.store.read, user, passwords.next);
+  const change = newPassword(app.config, user.options, await hashPassword(passwords.next), 'user');
+  await app.identity.write(async (tx) => {
+    const now = await users.get(tx, id);
+    // somebody else has replaced it meanwhile: what was proved no longer holds
+    if (now?.password_hash !== user.password_hash) throw unauthorized();
+    await keepPassword(tx, app.config, user, nowText());
+    await users.update(tx, id, change);
+    await app.identity.tokens.revokeAll(tx, 'user', id);
+  });
+}
