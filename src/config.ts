@@ -224,6 +224,19 @@ export const CONTROLLER_KEYS = {
     description:
       'How many entries of that are kept in all; the oldest go first. An entry takes some 300 bytes.',
   }),
+  audit_retention: key(number({ above: 0, max: 36_500 }), {
+    default: 365,
+    unit: 'days',
+    reload: true,
+    description: 'How long it is kept who did what (maru audit).',
+  }),
+  audit_entries: key(integer({ min: 1_000 }), {
+    default: 1_000_000,
+    reload: true,
+    description:
+      'How many records of that are kept in all; the oldest go first, and those of what was refused or only gave a token take no ' +
+      'more than a quarter. A record takes some 1,000 bytes.',
+  }),
   policy_file: key(optional(existingPath()), {
     default: null,
     reload: true,

@@ -7,6 +7,7 @@ import { sweepAddressHolds } from './core/address/settle.js';
 import { refreshInventories } from './core/allocation/refresh.js';
 import type { App } from './core/app.js';
 import { Audit } from './core/audit/audit.js';
+import { pruneAuditRecords } from './core/audit/prune.js';
 import { createDefaultFlavors } from './core/flavor/defaults.js';
 import { bootstrapIdentity } from './core/identity/bootstrap.js';
 import { createIdentity } from './core/identity/identity.js';
@@ -178,6 +179,7 @@ function periodicJobs(app: App): PeriodicJob[] {
     { name: 'addresses to give out again', when: 30, run: () => sweepAddressHolds(app) },
     { name: 'routers without a working host', when: 2, run: () => sweepRouters(app) },
     { name: 'old tasks', when: housekeeping_schedule, run: () => app.tasks.prune() },
+    { name: 'old audit records', when: housekeeping_schedule, run: () => pruneAuditRecords(app) },
     { name: 'old trails', when: housekeeping_schedule, run: () => pruneTrails(app) },
     { name: 'inactive users', when: housekeeping_schedule, run: () => disableInactiveUsers(app) },
     { name: 'deleted volumes', when: 5, run: () => sweepDeletedVolumes(app) },

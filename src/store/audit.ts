@@ -63,6 +63,7 @@ export async function putAudits(tx: Tx, rows: readonly AuditRow[]): Promise<void
           last_at: eb.ref('excluded.last_at'),
           repeats: eb.ref('excluded.repeats'),
           outcome: eb.ref('excluded.outcome'),
+          changed: eb.ref('excluded.changed'),
           status: eb.ref('excluded.status'),
           action: eb.ref('excluded.action'),
           reason: eb.ref('excluded.reason'),
@@ -134,4 +135,32 @@ export async function listAudits(db: Reader, filter: AuditFilter, limit: number)
 
 export async function findAudit(db: Reader, id: string): Promise<AuditRow | undefined> {
   return await db.selectFrom('audit').selectAll().where('id', '=', id).executeTakeFirst();
+}
+
+/** Id of the newest record beyond the latest so many; undefined: there are no more. `unchanged`: only of those that changed nothing. */
+export async function auditBeyond(
+  db: Reader,
+  kept: number,
+  options: { readonly unchanged: boolean },
+): Promise<string | undefined> {
+  let query = db.selectFrom('audit').select('id');
+  if (options.unchanged) query = query.where('changed', '=', 0);
+  return (await query.orderBy('id', 'desc').offset(kept).limit(1).executeTakeFirst())?.id;
+}
+
+/** Removes up to `limit` records with that id or a lower one, the oldest first; gives how many went. */
+export async function removeAudits(
+  tx: Tx,
+  upTo: string,
+  limit: number,
+  options: { readonly unchanged: boolean },
+): Promise<number> {
+  let query = tx.selectFrom('audit').select('id').where('id', '<=', upTo);
+  if (options.unchanged) query = query.where('changed', '=', 0);
+  const doomed = await query.orderBy('id').limit(limit).execute();
+  for (let at = 0; at < doomed.length; at += ROWS_AT_ONCE) {
+    const some = doomed.slice(at, at + ROWS_AT_ONCE).map(({ id }) => id);
+    await tx.deleteFrom('audit').where('id', 'in', some).execute();
+  }
+  return doomed.length;
 }

@@ -1,5 +1,6 @@
 import type { FormattedProblem, Problem } from '../shared/problem.js';
 import type { Service } from '../shared/service.js';
+import { auditOperations } from './audit.js';
 import { authorityOperations } from './authority.js';
 import { controllerOperations } from './controllers.js';
 import { driftOperations } from './drift.js';
@@ -33,6 +34,7 @@ export function adminService(): Service {
       ...taskOperations,
       ...traceOperations,
       ...trailOperations,
+      ...auditOperations,
     ],
     format: formatAdminProblem,
     methodNotAllowed: true,

@@ -27,6 +27,7 @@ export const tokenOperations: readonly Operation[] = [
     method: 'POST',
     path: '/v3/auth/tokens',
     policy: null,
+    audit: { action: 'identity:authenticate', login: true },
     summary: 'issue a token',
     body: AUTH,
     status: 201,

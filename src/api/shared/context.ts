@@ -1,4 +1,5 @@
 import type { App } from '../../core/app.js';
+import type { RequestRecord } from '../../core/audit/record.js';
 import type { Context, PolicyTarget, TokenInfo } from '../../core/context.js';
 import { forbidden } from '../../core/errors.js';
 
@@ -16,8 +17,13 @@ export const ANONYMOUS: TokenInfo = {
   roles: [],
 };
 
-/** The context of one request. */
-export function createContext(app: App, token: TokenInfo, requestId: string): Context {
+/** The context of one request; `audit`: its record, if it has one. */
+export function createContext(
+  app: App,
+  token: TokenInfo,
+  requestId: string,
+  audit: RequestRecord | null = null,
+): Context {
   const projectId = token.project?.id ?? '';
   const own = { project_id: projectId, tenant_id: projectId, user_id: token.user.id };
   let isAdmin: boolean | undefined;
@@ -33,6 +39,7 @@ export function createContext(app: App, token: TokenInfo, requestId: string): Co
     },
     allows,
     authorize(policy, target) {
+      audit?.checks(policy, target);
       if (!allows(policy, target)) {
         throw forbidden(`Policy doesn't allow ${policy} to be performed.`, 'PolicyNotAuthorized');
       }

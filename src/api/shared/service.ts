@@ -1,17 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { App } from '../../core/app.js';
+import type { RequestRecord } from '../../core/audit/record.js';
 import type { Context } from '../../core/context.js';
 import { badRequest, MaruError } from '../../core/errors.js';
 import { isStorageFull } from '../../store/storage-full.js';
 import { asActor } from '../../store/trail.js';
-import { logRequest } from './access-log.js';
+import { logRequest, pathOf } from './access-log.js';
 import { coveredByRules } from './access-rules.js';
+import { beginAudit, endAudit, endAuditRefused, statusOf } from './audit.js';
 import { readBody } from './body.js';
 import { ANONYMOUS, createContext } from './context.js';
 import { atLeast, compareVersions, type MicroversionRange, negotiate, parseVersion } from './microversion.js';
 import { type Microversion, type Operation, OpReply, type OpRequest, type ServiceName } from './operation.js';
 import { type Problem, type ProblemFormat, toProblem } from './problem.js';
+import { errorWithoutSecrets } from './secrets.js';
 import { validate } from './validate.js';
 
 /** One OpenStack service: its operations and the ways in which it differs from the others. */
@@ -38,6 +41,8 @@ interface RequestState {
   requestId: string;
   version: Microversion;
   ctx: Context;
+  /** Null: it only reads. */
+  audit: RequestRecord | null;
   started: bigint;
   /** Why it was refused. */
   problem?: string;
@@ -71,9 +76,15 @@ export async function mountService(root: FastifyInstance, app: App, service: Ser
         const problem = toProblem(error, request.maru?.requestId ?? '');
         if (request.maru) request.maru.problem = problem.message;
         if (problem.status === 500 || isStorageFull(error)) {
-          app.log.error('request failed', { request_id: request.maru?.requestId, url: request.url, error });
+          app.log.error('request failed', {
+            request_id: request.maru?.requestId,
+            path: pathOf(request),
+            error: errorWithoutSecrets(request, error),
+          });
         }
-        return sendProblem(service, request, reply, problem);
+        const refused = sendProblem(service, request, reply, problem);
+        if (request.maru?.audit) endAuditRefused(app, request.maru.audit, request, problem, reply.statusCode);
+        return refused;
       });
       fastify.setNotFoundHandler((request, reply) =>
         sendProblem(service, request, reply, noRoute(service, request)),
@@ -109,9 +120,11 @@ async function begin(
     requestId,
     version: { major: 0, minor: 0 },
     ctx: createContext(app, ANONYMOUS, requestId),
+    audit: null,
     started: process.hrtime.bigint(),
   };
   request.maru = state;
+  state.audit = beginAudit(app, service.name, request, requestId);
   reply.header('x-openstack-request-id', requestId);
   if (request.url.includes('%00')) throw badRequest('The URL contains a NUL character.');
   if (service.microversions) state.version = negotiate(service.microversions, request.headers);
@@ -123,11 +136,12 @@ async function begin(
   const token = request.headers['x-auth-token'];
   if (typeof token === 'string' && token !== '') {
     const info = await app.auth.authenticate(token);
+    if (info) state.audit?.by(info, operation.policy !== null);
     const rules = info?.application_credential?.access_rules;
     if (rules && !coveredByRules(rules, service.name, request.method, pathBelow(service, request))) {
       throw unauthorized();
     }
-    if (info) state.ctx = createContext(app, info, requestId);
+    if (info) state.ctx = createContext(app, info, requestId, state.audit);
     else if (operation.policy) throw unauthorized();
   } else if (operation.policy) {
     throw unauthorized();
@@ -166,10 +180,16 @@ async function handle(
     validate(schema, request.body);
   }
   // reads change nothing, and are many
-  if (operation.method === 'GET') return send(operation, reply, await operation.handler(opRequest));
+  const { audit } = request.maru;
+  if (!audit) return send(operation, reply, await operation.handler(opRequest));
   const { requestId, userId, projectId } = ctx;
   const actor = { requestId, userId, projectId, summary: operation.summary };
-  return send(operation, reply, await asActor(actor, async () => await operation.handler(opRequest)));
+  audit.allow();
+  const result = await app.audit.serving(audit, () =>
+    asActor(actor, async () => await operation.handler(opRequest)),
+  );
+  await endAudit(app, audit, operation, reply.sent ? reply.statusCode : statusOf(operation, result), result);
+  return send(operation, reply, result);
 }
 
 function send(operation: Operation, reply: FastifyReply, result: unknown): unknown {

@@ -3,6 +3,7 @@ import type { Logger } from '../../protocol/log.js';
 import { carryingAudit, putAudits, servedRequest } from '../../store/audit.js';
 import type { Store, Tx } from '../../store/store.js';
 import { AuditBatch } from './batch.js';
+import { findClaimed, type UserClaim } from './claim.js';
 import { AuditLimit } from './limit.js';
 import { type AskedRequest, type AuditNote, RequestRecord, recordOf } from './record.js';
 
@@ -21,8 +22,11 @@ export class Audit {
   readonly #batch: AuditBatch;
   readonly #refused = new AuditLimit();
   readonly #logins = new AuditLimit();
+  readonly #looking = new Set<Promise<void>>();
+  readonly #store: Store;
 
   constructor({ store, log }: { readonly config: Config; readonly store: Store; readonly log: Logger }) {
+    this.#store = store;
     this.#batch = new AuditBatch(store, log);
   }
 
@@ -64,17 +68,33 @@ export class Audit {
       return await this.#batch.addNow(row);
     }
     if (succeeded && !record.login) return this.#batch.add(row);
+    if (record.claim && row.user_id === null) return this.#endClaimed(record, record.claim);
     // what changes nothing can be sent without end
     this.#batch.add((succeeded ? this.#logins : this.#refused).admit(row));
   }
 
+  /** Finds out whom a failed login named; nobody waits for it, so that answers take the same time for users that do not exist. */
+  #endClaimed(record: RequestRecord, claim: UserClaim): void {
+    const looking = findClaimed(this.#store.read, claim)
+      .then((user) => (user ? record.note({ user }) : record.note({ detail: { user: 'unknown' } })))
+      // then it is recorded without
+      .catch(() => {})
+      .then(() => {
+        this.#looking.delete(looking);
+        this.#batch.add(this.#refused.admit(record.row));
+      });
+    this.#looking.add(looking);
+  }
+
   /** Stores what has been gathered. Rejects when it cannot. */
   async flush(): Promise<void> {
+    await Promise.all(this.#looking);
     await this.#batch.flush();
   }
 
   /** Stores what is left. */
   async close(): Promise<void> {
+    await Promise.all(this.#looking);
     await this.#batch.close();
   }
 }

@@ -77,6 +77,7 @@ function ofEverybody({ at, service, outcome }: AuditRow): AuditRow {
     service,
     action: 'audit:many',
     outcome,
+    changed: 0,
     reason: 'more requests, of more senders, than are recorded one by one',
   };
 }

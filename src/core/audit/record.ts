@@ -1,6 +1,7 @@
 import type { AuditCarrier, AuditRow } from '../../store/audit.js';
 import { withoutNul } from '../../store/without-nul.js';
-import type { TokenInfo } from '../context.js';
+import type { PolicyTarget, TokenInfo } from '../context.js';
+import type { UserClaim } from './claim.js';
 import { detailText } from './detail.js';
 import { newAuditId } from './id.js';
 
@@ -37,6 +38,16 @@ export interface AskedRequest {
   readonly login: boolean;
 }
 
+/** What the request and its answer say that it is about. */
+export interface RequestTarget {
+  readonly type: string | null;
+  readonly id: string | null;
+  readonly name: string | null;
+  readonly projectId: string | null;
+}
+
+const NOTHING: RequestTarget = { type: null, id: null, name: null, projectId: null };
+
 const LONGEST = { path: 300, reason: 500, text: 255 } as const;
 
 /** The record of one request, from its beginning to its end. */
@@ -49,6 +60,11 @@ export class RequestRecord implements AuditCarrier {
   /** Whoever asks has shown no token, or none is needed: what it asks for must not fill the disk. */
   unauthenticated = true;
   readonly login: boolean;
+  presumed: RequestTarget = NOTHING;
+  /** Whom a failed login names. */
+  claim: UserClaim | null = null;
+  #noted = false;
+  #checked = false;
   #allowed = false;
   #carrying = false;
   #detail: Record<string, unknown> = {};
@@ -66,6 +82,35 @@ export class RequestRecord implements AuditCarrier {
       address: asked.address,
       outcome: 'begun',
     };
+  }
+
+  /** What it is about as far as the path tells. */
+  presume(target: RequestTarget): void {
+    this.presumed = target;
+    this.#setTarget(target);
+  }
+
+  /** What it is about as the answer tells; what was noted tells better. */
+  found(target: RequestTarget): void {
+    const { target_project_id } = this.row;
+    if (this.#noted) return;
+    this.#setTarget(target);
+    this.row.target_project_id ??= target_project_id;
+  }
+
+  /** The policy is looked at, for a found thing when there is one. The first names the action, and whose the thing is. */
+  checks(policy: string, target: PolicyTarget | undefined): void {
+    const { row } = this;
+    if (!this.#checked || row.action.endsWith(':action')) row.action = policy;
+    this.#checked = true;
+    const project = target?.project_id ?? target?.tenant_id;
+    if (typeof project === 'string' && project !== '') row.target_project_id ??= project;
+  }
+
+  /** A token was issued: whose it is. */
+  issued(token: TokenInfo): void {
+    this.by(token, false);
+    this.#setTarget({ ...NOTHING, type: 'token', id: token.audit_ids[0] ?? null });
   }
 
   /** Whose token came with it. `needed`: the operation is not open to everybody. */
@@ -96,6 +141,7 @@ export class RequestRecord implements AuditCarrier {
 
   note({ target, user, reason, detail }: AuditNote): void {
     const { row } = this;
+    if (target) this.#noted = true;
     if (target?.type !== undefined) row.target_type = cut(target.type, LONGEST.text);
     if (target?.id !== undefined) row.target_id = cut(target.id, LONGEST.text);
     if (target?.name !== undefined) row.target_name = cut(target.name, LONGEST.text);
@@ -117,6 +163,9 @@ export class RequestRecord implements AuditCarrier {
   answered(status: number, reason: string | null): void {
     this.row.status = status;
     this.row.outcome = outcomeOf(status);
+    // a transaction may have committed before it failed
+    this.row.changed =
+      status < 400 ? Number(!this.login) : Number(this.stored || (this.changed && !this.unauthenticated));
     if (!this.#ownReason) this.row.reason = cut(reason, LONGEST.reason);
   }
 
@@ -131,6 +180,14 @@ export class RequestRecord implements AuditCarrier {
       this.#carrying = false;
       this.stored ||= committed;
     } else if (committed && !this.stored) this.changed = true;
+  }
+
+  #setTarget({ type, id, name, projectId }: RequestTarget): void {
+    const { row } = this;
+    row.target_type = cut(type, LONGEST.text);
+    row.target_id = cut(id, LONGEST.text);
+    row.target_name = cut(name, LONGEST.text);
+    row.target_project_id = cut(projectId, LONGEST.text);
   }
 
   #addDetail(more: Readonly<Record<string, unknown>>): void {
@@ -179,6 +236,7 @@ export function emptyRow(): AuditRow {
     service: '',
     action: '',
     outcome: '',
+    changed: 1,
     status: null,
     reason: null,
     method: null,

@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 
 /** Creates the table of who did what. */
 export async function createAuditTables(db: Kysely<unknown>): Promise<void> {
@@ -11,9 +11,17 @@ export async function createAuditTables(db: Kysely<unknown>): Promise<void> {
     .addColumn('service', 'text', (c) => c.notNull())
     .addColumn('action', 'text', (c) => c.notNull())
     .addColumn('outcome', 'text', (c) => c.notNull())
+    .addColumn('changed', 'integer', (c) => c.notNull())
     .addColumn('status', 'integer');
   for (const column of OPTIONAL) table = table.addColumn(column, 'text');
   await table.execute();
+  // what is pruned first
+  await db.schema
+    .createIndex('audit_unchanged')
+    .on('audit')
+    .column('id')
+    .where(sql.ref('changed'), '=', 0)
+    .execute();
   for (const column of ['user_id', 'project_id', 'target_id', 'target_project_id', 'request_id'] as const) {
     await db.schema.createIndex(`audit_${column}`).on('audit').columns([column, 'id']).execute();
   }

@@ -14,6 +14,8 @@ export interface AuditTable {
   action: string;
   /** begun | succeeded | refused | failed */
   outcome: string;
+  /** 0: it changed nothing, as it was refused, has failed or only gave a token. */
+  changed: number;
   /** HTTP status of the answer; null: not known. */
   status: number | null;
   /** Why it was refused or failed. */

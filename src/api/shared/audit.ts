@@ -1,0 +1,83 @@
+import type { FastifyRequest } from 'fastify';
+import type { App } from '../../core/app.js';
+import { claimedUser } from '../../core/audit/claim.js';
+import type { RequestRecord } from '../../core/audit/record.js';
+import { pathOf } from './access-log.js';
+import { bodyOf, severalOfAnswer, targetOfAnswer, targetOfPath } from './audit-target.js';
+import { type Operation, OpReply, type ServiceName } from './operation.js';
+import type { Problem } from './problem.js';
+import { withoutSecretsOf } from './secrets.js';
+
+/** Ids of what one request has made; more are only counted. */
+const MOST_IDS = 50;
+
+/** Begins the record of a request; null for one that only reads. */
+export function beginAudit(
+  app: App,
+  service: ServiceName,
+  request: FastifyRequest,
+  requestId: string,
+): RequestRecord | null {
+  const { operation } = request.routeOptions.config;
+  if (!operation || operation.method === 'GET' || operation.method === 'HEAD') return null;
+  const record = app.audit.begin({
+    service,
+    action: actionOf(service, operation),
+    method: request.method,
+    path: pathOf(request),
+    requestId,
+    address: request.ip,
+    login: operation.audit?.login ?? false,
+  });
+  record.presume(targetOfPath(operation, request.params as Record<string, string>));
+  return record;
+}
+
+/** Ends the record of a request that is about to be answered with what its handler gave. */
+export async function endAudit(
+  app: App,
+  record: RequestRecord,
+  operation: Operation,
+  status: number,
+  result: unknown,
+): Promise<void> {
+  if (record.login) await noteToken(app, record, result);
+  else record.found(targetOfAnswer(operation, record.presumed, result));
+  const ids = operation.method === 'POST' ? severalOfAnswer(result) : [];
+  if (ids.length > 0) record.note({ detail: { ids: ids.slice(0, MOST_IDS), count: ids.length } });
+  record.answered(status, null);
+  await app.audit.end(record);
+}
+
+/** Ends the record of a request that is refused or has failed. */
+export function endAuditRefused(
+  app: App,
+  record: RequestRecord,
+  request: FastifyRequest,
+  problem: Problem,
+  status: number,
+): void {
+  // what is wrong with a body may quote it
+  record.answered(status, status === 400 ? null : withoutSecretsOf(request, problem.message));
+  if (record.login) record.claim = claimedUser(request.body);
+  // what is left is stored later; it fails only when the database does, which is logged then
+  void app.audit.end(record).catch(() => {});
+}
+
+export function statusOf(operation: Operation, result: unknown): number {
+  return result instanceof OpReply ? result.status : operation.status;
+}
+
+/** Who has got a token, and for what. */
+async function noteToken(app: App, record: RequestRecord, result: unknown): Promise<void> {
+  const header = result instanceof OpReply ? result.headers['x-subject-token'] : undefined;
+  const text = header ?? bodyOf(result).access_token;
+  const token = typeof text === 'string' ? await app.identity.tokens.validate(text) : null;
+  if (token) record.issued(token.info);
+}
+
+function actionOf(service: ServiceName, { audit, policy, summary }: Operation): string {
+  return (
+    audit?.action ?? policy?.name ?? `${service}:${summary.toLowerCase().replaceAll(/[^a-z0-9]+/g, '_')}`
+  );
+}
