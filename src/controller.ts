@@ -14,6 +14,7 @@ import { createIdentity } from './core/identity/identity.js';
 import { ImageFiles } from './core/image/files.js';
 import { onNetworkReports } from './core/network/reports.js';
 import { RulePolicy } from './core/policy/engine.js';
+import { followStoredPolicies } from './core/policy/stored.js';
 import { placeWaitingRouters, sweepRouters } from './core/router/sweep.js';
 import { followHosts } from './core/server/wire.js';
 import { registerTasks } from './core/tasks.js';
@@ -159,6 +160,7 @@ async function prepare(config: Config, log: Logger, store: Store, ownLog: LogSou
   const api = await createApi(app, services);
   const certificate = followCertificate(api, config, log);
   policy.verify();
+  await followStoredPolicies(app);
   await bootstrapIdentity(
     app,
     services.map((s) => s.name),

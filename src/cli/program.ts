@@ -18,6 +18,7 @@ import { addLogsCommand } from './logs.js';
 import { addManCommand } from './man.js';
 import { addNetworkCommands } from './network.js';
 import { addPlanCommand } from './plan.js';
+import { addPolicyCommands } from './policy.js';
 import { addRouterCommands } from './router.js';
 import { addServerCommands } from './server.js';
 import { addStatusCommand } from './status.js';
@@ -59,6 +60,7 @@ Examples:
   addTrailCommand(program);
   addPlanCommand(program);
   addDriftCommand(program);
+  addPolicyCommands(program);
   addCleanupCommand(program);
   addIncarnationCommands(program);
   addAuthorityCommands(program);

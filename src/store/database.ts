@@ -9,6 +9,7 @@ import type { IdentityTables } from './tables/identity.js';
 import type { ImageTables } from './tables/image.js';
 import type { LimitTables } from './tables/limits.js';
 import type { NetworkTables } from './tables/network.js';
+import type { PolicyTables } from './tables/policy.js';
 import type { SharedTables } from './tables/shared.js';
 import type { TaskTables } from './tables/tasks.js';
 import type { TrailTables } from './tables/trail.js';
@@ -32,6 +33,7 @@ export interface Database
     ImageTables,
     ComputeTables,
     VolumeTables,
+    PolicyTables,
     TaskTables,
     TrailTables,
     AuditTables,

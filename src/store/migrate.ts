@@ -10,6 +10,7 @@ import { createIdentityTables } from './migrations/identity.js';
 import { createImageTables } from './migrations/image.js';
 import { createLimitTables } from './migrations/limits.js';
 import { createNetworkTables } from './migrations/network.js';
+import { createPolicyTables } from './migrations/policy.js';
 import { createSharedTables } from './migrations/shared.js';
 import { createTaskTables } from './migrations/tasks.js';
 import { createTrailTables } from './migrations/trail.js';
@@ -32,8 +33,9 @@ function migrations(dialect: 'sqlite' | 'postgres'): Record<string, Migration> {
     '011-drift': { up: createDriftTables },
     '012-trail': { up: (db) => createTrailTables(db, dialect) },
     '013-users': { up: createUserTables },
-    '015-delegation': { up: createDelegationTables },
     '014-projects': { up: createLimitTables },
+    '015-delegation': { up: createDelegationTables },
+    '016-policy': { up: createPolicyTables },
     '017-audit': { up: createAuditTables },
   };
 }

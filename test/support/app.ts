@@ -15,6 +15,7 @@ import { bootstrapIdentity } from '../../src/core/identity/bootstrap.js';
 import { createIdentity } from '../../src/core/identity/identity.js';
 import { ImageFiles } from '../../src/core/image/files.js';
 import { RulePolicy } from '../../src/core/policy/engine.js';
+import { followStoredPolicies } from '../../src/core/policy/stored.js';
 import { registerTasks } from '../../src/core/tasks.js';
 import { createLogger } from '../../src/protocol/log.js';
 import { NO_LOG } from '../../src/protocol/log-source.js';
@@ -111,6 +112,7 @@ export class TestApp {
     const services = [identityService(app), ...(options.services ?? []).map((service) => service(app))];
     const fastify = await createApi(app, services);
     policy.verify();
+    await followStoredPolicies(app);
     await bootstrapIdentity(
       app,
       services.map((service) => service.name),

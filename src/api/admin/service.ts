@@ -9,6 +9,7 @@ import { incarnationOperations } from './incarnation.js';
 import { logOperations } from './logs.js';
 import { orphanOperations } from './orphans.js';
 import { placementOperations } from './placement.js';
+import { policyOperations } from './policies.js';
 import { routerOperations } from './routers.js';
 import { statusOperations } from './status.js';
 import { taskOperations } from './tasks.js';
@@ -31,6 +32,7 @@ export function adminService(): Service {
       ...logOperations,
       ...statusOperations,
       ...placementOperations,
+      ...policyOperations,
       ...taskOperations,
       ...traceOperations,
       ...trailOperations,

@@ -5,6 +5,7 @@ import { fileOperations } from './files.js';
 import { formatImageProblem } from './format.js';
 import { imageOperations } from './images.js';
 import { memberOperations } from './members.js';
+import { imageTarget } from './target.js';
 
 /** The image service (Glance's v2 API), mounted under `/image`. */
 export function imageService(config: Config): Service {
@@ -14,6 +15,7 @@ export function imageService(config: Config): Service {
     operations: [...discoveryOperations, ...imageOperations, ...fileOperations, ...memberOperations],
     format: formatImageProblem(`${config.public_url}/identity`),
     rules: { publicize_image: 'role:admin', communitize_image: 'rule:project_member_or_admin' },
+    objectTarget: imageTarget,
     methodNotAllowed: true,
   };
 }

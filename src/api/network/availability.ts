@@ -7,10 +7,10 @@ import { subnetsOfNetworks } from '../../store/network/network.js';
 import type { Reader } from '../../store/store.js';
 import type { NetworkTables } from '../../store/tables/network.js';
 import type { Operation } from '../shared/operation.js';
-import { ADMIN_RULE, type Json } from './resource.js';
+import { ADMIN_OR_SERVICE_RULE, type Json } from './resource.js';
 import { ids } from './standard.js';
 
-const policy = { name: 'get_network_ip_availability', rule: ADMIN_RULE };
+const policy = { name: 'get_network_ip_availability', rule: ADMIN_OR_SERVICE_RULE };
 
 /** How many addresses of each subnet are used, for administrators. */
 export const availabilityOperations: readonly Operation[] = [

@@ -9,7 +9,7 @@ import { findRows } from '../../store/network/rows.js';
 import { tagsOf } from '../../store/network/tag.js';
 import type { NetworkTables } from '../../store/tables/network.js';
 import { domainOrEmpty, ip, orNull, textOrEmpty, uuid } from './converters.js';
-import { ADMIN_RULE, type Json, type Resource, type ViewContext } from './resource.js';
+import { type Json, MANAGER_RULE, type Resource, type ViewContext } from './resource.js';
 import { ids, STANDARD_ATTRIBUTES, STANDARD_FILTERS, standardView } from './standard.js';
 
 const { name: _name, ...WITHOUT_NAME } = STANDARD_ATTRIBUTES;
@@ -25,7 +25,7 @@ export const floatingIps: Resource<'floating_ip'> = {
     ...WITHOUT_NAME,
     floating_network_id: { post: true, required: true, convert: uuid },
     subnet_id: { post: true, convert: orNull(uuid) },
-    floating_ip_address: { post: true, convert: orNull(ip), writeRule: ADMIN_RULE },
+    floating_ip_address: { post: true, convert: orNull(ip), writeRule: MANAGER_RULE },
     port_id: { post: true, put: true, convert: orNull(uuid) },
     fixed_ip_address: { post: true, put: true, convert: orNull(ip) },
     dns_name: { post: true, convert: textOrEmpty(63), fallback: '' },

@@ -22,10 +22,16 @@ import {
   toInteger,
   uuid,
 } from './converters.js';
-import { ADMIN_RULE, type Json, type Resource, type ViewContext } from './resource.js';
+import { ADMIN_OR_SERVICE_RULE, type Json, type Resource, type ViewContext } from './resource.js';
 import { groupBy, ids, STANDARD_ATTRIBUTES, STANDARD_FILTERS, standardView } from './standard.js';
 
-const adminOnly = { post: true, put: true, writeRule: ADMIN_RULE, readRule: ADMIN_RULE };
+/** Of hosts: also for services that bring ports up. */
+const hostsOnly = {
+  post: true,
+  put: true,
+  writeRule: ADMIN_OR_SERVICE_RULE,
+  readRule: ADMIN_OR_SERVICE_RULE,
+};
 
 export const fixedIps = listOf(object({ subnet_id: { convert: uuid }, ip_address: { convert: ip } }));
 
@@ -49,10 +55,10 @@ export const ports: Resource<'port'> = {
     extra_dhcp_opts: { post: true, put: true, convert: dhcpOptions },
     dns_name: { post: true, put: true, convert: textOrEmpty(63), fallback: '' },
     'binding:vnic_type': { post: true, put: true, convert: oneOf('normal'), fallback: 'normal' },
-    'binding:host_id': { ...adminOnly, convert: textOrEmpty() },
-    'binding:profile': { ...adminOnly, convert: anyObject },
-    'binding:vif_type': { readRule: ADMIN_RULE },
-    'binding:vif_details': { readRule: ADMIN_RULE },
+    'binding:host_id': { ...hostsOnly, convert: textOrEmpty() },
+    'binding:profile': { ...hostsOnly, convert: anyObject },
+    'binding:vif_type': { readRule: ADMIN_OR_SERVICE_RULE },
+    'binding:vif_details': { readRule: ADMIN_OR_SERVICE_RULE },
     status: {},
     dns_assignment: {},
   },

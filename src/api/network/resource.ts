@@ -50,6 +50,8 @@ export interface Resource<T extends ResourceTable> {
 export const READ_RULE = 'rule:project_reader_or_admin';
 export const WRITE_RULE = 'rule:project_member_or_admin';
 export const ADMIN_RULE = 'rule:context_is_admin';
+export const ADMIN_OR_SERVICE_RULE = 'rule:admin_or_service';
+export const MANAGER_RULE = 'rule:project_manager_or_admin';
 
 /** List, show, create, update and delete of a resource. */
 export function resourceOperations<T extends ResourceTable>(resource: Resource<T>): Operation[] {

@@ -14,6 +14,7 @@ import { gatewayPolicies, routerOperations, routers } from './routers.js';
 import { securityGroupRules, securityGroups } from './security-groups.js';
 import { subnets } from './subnets.js';
 import { tagOperations } from './tags.js';
+import { networkTarget } from './target.js';
 
 const operations: readonly Operation[] = [
   ...discoveryOperations([
@@ -45,6 +46,7 @@ export const networkService: Service = {
   name: 'network',
   prefix: '/network',
   operations,
+  objectTarget: networkTarget,
   format: networkProblem,
   rules: Object.fromEntries(
     [

@@ -12,8 +12,9 @@ const MAX_LENGTH = 60;
 /** Tags of one kind of resource: a set of short texts that lists can be filtered by. */
 export function tagOperations(resource: Tagged): Operation[] {
   const path = `/v2.0/${resource.path}/:id/tags`;
-  const read = { name: `get_${resource.name}_tags`, rule: READ_RULE };
-  const write = { name: `update_${resource.name}_tags`, rule: WRITE_RULE };
+  const read = { name: `get_${resource.name}:tags`, rule: READ_RULE };
+  const write = { name: `update_${resource.name}:tags`, rule: WRITE_RULE };
+  const remove = { name: `delete_${resource.name}:tags`, rule: WRITE_RULE };
   const what = `tags of ${resource.path}`;
   return [
     {
@@ -60,7 +61,7 @@ export function tagOperations(resource: Tagged): Operation[] {
     {
       method: 'DELETE',
       path: `${path}/:tag`,
-      policy: write,
+      policy: remove,
       summary: `Remove one of the ${what}`,
       status: 204,
       async handler(request) {
@@ -72,7 +73,7 @@ export function tagOperations(resource: Tagged): Operation[] {
     {
       method: 'DELETE',
       path,
-      policy: write,
+      policy: remove,
       summary: `Remove all ${what}`,
       status: 204,
       async handler(request) {

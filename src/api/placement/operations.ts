@@ -10,25 +10,38 @@ import { type Operation, OpReply, type OpRequest } from '../shared/operation.js'
 import { findProvider, listProviders } from './load.js';
 import { showProvider, traitsOf } from './view.js';
 
-const ADMIN = 'rule:context_is_admin';
-const READER = 'rule:project_reader_or_admin';
+/** Other services may ask, too: their users have the role `service`. */
+export const ADMIN_OR_SERVICE = 'rule:admin_or_service_api';
+const READER = 'rule:admin_or_project_reader_or_service_api';
 export const RESOURCE_CLASSES = ['VCPU', 'MEMORY_MB', 'DISK_GB'];
 
 /** Resource providers with their inventories, allocations and traits: what hosts have and what is taken of it, read only. */
 export const placementOperations: readonly Operation[] = [
-  read('/resource_providers', 'resource_providers:list', ADMIN, 'List resource providers', listFiltered),
+  read(
+    '/resource_providers',
+    'resource_providers:list',
+    ADMIN_OR_SERVICE,
+    'List resource providers',
+    listFiltered,
+  ),
   read(
     '/resource_providers/:id',
     'resource_providers:show',
-    ADMIN,
+    ADMIN_OR_SERVICE,
     'Show a resource provider',
     async (request) => showProvider(request.version, await findProvider(request.app, request.params.id!)),
   ),
-  read('/resource_providers/:id/inventories', 'inventories:list', ADMIN, 'List inventories', inventories),
+  read(
+    '/resource_providers/:id/inventories',
+    'resource_providers:inventories:list',
+    ADMIN_OR_SERVICE,
+    'List inventories',
+    inventories,
+  ),
   read(
     '/resource_providers/:id/inventories/:class',
-    'inventories:show',
-    ADMIN,
+    'resource_providers:inventories:show',
+    ADMIN_OR_SERVICE,
     'Show an inventory',
     async (request) => {
       const { id = '', class: resourceClass = '' } = request.params;
@@ -40,8 +53,8 @@ export const placementOperations: readonly Operation[] = [
   ),
   read(
     '/resource_providers/:id/usages',
-    'usages:provider',
-    ADMIN,
+    'resource_providers:usages',
+    ADMIN_OR_SERVICE,
     'Show usages of a provider',
     async (request) => {
       const { summary, generation } = await findProvider(request.app, request.params.id!);
@@ -51,8 +64,8 @@ export const placementOperations: readonly Operation[] = [
   ),
   read(
     '/resource_providers/:id/allocations',
-    'allocations:provider',
-    ADMIN,
+    'resource_providers:allocations:list',
+    ADMIN_OR_SERVICE,
     'List allocations of a provider',
     async (request) => {
       const { summary, generation } = await findProvider(request.app, request.params.id!);
@@ -69,8 +82,8 @@ export const placementOperations: readonly Operation[] = [
   ),
   read(
     '/resource_providers/:id/traits',
-    'traits:provider',
-    ADMIN,
+    'resource_providers:traits:list',
+    ADMIN_OR_SERVICE,
     'List traits of a provider',
     async (request) => {
       const provider = await findProvider(request.app, request.params.id!);
@@ -80,8 +93,8 @@ export const placementOperations: readonly Operation[] = [
   ),
   read(
     '/resource_providers/:id/aggregates',
-    'aggregates:list',
-    ADMIN,
+    'resource_providers:aggregates:list',
+    ADMIN_OR_SERVICE,
     'List aggregates of a provider',
     async (request) => {
       const { generation } = await findProvider(request.app, request.params.id!);
@@ -92,18 +105,18 @@ export const placementOperations: readonly Operation[] = [
   ),
   read(
     '/allocations/:consumer',
-    'allocations:consumer',
-    ADMIN,
+    'allocations:list',
+    ADMIN_OR_SERVICE,
     'List what a consumer holds',
     consumerAllocations,
   ),
-  read('/usages', 'usages:project', READER, 'Show what a project holds', usages, '1.9'),
-  read('/traits', 'traits:list', ADMIN, 'List traits', listTraits, '1.6'),
+  read('/usages', 'usages', READER, 'Show what a project holds', usages, '1.9'),
+  read('/traits', 'traits:list', ADMIN_OR_SERVICE, 'List traits', listTraits, '1.6'),
   {
     ...read(
       '/traits/:name',
       'traits:show',
-      ADMIN,
+      ADMIN_OR_SERVICE,
       'Check whether a trait exists',
       async (request) => {
         const { traits } = await listTraits(request);
@@ -116,7 +129,7 @@ export const placementOperations: readonly Operation[] = [
   read(
     '/resource_classes',
     'resource_classes:list',
-    ADMIN,
+    ADMIN_OR_SERVICE,
     'List resource classes',
     () => ({
       resource_classes: RESOURCE_CLASSES.map(showClass),
@@ -126,7 +139,7 @@ export const placementOperations: readonly Operation[] = [
   read(
     '/resource_classes/:name',
     'resource_classes:show',
-    ADMIN,
+    ADMIN_OR_SERVICE,
     'Show a resource class',
     ({ params }) => {
       if (!RESOURCE_CLASSES.includes(params.name!)) throw notFound(`No such resource class ${params.name}.`);
@@ -205,7 +218,7 @@ async function usages({ app, ctx, query, version }: OpRequest) {
   if (typeof project_id !== 'string' || project_id === '') {
     throw badRequest("Invalid query string parameters: 'project_id' is a required property");
   }
-  ctx.authorize('placement:usages:project', { project_id });
+  ctx.authorize('placement:usages', { project_id });
   const user = typeof user_id === 'string' ? user_id : null;
   const { used, consumers } = await projectUsage(app.store.read, project_id, user);
   if (!atLeast(version, '1.38')) return { usages: used };

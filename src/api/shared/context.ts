@@ -2,6 +2,7 @@ import type { App } from '../../core/app.js';
 import type { RequestRecord } from '../../core/audit/record.js';
 import type { Context, PolicyTarget, TokenInfo } from '../../core/context.js';
 import { forbidden } from '../../core/errors.js';
+import { ownTarget } from '../../core/policy/target.js';
 
 /** The token of a request that has none: rights to nothing. */
 export const ANONYMOUS: TokenInfo = {
@@ -25,7 +26,7 @@ export function createContext(
   audit: RequestRecord | null = null,
 ): Context {
   const projectId = token.project?.id ?? '';
-  const own = { project_id: projectId, tenant_id: projectId, user_id: token.user.id };
+  const own = ownTarget(token);
   let isAdmin: boolean | undefined;
   const allows = (policy: string, target: PolicyTarget = own) => app.policy.check(policy, token, target);
   return {

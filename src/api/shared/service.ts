@@ -15,7 +15,15 @@ import { atLeast, compareVersions, type MicroversionRange, negotiate, parseVersi
 import { type Microversion, type Operation, OpReply, type OpRequest, type ServiceName } from './operation.js';
 import { type Problem, type ProblemFormat, toProblem } from './problem.js';
 import { errorWithoutSecrets } from './secrets.js';
+import { type FindTarget, objectTarget } from './target.js';
 import { validate } from './validate.js';
+
+/** A policy that counts for some requests of an operation. */
+export interface ActionPolicy {
+  readonly name: string;
+  readonly rule: string;
+  readonly use: { readonly method: string; readonly path: string; readonly summary: string };
+}
 
 /** One OpenStack service: its operations and the ways in which it differs from the others. */
 export interface Service {
@@ -31,6 +39,10 @@ export interface Service {
   readonly aliases?: (path: string) => readonly string[];
   /** Further policy names that handlers check themselves, with their default rules. */
   readonly rules?: Readonly<Record<string, string>>;
+  /** Policies of which the body of a request says which one counts, with what they govern. */
+  readonly actionPolicies?: readonly ActionPolicy[];
+  /** Looks up the thing that a request is about, for rules about more than its project. */
+  readonly objectTarget?: FindTarget;
   /** True: a known path with another verb is 405 with Allow; false: 404. */
   readonly methodNotAllowed?: boolean;
   /** Runs after authentication, before the policy check; may refuse. */
@@ -61,9 +73,15 @@ declare module 'fastify' {
 /** Mounts a service: one encapsulated fastify plugin with its own error format. */
 export async function mountService(root: FastifyInstance, app: App, service: Service): Promise<void> {
   for (const operation of service.operations) {
-    if (operation.policy) app.policy.register(operation.policy.name, operation.policy.rule);
+    if (!operation.policy) continue;
+    const { method, path, summary } = operation;
+    const use = { service: service.name, method, path: service.prefix + path, summary };
+    app.policy.register(operation.policy.name, operation.policy.rule, use);
   }
   for (const [name, rule] of Object.entries(service.rules ?? {})) app.policy.register(name, rule);
+  for (const { name, rule, use } of service.actionPolicies ?? []) {
+    app.policy.register(name, rule, { service: service.name, ...use, path: service.prefix + use.path });
+  }
   await root.register(
     async (fastify) => {
       fastify.removeAllContentTypeParsers();
@@ -169,9 +187,11 @@ async function handle(
   };
   service.check?.(opRequest);
   if (operation.policy) {
-    const target = operation.target ? await operation.target(opRequest) : undefined;
-    const other = await operation.otherPolicy?.(opRequest);
-    ctx.authorize(other ?? operation.policy.name, target);
+    const name = (await operation.otherPolicy?.(opRequest)) ?? operation.policy.name;
+    const target = operation.target
+      ? await operation.target(opRequest)
+      : await objectTarget(service.objectTarget, opRequest, name);
+    ctx.authorize(name, target);
   }
   if (operation.query) validate(operation.query, request.query);
   const schema = operation.body && bodySchema(operation.body, version);

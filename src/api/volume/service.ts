@@ -6,6 +6,7 @@ import { discoveryOperations, MAX_VERSION, MIN_VERSION } from './discovery.js';
 import { formatVolumeProblem } from './format.js';
 import { quotaOperations } from './quotas.js';
 import { serviceOperations } from './services.js';
+import { volumeTarget } from './target.js';
 import { typeOperations } from './types.js';
 import { volumeOperations } from './volumes.js';
 
@@ -23,6 +24,7 @@ export function volumeService(config: Config): Service {
     ],
     microversions: { type: 'volume', min: MIN_VERSION, max: MAX_VERSION },
     format: formatVolumeProblem(`${config.public_url}/identity`),
+    objectTarget: volumeTarget,
     rules: { 'volume:force_delete': 'rule:context_is_admin' },
     headers: (requestId, version) => ({
       'openstack-api-version': `volume ${showVersion(version)}`,

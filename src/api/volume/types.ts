@@ -10,7 +10,7 @@ import type { Operation, OpRequest } from '../shared/operation.js';
 import { typeView } from './view.js';
 
 const ADMIN = 'rule:context_is_admin';
-const READER = '@';
+const READER = 'rule:project_reader_or_admin';
 const TYPES = '/v3/:project_id/types';
 
 const SPECS = {

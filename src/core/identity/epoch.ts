@@ -14,6 +14,9 @@ export class IdentityEpoch {
   #value = 1;
   #reading: Promise<number> | undefined;
   #next: Promise<number> | undefined;
+  /** The last value that followers know of. */
+  #followed = 0;
+  readonly #followers: (() => Promise<void>)[] = [];
 
   constructor(store: Store) {
     this.#store = store;
@@ -31,6 +34,11 @@ export class IdentityEpoch {
     return this.#next;
   }
 
+  /** Runs something whenever the number has changed, before any request counts on the new one. */
+  follow(run: () => Promise<void>): void {
+    this.#followers.push(run);
+  }
+
   /** Runs a write transaction whose rows tokens depend on. */
   async write<T>(body: (tx: Tx) => Promise<T>): Promise<T> {
     const result = await this.#store.tx(async (tx) => {
@@ -39,15 +47,30 @@ export class IdentityEpoch {
       return value;
     });
     this.#value++;
+    // on PostgreSQL it is the next reader of the number that finds it changed
+    if (this.#store.dialect === 'sqlite') await this.#tellFollowers();
     return result;
   }
 
   #read(): Promise<number> {
     this.#next = undefined;
-    const reading = readEpoch(this.#store.read).finally(() => {
+    const reading = this.#readAndTell().finally(() => {
       if (this.#reading === reading) this.#reading = undefined;
     });
     this.#reading = reading;
     return reading;
+  }
+
+  async #readAndTell(): Promise<number> {
+    const value = await readEpoch(this.#store.read);
+    if (value !== this.#followed) {
+      await this.#tellFollowers();
+      this.#followed = value;
+    }
+    return value;
+  }
+
+  async #tellFollowers(): Promise<void> {
+    for (const run of this.#followers) await run();
   }
 }

@@ -18,6 +18,10 @@ export interface Identity {
   readonly sealing: Sealing;
   /** Runs a write transaction whose rows tokens depend on: what tokens say is looked up anew from then on. */
   write<T>(body: (tx: Tx) => Promise<T>): Promise<T>;
+  /** Runs something after such writes, of any controller, before the next request is judged. */
+  follow(run: () => Promise<void>): void;
+  /** Resolves when what follows has been run for every write so far. */
+  settled(): Promise<void>;
 }
 
 /** Reads the key in the state directory (made at first start) that opens the identity service's keys in the database. */
@@ -31,5 +35,7 @@ export function createIdentity(config: Config, store: Store): Identity {
     throttle: new FailureThrottle(),
     sealing: new Sealing(store, master, new KeyRing(store, master, 'credential')),
     write: (body) => epoch.write(body),
+    follow: (run) => epoch.follow(run),
+    settled: async () => void (await epoch.current()),
   };
 }

@@ -21,6 +21,14 @@ export interface PolicyEntry {
   readonly uses: readonly PolicyUse[];
 }
 
+/** What was set through the API. */
+export interface StoredRules {
+  readonly rules: Rules;
+  /** Names of the operator's own, which no operation has. */
+  readonly own: ReadonlySet<string>;
+}
+
+const NOTHING: StoredRules = { rules: new Map(), own: new Set() };
 const DENY = '!';
 
 /**
@@ -32,7 +40,7 @@ export class RulePolicy implements PolicyEngine {
   readonly #uses = new Map<string, PolicyUse[]>();
   #file: string | null;
   #fromFile: Rules;
-  #stored: Rules = new Map();
+  #stored = NOTHING;
   #rules = new RuleSet();
 
   /** Reads the file. Throws with the file and the rule when it cannot be read. */
@@ -50,7 +58,7 @@ export class RulePolicy implements PolicyEngine {
       throw new Error(`policy ${name} is declared twice: '${before}' and '${defaultRule}'`);
     }
     this.#defaults.set(name, defaultRule);
-    this.#rules.put(name, this.#stored.get(name) ?? this.#fromFile.get(name) ?? defaultRule);
+    this.#rules.put(name, this.#stored.rules.get(name) ?? this.#fromFile.get(name) ?? defaultRule);
   }
 
   /**
@@ -70,7 +78,7 @@ export class RulePolicy implements PolicyEngine {
   }
 
   isOverridden(name: string): boolean {
-    return this.#stored.has(name) || this.#fromFile.has(name);
+    return this.#stored.rules.has(name) || this.#fromFile.has(name);
   }
 
   /** Reads the file, or another, again; on an error, which is thrown, the rules stay as they were. */
@@ -86,38 +94,38 @@ export class RulePolicy implements PolicyEngine {
    * Takes what was set through the API. It was checked when it was set, but this release or this controller's file may lack
    * what it refers to: such rules then deny, and are returned with the reason. Rules for names that nothing has are left out.
    */
-  replaceStored(stored: Rules): readonly PolicyProblem[] {
-    const unused = unknownNames(stored, this.#known());
-    const kept = new Map(stored);
-    for (const { name } of unused) kept.delete(name);
-    const broken = findProblems(this.effective(kept));
-    for (const { name } of broken) kept.set(name, DENY);
-    this.#stored = kept;
+  replaceStored(stored: StoredRules): readonly PolicyProblem[] {
+    const { usable, problems } = this.#settle(stored);
+    this.#stored = { ...stored, rules: usable };
     this.#rules = compile(this.effective());
-    return [...unused, ...broken];
+    return problems;
   }
 
   /** Every name with its rule, were these the stored ones. */
-  effective(stored: Rules = this.#stored, fromFile: Rules = this.#fromFile): Map<string, unknown> {
+  effective(stored: Rules = this.#stored.rules, fromFile: Rules = this.#fromFile): Map<string, unknown> {
     const rules = new Map<string, unknown>(this.#defaults);
     for (const layer of [fromFile, stored]) for (const [name, rule] of layer) rules.set(name, rule);
     return rules;
   }
 
-  /** What is wrong with rules that are to be stored; `declared`: names that may be new, for other rules to refer to. */
-  problemsOf(stored: Rules, declared: ReadonlySet<string> = new Set()): PolicyProblem[] {
-    const unknown = unknownNames(stored, this.#known()).filter(({ name }) => !declared.has(name));
-    return [...unknown, ...findProblems(this.effective(stored))];
+  /** What is wrong with rules that are to be stored, or are. */
+  problemsOf(stored: StoredRules): PolicyProblem[] {
+    return [...this.#unused(stored), ...findProblems(this.effective(stored.rules))];
   }
 
-  /** The rules as they would be, for trying; throws when one of them cannot be read. */
-  candidate(stored: Rules): RuleSet {
-    return compile(this.effective(stored));
+  /** The rules as they would be with these stored ones, for trying. Those that are wrong deny. */
+  candidate(stored: StoredRules): RuleSet {
+    return compile(this.effective(this.#settle(stored).usable));
   }
 
-  /** What is stored and in force. */
-  stored(): Rules {
+  /** The stored rules that are in force. */
+  get stored(): StoredRules {
     return this.#stored;
+  }
+
+  /** True for a name that an operation or a base rule has, so that it needs no declaration. */
+  isDeclared(name: string): boolean {
+    return this.#defaults.has(name);
   }
 
   /** Every policy with the rule in force, by name. */
@@ -139,21 +147,32 @@ export class RulePolicy implements PolicyEngine {
     return unknownNames(this.#fromFile, this.#defaults).map(({ name }) => name);
   }
 
-  #sourceOf(name: string): PolicySource {
-    if (this.#stored.has(name)) return 'database';
-    return this.#fromFile.has(name) ? 'file' : 'default';
+  #unused({ rules, own }: StoredRules): PolicyProblem[] {
+    // what the file brings may be replaced, too
+    const known = new Map(this.#defaults);
+    for (const name of [...this.#fromFile.keys(), ...own]) known.set(name, '');
+    return unknownNames(rules, known);
   }
 
-  /** Names that a stored rule may have: those of operations, and those that the file brings. */
-  #known(): Map<string, string> {
-    return new Map([...this.#defaults, ...[...this.#fromFile.keys()].map((name) => [name, ''] as const)]);
+  #settle(stored: StoredRules): { usable: Rules; problems: readonly PolicyProblem[] } {
+    const unused = this.#unused(stored);
+    const usable = new Map(stored.rules);
+    for (const { name } of unused) usable.delete(name);
+    const broken = findProblems(this.effective(usable));
+    for (const { name } of broken) usable.set(name, DENY);
+    return { usable, problems: [...unused, ...broken] };
+  }
+
+  #sourceOf(name: string): PolicySource {
+    if (this.#stored.rules.has(name)) return 'database';
+    return this.#fromFile.has(name) ? 'file' : 'default';
   }
 
   #verify(file: string | null, fromFile: Rules): void {
     for (const { name, message } of unknownNames(fromFile, this.#defaults)) {
       if (isMisspelt(name, this.#defaults.keys())) throw new Error(`policy file ${file}: ${message}`);
     }
-    const [first] = findProblems(this.effective(this.#stored, fromFile));
+    const [first] = findProblems(this.effective(this.#stored.rules, fromFile));
     if (first) throw new Error(first.message);
   }
 }

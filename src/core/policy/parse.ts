@@ -18,9 +18,23 @@ const FALSE: RuleNode = { kind: 'false' };
  * says what is wrong where.
  */
 export function parseRule(rule: unknown): RuleNode {
-  if (typeof rule === 'string') return rule.trim() === '' ? TRUE : new Parser(rule).parse();
+  if (typeof rule === 'string') return known.get(rule) ?? remember(rule, parseText(rule));
   if (Array.isArray(rule)) return parseList(rule);
   throw new Error(`a rule must be text or a list, not ${JSON.stringify(rule)}`);
+}
+
+/** Hundreds of policies share a few texts. */
+const known = new Map<string, RuleNode>();
+const MOST_KNOWN = 1000;
+
+function remember(rule: string, node: RuleNode): RuleNode {
+  if (known.size >= MOST_KNOWN) known.clear();
+  known.set(rule, node);
+  return node;
+}
+
+function parseText(rule: string): RuleNode {
+  return rule.trim() === '' ? TRUE : new Parser(rule).parse();
 }
 
 function parseList(rule: readonly unknown[]): RuleNode {

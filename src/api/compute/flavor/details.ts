@@ -8,7 +8,7 @@ import {
 } from '../../../core/flavor/extra-specs.js';
 import type { Operation, OpRequest, Schema } from '../../shared/operation.js';
 import { validate } from '../../shared/validate.js';
-import { ADMIN, ANYBODY, policy } from '../policy.js';
+import { ADMIN, policy, READER } from '../policy.js';
 import { envelope, object } from '../schemas.js';
 
 const SPECS: Schema = {
@@ -18,12 +18,15 @@ const SPECS: Schema = {
 };
 const TENANT = object({ tenant: { type: 'string', minLength: 1, maxLength: 255 } }, ['tenant']);
 
+/** Which of the two an action is says its body. */
+export const REMOVE_ACCESS = policy('os-flavor-access:remove_tenant_access', ADMIN);
+
 /** Extra specs of flavors, and which projects may use private ones. */
 export const flavorDetailOperations: readonly Operation[] = [
   {
     method: 'GET',
     path: '/v2.1/flavors/:flavor_id/os-extra_specs',
-    policy: policy('os-flavor-extra-specs:index', ANYBODY),
+    policy: policy('os-flavor-extra-specs:index', READER),
     summary: "List a flavor's extra specs",
     status: 200,
     handler: async ({ app, ctx, params }) => ({
@@ -33,7 +36,7 @@ export const flavorDetailOperations: readonly Operation[] = [
   {
     method: 'GET',
     path: '/v2.1/flavors/:flavor_id/os-extra_specs/:key',
-    policy: policy('os-flavor-extra-specs:show', ANYBODY),
+    policy: policy('os-flavor-extra-specs:show', READER),
     summary: 'Show an extra spec',
     status: 200,
     handler: async ({ app, ctx, params }) => {
@@ -95,7 +98,8 @@ export const flavorDetailOperations: readonly Operation[] = [
   {
     method: 'POST',
     path: '/v2.1/flavors/:flavor_id/action',
-    policy: policy('os-flavor-access:change', ADMIN),
+    policy: policy('os-flavor-access:add_tenant_access', ADMIN),
+    otherPolicy: ({ body }) => (actionOf(body) === 'removeTenantAccess' ? REMOVE_ACCESS.name : undefined),
     summary: 'Let a project use a private flavor, or no longer',
     body: { type: 'object', minProperties: 1 },
     status: 200,
@@ -103,11 +107,16 @@ export const flavorDetailOperations: readonly Operation[] = [
   },
 ];
 
+/** What the body of an action names. */
+function actionOf(body: unknown): string | undefined {
+  return typeof body === 'object' && body !== null ? Object.keys(body)[0] : undefined;
+}
+
 type AccessBody = Readonly<Record<'addTenantAccess' | 'removeTenantAccess', { tenant: string } | undefined>>;
 
 async function changeAccess({ app, ctx, params, body }: OpRequest<AccessBody>) {
   const id = params.flavor_id!;
-  const [action] = Object.keys(body);
+  const action = actionOf(body);
   if (action === 'addTenantAccess') {
     validate(envelope(action, TENANT), body);
     return showAccess(id, await addFlavorAccess(app, ctx, id, body.addTenantAccess!.tenant));

@@ -28,6 +28,13 @@ interface AggregateBody {
   aggregate: { name?: string; availability_zone?: string | null };
 }
 
+/** Policies of the actions on an aggregate, by their names in the body. */
+export const AGGREGATE_ACTIONS = {
+  add_host: policy('os-aggregates:add_host', ADMIN),
+  remove_host: policy('os-aggregates:remove_host', ADMIN),
+  set_metadata: policy('os-aggregates:set_metadata', ADMIN),
+};
+
 /** Groups of hosts, which may be availability zones. */
 export const aggregateOperations: readonly Operation[] = [
   {
@@ -87,13 +94,23 @@ export const aggregateOperations: readonly Operation[] = [
   {
     method: 'POST',
     path: '/v2.1/os-aggregates/:id/action',
-    policy: policy('os-aggregates:action', ADMIN),
+    policy: AGGREGATE_ACTIONS.add_host,
+    otherPolicy: ({ body }) => actionPolicy(body)?.name,
     summary: 'Add or remove a host, or set metadata, of an aggregate',
     body: { type: 'object', minProperties: 1, maxProperties: 1 },
     status: 200,
     handler: act,
   },
 ];
+
+/** The policy of the action that a body names; undefined when it names none that there is. */
+function actionPolicy(body: unknown): { readonly name: string } | undefined {
+  if (typeof body !== 'object' || body === null) return undefined;
+  const [name = ''] = Object.keys(body);
+  return Object.hasOwn(AGGREGATE_ACTIONS, name)
+    ? AGGREGATE_ACTIONS[name as keyof typeof AGGREGATE_ACTIONS]
+    : undefined;
+}
 
 const HOST = object(
   { host: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[a-zA-Z0-9-._]*$' } },

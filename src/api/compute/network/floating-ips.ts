@@ -9,7 +9,7 @@ import { findRows } from '../../../store/network/rows.js';
 import type { Reader } from '../../../store/store.js';
 import type { NetworkTables } from '../../../store/tables/network.js';
 import type { Operation, OpRequest } from '../../shared/operation.js';
-import { MEMBER, policy, READER } from '../policy.js';
+import { ANYBODY, MEMBER, policy, READER } from '../policy.js';
 
 type FloatingIp = NetworkTables['floating_ip'];
 
@@ -66,7 +66,7 @@ export const floatingIpOperations: readonly Operation[] = [
   {
     method: 'GET',
     path: '/v2.1/os-floating-ip-pools',
-    policy: policy('os-floating-ip-pools', READER),
+    policy: policy('os-floating-ip-pools', ANYBODY),
     summary: 'List networks that floating IPs come from',
     until: UNTIL,
     status: 200,

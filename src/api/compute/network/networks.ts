@@ -4,7 +4,7 @@ import { networkNotFound } from '../../../core/network/problems.js';
 import { listRows } from '../../../store/network/list.js';
 import type { NetworkTables } from '../../../store/tables/network.js';
 import type { Operation } from '../../shared/operation.js';
-import { ADMIN, policy, READER } from '../policy.js';
+import { policy, READER } from '../policy.js';
 
 type Network = NetworkTables['network'];
 
@@ -32,7 +32,7 @@ export const networkOperations: readonly Operation[] = [
   {
     method: 'GET',
     path: '/v2.1/os-networks',
-    policy: policy('os-networks:list', ADMIN),
+    policy: policy('os-networks:list', READER),
     summary: 'List networks',
     until: UNTIL,
     status: 200,
@@ -43,7 +43,7 @@ export const networkOperations: readonly Operation[] = [
   {
     method: 'GET',
     path: '/v2.1/os-networks/:id',
-    policy: policy('os-networks:show', ADMIN),
+    policy: policy('os-networks:show', READER),
     summary: 'Show a network',
     until: UNTIL,
     status: 200,

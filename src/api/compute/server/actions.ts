@@ -5,10 +5,12 @@ import { addServerGroup, removeServerGroup } from '../../../core/server/security
 import { lockServer, resetState, unlockServer } from '../../../core/server/update.js';
 import { atLeast, compareVersions, parseVersion } from '../../shared/microversion.js';
 import { type Operation, OpReply, type OpRequest, type Schema } from '../../shared/operation.js';
+import { objectTarget } from '../../shared/target.js';
 import { validate } from '../../shared/validate.js';
 import { associateFloatingIp, dissociateFloatingIp } from '../network/floating-ips.js';
 import { ADMIN, ANYBODY, MEMBER, policy } from '../policy.js';
 import { envelope, NAME, object } from '../schemas.js';
+import { serverTarget } from './target.js';
 
 /** One action of `POST /servers/{id}/action`: the body's only key names it. */
 interface ServerAction {
@@ -104,7 +106,8 @@ async function act(request: OpRequest<Record<string, unknown>>) {
   const action = Object.hasOwn(SERVER_ACTIONS, name) ? SERVER_ACTIONS[name] : undefined;
   if (!action || (action.until && compareVersions(request.version, parseVersion(action.until)) > 0))
     throw badRequest(`There is no such action: ${name}`);
-  request.ctx.authorize(action.policy.name);
+  const target = await objectTarget(serverTarget, request, action.policy.name);
+  request.ctx.authorize(action.policy.name, target);
   if (action.schema) validate(envelope(name, action.schema), request.body);
   return await action.run(request, request.params.server_id!, request.body[name]);
 }

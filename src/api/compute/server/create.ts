@@ -149,7 +149,7 @@ function readZone({ ctx, body }: OpRequest<CreateBody>): { zone: string | null; 
   const [zone = '', forced, node] = (availability_zone ?? '').split(':');
   const named = host ?? hypervisor_hostname;
   if (named !== undefined) {
-    ctx.authorize('os_compute_api:compute:servers:create:requested_destination');
+    ctx.authorize('compute:servers:create:requested_destination');
     if (forced) throw badRequest('A host may be requested in one way only.');
   }
   const wanted = forced || node;

@@ -1,0 +1,142 @@
+import { findProject, type ProjectRow, projects } from '../../store/identity/projects.js';
+import { findUser, type UserRow, users } from '../../store/identity/users.js';
+import type { App } from '../app.js';
+import type { PolicyTarget, TokenInfo } from '../context.js';
+import { badRequest, notFound } from '../errors.js';
+import { type Explanation, explain } from './explain.js';
+import { policyName } from './names.js';
+import { applyChanges, type PolicyChange } from './stored.js';
+import { ownTarget } from './target.js';
+
+/** Whose request is imagined. Users, projects and domains by id, or by name in their domain. */
+export interface PolicyQuestion {
+  readonly user: string;
+  /** Domain of the user and of the project, when they are given by name. */
+  readonly userDomain: string;
+  readonly projectDomain: string;
+  /** The scope of the imagined token; none: the user's default project, else a token without scope. */
+  readonly scope: { readonly project: string } | { readonly domain: string } | 'system' | null;
+  readonly action: string;
+  /** Attributes that replace those of a thing of the user's own in its project. */
+  readonly target: PolicyTarget;
+  /** Rules as if they were set. */
+  readonly changes: readonly PolicyChange[];
+}
+
+export interface PolicyAnswer {
+  readonly policy: string;
+  readonly allowed: boolean;
+  /** The rule that was tried. */
+  readonly rule: unknown;
+  readonly user: { readonly id: string; readonly name: string };
+  readonly scope: string;
+  readonly roles: readonly string[];
+  readonly target: PolicyTarget;
+  readonly explanation: Explanation;
+  /** What stands in the way besides the rule, or may be missed. */
+  readonly notes: readonly string[];
+}
+
+/** Whether a user might do something, and which part of the rule says so; nothing is changed. */
+export async function checkPolicy(app: App, question: PolicyQuestion): Promise<PolicyAnswer> {
+  const { stored } = app.policy;
+  const name = policyName(app.policy, question.action);
+  const after = applyChanges(stored, question.changes);
+  const known = new Set(app.policy.problemsOf(stored).map(({ message }) => message));
+  const problems = app.policy.problemsOf(after).filter(({ message }) => !known.has(message));
+  if (problems.length > 0) throw badRequest(problems.map(({ message }) => message).join('\n'));
+  const { token, notes } = await imagine(app, question);
+  const target = completed(ownTarget(token), question.target);
+  const rules = app.policy.candidate(after);
+  const allowed = rules.check(name, token, target);
+  return {
+    policy: name,
+    allowed,
+    rule: app.policy.effective(after.rules).get(name),
+    user: { id: token.user.id, name: token.user.name },
+    scope: scopeText(token),
+    roles: token.roles.map((role) => role.name),
+    target,
+    explanation: explain(rules, name, token, target),
+    notes: [
+      ...notes,
+      ...(allowed ? beyondRule(rules.check('context_is_admin', token, target), token, target) : []),
+    ],
+  };
+}
+
+/** The token that the user would get. */
+async function imagine(
+  app: App,
+  question: PolicyQuestion,
+): Promise<{ token: TokenInfo; notes: readonly string[] }> {
+  const user = await userOf(app, question);
+  if (user.enabled === 0) throw badRequest(`User ${user.name} (${user.id}) is disabled: no token for it.`);
+  const { scope, notes } = await scopeOf(app, question, user);
+  // what it says is wanted, not the token: its text goes nowhere
+  const issued = await app.identity.tokens.issue({ userId: user.id, methods: ['password'], scope });
+  if (issued) return { token: issued.info, notes };
+  throw badRequest(
+    `User ${user.name} (${user.id}) gets no token for this scope: no role on it, or it is disabled.`,
+  );
+}
+
+async function userOf(app: App, { user, userDomain }: PolicyQuestion): Promise<UserRow> {
+  const db = app.store.read;
+  const found = (await users.get(db, user)) ?? (await findUser(db, await domainId(app, userDomain), user));
+  if (!found)
+    throw notFound(`There is no user with the id '${user}', nor of that name in domain ${userDomain}.`);
+  return found;
+}
+
+async function scopeOf(app: App, { scope, projectDomain }: PolicyQuestion, user: UserRow) {
+  if (scope === 'system') return { scope: { kind: 'system' } as const, notes: [] };
+  if (scope !== null && 'domain' in scope) {
+    return { scope: { kind: 'domain', id: await domainId(app, scope.domain) } as const, notes: [] };
+  }
+  if (scope !== null) {
+    const project = await projectOf(app, scope.project, projectDomain);
+    return { scope: { kind: 'project', id: project.id } as const, notes: [] };
+  }
+  if (user.default_project_id !== null) {
+    return { scope: { kind: 'project', id: user.default_project_id } as const, notes: [] };
+  }
+  const notes = ['no project was given and the user has no default one: a token without scope has no roles'];
+  return { scope: { kind: 'unscoped' } as const, notes };
+}
+
+async function projectOf(app: App, project: string, domain: string): Promise<ProjectRow> {
+  const db = app.store.read;
+  const found =
+    (await projects.get(db, project)) ?? (await findProject(db, await domainId(app, domain), project));
+  if (!found)
+    throw notFound(`There is no project with the id '${project}', nor of that name in domain ${domain}.`);
+  return found;
+}
+
+/** The id of a domain given by its id or name; what is not found stays as it is, and finds nothing. */
+async function domainId(app: App, domain: string): Promise<string> {
+  const row = await projects.get(app.store.read, domain);
+  if (row?.is_domain) return row.id;
+  return (await findProject(app.store.read, '', domain))?.id ?? domain;
+}
+
+function completed(own: PolicyTarget, given: PolicyTarget): PolicyTarget {
+  const project = given.project_id ?? given.tenant_id;
+  return { ...own, ...(project !== undefined && { project_id: project, tenant_id: project }), ...given };
+}
+
+/** Rules are not all: what belongs to another project is found by who satisfies context_is_admin only. */
+function beyondRule(isAdmin: boolean, token: TokenInfo, target: PolicyTarget): string[] {
+  const elsewhere = target.project_id !== undefined && target.project_id !== (token.project?.id ?? '');
+  if (isAdmin || !elsewhere) return [];
+  return [
+    'the rule allows it, but things of another project answer 404 to who does not satisfy context_is_admin, unless they are shared',
+  ];
+}
+
+function scopeText({ project, domain, system }: TokenInfo): string {
+  if (project) return `project ${project.name} (${project.id})`;
+  if (domain) return `domain ${domain.name} (${domain.id})`;
+  return system ? 'system' : 'unscoped';
+}
