@@ -148,7 +148,7 @@ describe('delegation', () => {
     const token = reply.headers['x-subject-token']!;
     expect((await call('GET', `/projects/${owner.projectId}`, undefined, token)).status).toBe(200);
     expect((await call('POST', '/OS-TRUST/trusts', body, token)).status).toBe(403);
-    expect((await authenticate({ methods: ['token'], token: { id: token } })).status).toBe(401);
+    expect((await authenticate({ methods: ['token'], token: { id: token } })).status).toBe(403);
     expect((await use(owner.token)).status).toBe(401);
     expect((await use(trustee.token)).status).toBe(201);
     expect((await use(trustee.token)).status).toBe(401);

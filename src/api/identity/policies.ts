@@ -28,7 +28,7 @@ export const policyOperations: readonly Operation[] = [
     body: enveloped('policy', PROPERTIES, ['type', 'blob']),
     status: 201,
     async handler({ app, body, baseUrl }: OpRequest<Body>) {
-      return { policy: view(baseUrl, await createPolicy(app, body.policy)) };
+      return { policy: policyView(baseUrl, await createPolicy(app, body.policy)) };
     },
   },
   {
@@ -43,7 +43,7 @@ export const policyOperations: readonly Operation[] = [
       return collection(
         request,
         'policies',
-        rows.map((row) => view(request.baseUrl, row)),
+        rows.map((row) => policyView(request.baseUrl, row)),
       );
     },
   },
@@ -54,7 +54,9 @@ export const policyOperations: readonly Operation[] = [
     summary: 'show a policy document',
     status: 200,
     async handler({ app, params, baseUrl }) {
-      return { policy: view(baseUrl, await mustGet(policies, app.store.read, params.policy_id!, 'policy')) };
+      return {
+        policy: policyView(baseUrl, await mustGet(policies, app.store.read, params.policy_id!, 'policy')),
+      };
     },
   },
   {
@@ -65,7 +67,7 @@ export const policyOperations: readonly Operation[] = [
     body: enveloped('policy', PROPERTIES),
     status: 200,
     async handler({ app, params, body, baseUrl }: OpRequest<Body>) {
-      return { policy: view(baseUrl, await updatePolicy(app, params.policy_id!, body.policy)) };
+      return { policy: policyView(baseUrl, await updatePolicy(app, params.policy_id!, body.policy)) };
     },
   },
   {
@@ -78,7 +80,8 @@ export const policyOperations: readonly Operation[] = [
   },
 ];
 
-function view(base: string, row: PolicyRow) {
+/** A policy document as Keystone shows it. */
+export function policyView(base: string, row: PolicyRow) {
   const { id, type, blob } = row;
   const extra = JSON.parse(row.extra) as Record<string, unknown>;
   return { ...extra, id, type, blob, links: { self: `${base}/v3/policies/${id}` } };

@@ -3,6 +3,7 @@ import { issueReceipt } from '../../core/token/receipt.js';
 import type { ValidToken } from '../../core/token/service.js';
 import { InsufficientAuthMethods } from '../../core/user/factors.js';
 import { OpReply, type OpRequest } from '../shared/operation.js';
+import { oauthRequest } from './oauth-request.js';
 
 const RECEIPT = 'openstack-auth-receipt';
 
@@ -18,6 +19,7 @@ export async function authenticateRequest(
   try {
     const caller = {
       address: raw.ip,
+      signed: oauthRequest(request),
       ...(typeof receipt === 'string' && receipt !== '' && { receipt }),
     };
     return await authenticate(app, body.auth, caller);

@@ -7,16 +7,23 @@ import { credentialOperations } from './credentials.js';
 import { domainConfigOperations } from './domain-config.js';
 import { domainOperations } from './domains.js';
 import { ec2CredentialOperations } from './ec2-credentials.js';
+import { ec2TokenOperations } from './ec2-tokens.js';
 import { endpointFilterOperations } from './endpoint-filter.js';
+import { endpointPolicyOperations } from './endpoint-policy.js';
 import { grantOperations } from './grants.js';
 import { groupOperations } from './groups.js';
+import { withHeads } from './heads.js';
 import { limitOperations } from './limits.js';
+import { consumerOperations } from './oauth1-consumers.js';
+import { oauthTokenOperations } from './oauth1-tokens.js';
+import { oauth2Operations } from './oauth2.js';
 import { policyOperations } from './policies.js';
 import { IDENTITY_RULES } from './policy.js';
 import { keystoneProblem } from './problem.js';
 import { projectTagOperations } from './project-tags.js';
 import { projectOperations } from './projects.js';
 import { registeredLimitOperations } from './registered-limits.js';
+import { revokeEventOperations } from './revoke-events.js';
 import { roleOperations } from './roles.js';
 import { tokenOperations } from './tokens.js';
 import { trustOperations } from './trusts.js';
@@ -31,7 +38,7 @@ export function identityService(app: App): Service {
   return {
     name: 'identity',
     prefix: '/identity',
-    operations: [
+    operations: withHeads([
       ...versionOperations,
       ...tokenOperations,
       ...domainOperations,
@@ -52,7 +59,13 @@ export function identityService(app: App): Service {
       ...policyOperations,
       ...registeredLimitOperations,
       ...limitOperations,
-    ],
+      ...ec2TokenOperations,
+      ...consumerOperations,
+      ...oauthTokenOperations,
+      ...oauth2Operations,
+      ...endpointPolicyOperations,
+      ...revokeEventOperations,
+    ]),
     rules: IDENTITY_RULES,
     format: (problem, request) => keystoneProblem(problem, request, app.config.public_url),
     aliases: (path) => (SLASHED.includes(path) ? [`${path}/`] : []),

@@ -151,7 +151,7 @@ async function begin(
   const operation = request.routeOptions.config.operation;
   if (!operation) return;
   if (!exists(operation, state.version)) throw new MaruError('not-found', 'The resource could not be found.');
-  const token = request.headers['x-auth-token'];
+  const token = request.headers['x-auth-token'] ?? bearerToken(request);
   if (typeof token === 'string' && token !== '') {
     const info = await app.auth.authenticate(token);
     if (info) state.audit?.by(info, operation.policy !== null);
@@ -248,6 +248,11 @@ function bodySchema(body: NonNullable<Operation['body']>, version: Microversion)
   if (!Array.isArray(body)) return body as Record<string, unknown>;
   const versions = body as readonly (readonly [string, Record<string, unknown>])[];
   return versions.findLast(([since]) => atLeast(version, since))?.[1];
+}
+
+/** The token of clients that got it by OAuth 2.0. */
+function bearerToken({ headers }: FastifyRequest): string | undefined {
+  return /^Bearer\s+(\S+)\s*$/i.exec(headers.authorization ?? '')?.[1];
 }
 
 function unauthorized(): MaruError {

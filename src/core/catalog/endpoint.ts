@@ -5,6 +5,7 @@ import {
   removeProjectEndpoints,
   services,
 } from '../../store/identity/catalog.js';
+import { removePolicyAssociations } from '../../store/identity/policy-associations.js';
 import type { Tx } from '../../store/store.js';
 import type { App } from '../app.js';
 import { badRequest } from '../errors.js';
@@ -63,6 +64,7 @@ export async function deleteEndpoint(app: App, id: string): Promise<void> {
   await app.identity.write(async (tx) => {
     await mustGet(endpoints, tx, id, 'endpoint');
     await removeProjectEndpoints(tx, { kind: 'endpoint', target_id: id });
+    await removePolicyAssociations(tx, { endpoint_id: id });
     await endpoints.remove(tx, id);
   });
 }

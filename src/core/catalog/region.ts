@@ -1,5 +1,6 @@
 import { endpoints, type RegionRow, regions } from '../../store/identity/catalog.js';
 import { removeRegisteredLimits } from '../../store/identity/limits.js';
+import { removePolicyAssociations } from '../../store/identity/policy-associations.js';
 import type { App } from '../app.js';
 import { badRequest, forbidden } from '../errors.js';
 import { extraOf, mustGet, newId, storing } from '../identity/rows.js';
@@ -61,6 +62,7 @@ export async function deleteRegion(app: App, id: string): Promise<void> {
     }
     for (const region of doomed) {
       await removeRegisteredLimits(tx, { region_id: region });
+      await removePolicyAssociations(tx, { region_id: region });
       await regions.remove(tx, region);
     }
   });

@@ -5,6 +5,7 @@ import {
   services,
 } from '../../store/identity/catalog.js';
 import { removeRegisteredLimits } from '../../store/identity/limits.js';
+import { removePolicyAssociations } from '../../store/identity/policy-associations.js';
 import type { App } from '../app.js';
 import { extraOf, mustGet, newId, storing } from '../identity/rows.js';
 
@@ -55,9 +56,11 @@ export async function deleteService(app: App, id: string): Promise<void> {
     await mustGet(services, tx, id, 'service');
     for (const endpoint of await endpoints.list(tx, { service_id: id })) {
       await removeProjectEndpoints(tx, { kind: 'endpoint', target_id: endpoint.id });
+      await removePolicyAssociations(tx, { endpoint_id: endpoint.id });
       await endpoints.remove(tx, endpoint.id);
     }
     await removeRegisteredLimits(tx, { service_id: id });
+    await removePolicyAssociations(tx, { service_id: id });
     await services.remove(tx, id);
   });
 }

@@ -1,4 +1,5 @@
 import { type PolicyRow, policies } from '../../store/identity/catalog.js';
+import { removePolicyAssociations } from '../../store/identity/policy-associations.js';
 import type { App } from '../app.js';
 import { extraOf, mustGet, newId, storing } from '../identity/rows.js';
 
@@ -35,6 +36,7 @@ export async function updatePolicy(app: App, id: string, body: PolicyBody): Prom
 export async function deletePolicy(app: App, id: string): Promise<void> {
   await app.identity.write(async (tx) => {
     await mustGet(policies, tx, id, 'policy');
+    await removePolicyAssociations(tx, { policy_id: id });
     await policies.remove(tx, id);
   });
 }

@@ -1,3 +1,4 @@
+import { removeApplicationCredentials } from '../../store/identity/delegations.js';
 import { projects } from '../../store/identity/projects.js';
 import {
   type AssignmentRow,
@@ -39,6 +40,9 @@ export async function revokeRole(app: App, place: GrantPlace, roleId: string): P
     await mustGet(roles, tx, roleId, 'role');
     const removed = await removeAssignments(tx, { ...place, role_id: roleId });
     if (removed === 0) throw noGrant(place, roleId);
+    if (place.actor_type === 'user' && place.target_type === 'project') {
+      await removeApplicationCredentials(tx, place.actor_id, place.target_id);
+    }
   });
 }
 

@@ -1,3 +1,4 @@
+import { removeApplicationCredentialsByRole } from '../../store/identity/delegations.js';
 import { projects } from '../../store/identity/projects.js';
 import {
   addImplication,
@@ -71,6 +72,7 @@ export async function updateRole(app: App, id: string, body: RoleBody): Promise<
 export async function deleteRole(app: App, id: string): Promise<void> {
   await app.identity.write(async (tx) => {
     refuseImmutable(await mustGet(roles, tx, id, 'role'), 'role');
+    await removeApplicationCredentialsByRole(tx, id);
     await removeRoleUses(tx, id);
     await roles.remove(tx, id);
   });

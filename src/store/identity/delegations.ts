@@ -6,6 +6,7 @@ import type {
   CredentialTable,
   TrustTable,
 } from '../tables/identity.js';
+import { listAssignments } from './roles.js';
 import { idRows } from './table.js';
 
 export type ApplicationCredentialRow = Selectable<ApplicationCredentialTable>;
@@ -56,6 +57,14 @@ export async function removeApplicationCredentials(
     .where('project_id', '=', projectId)
     .executeTakeFirst();
   return Number(result.numDeletedRows);
+}
+
+/** Removes the application credentials of users in projects on which they have the role, which is about to go. */
+export async function removeApplicationCredentialsByRole(tx: Tx, roleId: string): Promise<void> {
+  const grants = await listAssignments(tx, { role_id: roleId, actor_type: 'user', target_type: 'project' });
+  for (const grant of grants) {
+    if (!grant.inherited) await removeApplicationCredentials(tx, grant.actor_id, grant.target_id);
+  }
 }
 
 /** Removes what was delegated in a project. */

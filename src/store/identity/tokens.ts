@@ -5,6 +5,9 @@ import type { RevocationTable } from '../tables/identity.js';
 /** Whom a revocation is about. */
 export type RevocationKind = RevocationTable['kind'];
 
+/** A revocation, for listings. */
+export type RevocationRow = Pick<RevocationTable, 'kind' | 'subject' | 'issued_until'>;
+
 /** Refuses tokens of the subject that were issued until now; the row may go once `expiresAt` has passed. */
 export async function revoke(
   tx: Tx,
@@ -35,6 +38,16 @@ export async function isRevoked(
     .limit(1)
     .executeTakeFirst();
   return row !== undefined;
+}
+
+/** Revocations in the order in which they were made; with `since`, those made from then on. */
+export async function listRevocations(db: Reader, since?: string): Promise<RevocationRow[]> {
+  const query = db
+    .selectFrom('revocation')
+    .select(['kind', 'subject', 'issued_until'])
+    .orderBy('issued_until')
+    .orderBy('seq');
+  return await (since === undefined ? query : query.where('issued_until', '>=', since)).execute();
 }
 
 /** Forgets revocations whose tokens have all expired. */

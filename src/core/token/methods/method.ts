@@ -4,6 +4,7 @@ import { findUser, type UserRow, users } from '../../../store/identity/users.js'
 import type { Reader } from '../../../store/store.js';
 import type { App } from '../../app.js';
 import { badRequest, MaruError } from '../../errors.js';
+import type { OauthRequest } from '../../oauth/verify.js';
 import type { TokenPayload, TokenScope } from '../payload.js';
 
 /** A thing named by id, or by name within a domain. */
@@ -24,6 +25,7 @@ export interface IdentityRequest {
   readonly password?: { readonly user: Reference & { readonly password: string } };
   readonly totp?: { readonly user: Reference & { readonly passcode: string } };
   readonly token?: { readonly id: string };
+  readonly oauth1?: object;
   readonly application_credential?: {
     readonly id?: string;
     readonly name?: string;
@@ -37,6 +39,8 @@ export interface Caller {
   readonly address: string;
   /** Text of a receipt for the methods that succeeded before. */
   readonly receipt?: string;
+  /** The request as a consumer has signed it, for method oauth1. */
+  readonly signed?: OauthRequest;
 }
 
 /** Whom a method has proved the caller to be. */

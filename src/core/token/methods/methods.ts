@@ -2,6 +2,7 @@ import { MaruError } from '../../errors.js';
 import type { AuthMethod } from '../payload.js';
 import { proveApplicationCredential } from './application-credential.js';
 import type { Prove } from './method.js';
+import { proveOauth1 } from './oauth1.js';
 import { provePassword } from './password.js';
 import { proveToken } from './token.js';
 import { proveTotp } from './totp.js';
@@ -12,6 +13,7 @@ const METHODS: Readonly<Partial<Record<AuthMethod, Prove>>> = {
   totp: proveTotp,
   token: proveToken,
   application_credential: proveApplicationCredential,
+  oauth1: proveOauth1,
 };
 
 export function isMethod(name: string): name is AuthMethod {
