@@ -15,7 +15,7 @@ import {
 import { roles } from '../../store/identity/roles.js';
 import type { Operation, OpRequest } from '../shared/operation.js';
 import { collection, columnFilters } from './lists.js';
-import { ADMIN_OR_READER, policy } from './policy.js';
+import { ADMIN, ADMIN_OR_READER, policy } from './policy.js';
 import { BOOLEAN, enveloped, NAME, TEXT_OR_NULL } from './schemas.js';
 import { userTarget } from './users.js';
 import { accessRuleView, applicationCredentialView } from './views.js';
@@ -24,7 +24,7 @@ const CREDENTIALS = '/v3/users/:user_id/application_credentials';
 const RULES = '/v3/users/:user_id/access_rules';
 const OWNER = 'user_id:%(target.user.id)s';
 const READ = `${ADMIN_OR_READER} or ${OWNER}`;
-const REMOVE = `rule:admin_required or ${OWNER}`;
+const REMOVE = `${ADMIN} or ${OWNER}`;
 
 const RULE = {
   type: 'object',

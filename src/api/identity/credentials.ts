@@ -12,7 +12,7 @@ import { MaruError } from '../../core/errors.js';
 import { credentials } from '../../store/identity/delegations.js';
 import type { Operation, OpRequest } from '../shared/operation.js';
 import { collection, columnFilters } from './lists.js';
-import { ADMIN_OR_READER, ANYBODY, policy } from './policy.js';
+import { ANY_ADMIN, ANYBODY, policy } from './policy.js';
 import { enveloped, ID, ID_OR_NULL } from './schemas.js';
 
 const OWNER = 'user_id:%(target.credential.user_id)s';
@@ -30,7 +30,7 @@ export const credentialOperations: readonly Operation[] = [
   {
     method: 'POST',
     path: '/v3/credentials',
-    policy: policy('create_credential', `rule:admin_required or ${OWNER}`),
+    policy: policy('create_credential', `${ANY_ADMIN} or ${OWNER}`),
     target: ({ body, ctx }) => ({
       'target.credential.user_id': (body as Partial<Body> | undefined)?.credential?.user_id ?? ctx.userId,
     }),
@@ -68,7 +68,7 @@ export const credentialOperations: readonly Operation[] = [
   {
     method: 'GET',
     path: '/v3/credentials/:credential_id',
-    policy: policy('get_credential', `${ADMIN_OR_READER} or ${OWNER}`),
+    policy: policy('get_credential', `${ANY_ADMIN} or rule:system_reader or ${OWNER}`),
     target: credentialTarget,
     summary: 'show a credential',
     status: 200,
@@ -79,7 +79,7 @@ export const credentialOperations: readonly Operation[] = [
   {
     method: 'PATCH',
     path: '/v3/credentials/:credential_id',
-    policy: policy('update_credential', `rule:admin_required or ${OWNER}`),
+    policy: policy('update_credential', `${ANY_ADMIN} or ${OWNER}`),
     target: credentialTarget,
     summary: 'change a credential',
     body: enveloped('credential', PROPERTIES),
@@ -97,7 +97,7 @@ export const credentialOperations: readonly Operation[] = [
   {
     method: 'DELETE',
     path: '/v3/credentials/:credential_id',
-    policy: policy('delete_credential', `rule:admin_required or ${OWNER}`),
+    policy: policy('delete_credential', `${ANY_ADMIN} or ${OWNER}`),
     target: credentialTarget,
     summary: 'delete a credential',
     status: 204,

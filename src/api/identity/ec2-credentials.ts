@@ -8,14 +8,14 @@ import {
 import { MaruError } from '../../core/errors.js';
 import type { Operation, OpRequest } from '../shared/operation.js';
 import { collection } from './lists.js';
-import { ADMIN_OR_READER, policy } from './policy.js';
+import { ADMIN, ADMIN_OR_READER, policy } from './policy.js';
 import { ID } from './schemas.js';
 import { userTarget } from './users.js';
 
 const EC2 = '/v3/users/:user_id/credentials/OS-EC2';
 const OWNER = 'user_id:%(target.user.id)s';
 const READ = `${ADMIN_OR_READER} or ${OWNER}`;
-const WRITE = `rule:admin_required or (role:member and ${OWNER})`;
+const WRITE = `${ADMIN} or (role:member and ${OWNER})`;
 
 /** EC2 key pairs of users, which are one kind of credential. */
 export const ec2CredentialOperations: readonly Operation[] = [

@@ -13,7 +13,7 @@ import {
 import { type TrustRow, trusts } from '../../store/identity/delegations.js';
 import type { Operation, OpRequest } from '../shared/operation.js';
 import { collection, parameter } from './lists.js';
-import { ADMIN_OR_READER, policy } from './policy.js';
+import { ADMIN, ADMIN_OR_READER, policy } from './policy.js';
 import { BOOLEAN, enveloped, ID, ID_OR_NULL, TEXT_OR_NULL } from './schemas.js';
 import { roleView } from './views.js';
 
@@ -99,7 +99,7 @@ export const trustOperations: readonly Operation[] = [
   {
     method: 'DELETE',
     path: `${PATH}/:trust_id`,
-    policy: policy('delete_trust', `rule:admin_required or ${TRUSTOR}`),
+    policy: policy('delete_trust', `${ADMIN} or ${TRUSTOR}`),
     target: trustTarget,
     summary: 'delete a trust',
     status: 204,
