@@ -25,6 +25,7 @@ export async function changePassword(
   await checkOwnChoice(app, app.store.read, user, passwords.next);
   const change = newPassword(app.config, user.options, await hashPassword(passwords.next), 'user');
   await app.identity.write(async (tx) => {
+    await app.store.lockFamily(tx, id, 'user');
     const now = await users.get(tx, id);
     // somebody else has replaced it meanwhile: what was proved no longer holds
     if (now?.password_hash !== user.password_hash) throw unauthorized();

@@ -66,6 +66,8 @@ export async function updateUser(app: App, id: string, body: UserBody): Promise<
   if (body.id !== undefined && body.id !== id) throw badRequest('Cannot change user ID');
   const passwordHash = await hashGiven(app, body.password);
   return await storing(app, 'user', async (tx) => {
+    // what others change meanwhile must not be written over
+    await app.store.lockFamily(tx, id, 'user');
     const row = await mustGet(users, tx, id, 'user');
     if (body.domain_id !== undefined && body.domain_id !== row.domain_id) {
       throw badRequest('A user cannot move to another domain.');

@@ -1,0 +1,177 @@
+import type { FastifyInstance } from 'fastify';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createApi } from '../../src/api/api.js';
+import { identityService } from '../../src/api/identity/service.js';
+import type { Config } from '../../src/config.js';
+import type { App } from '../../src/core/app.js';
+import { createIdentity } from '../../src/core/identity/identity.js';
+import { disableInactiveUsers } from '../../src/core/user/activity.js';
+import { noteActive, readLogin } from '../../src/store/identity/logins.js';
+import { users } from '../../src/store/identity/users.js';
+import { TestApp } from '../support/app.js';
+import { DIALECTS } from '../support/stores.js';
+
+const V3 = '/identity/v3';
+const REFUSED = 'The request you have made requires authentication.';
+
+describe.each(DIALECTS)('accounts that are tried on %s', (dialect) => {
+  let cloud: TestApp;
+  let admin: string;
+  let before: Config;
+  /** Another controller, with a memory of its own; on SQLite there is only one. */
+  let second: FastifyInstance;
+  let count = 0;
+
+  beforeAll(async () => {
+    cloud = await TestApp.open({ dialect });
+    admin = await cloud.adminToken();
+    before = { ...cloud.app.config };
+    const identity = createIdentity(cloud.app.config, cloud.app.store);
+    const app: App = { ...cloud.app, identity, auth: identity.tokens };
+    second = dialect === 'postgres' ? await createApi(app, [identityService(app)]) : cloud.fastify;
+  });
+  afterEach(() => void Object.assign(cloud.app.config, before));
+  afterAll(async () => {
+    if (dialect === 'postgres') await second.close();
+    await cloud.close();
+  });
+
+  const configure = (values: Partial<Config>) => void Object.assign(cloud.app.config, values);
+  const call = (method: string, path: string, body?: unknown) =>
+    cloud.request(method, V3 + path, { token: admin, body });
+  const create = async (values: Record<string, unknown> = {}): Promise<string> => {
+    const reply = await call('POST', '/users', {
+      user: { name: `tried-${count++}`, password: 'one', ...values },
+    });
+    expect(reply.status, reply.text).toBe(201);
+    return reply.json.user.id;
+  };
+  /** Each from an address of its own, so that nothing slows it. */
+  const login = async (id: string, password: string, at: FastifyInstance = cloud.fastify) => {
+    const reply = await at.inject({
+      method: 'POST',
+      url: `${V3}/auth/tokens`,
+      remoteAddress: `127.1.${(count >> 8) & 255}.${count++ & 255}`,
+      payload: { auth: { identity: { methods: ['password'], password: { user: { id, password } } } } },
+    });
+    if (reply.statusCode === 401) expect(reply.json().error.message).toBe(REFUSED);
+    return reply.statusCode;
+  };
+  /** Moves the last failure so many seconds back. */
+  const age = (id: string, seconds: number) =>
+    cloud.app.store.tx(async (tx) => {
+      const { failed_auth_at } = (await readLogin(tx, id))!;
+      const earlier = new Date(Date.parse(failed_auth_at!) - seconds * 1000).toISOString();
+      await tx.updateTable('user_login').set({ failed_auth_at: earlier }).where('user_id', '=', id).execute();
+    });
+
+  it('are locked after so many failures, and free again after so long', async () => {
+    configure({ lockout_failure_attempts: 2, lockout_duration: 60 });
+    const id = await create();
+    expect(await login(id, 'wrong')).toBe(401);
+    expect(await login(id, 'one')).toBe(201);
+    // a success forgets what was before
+    expect([await login(id, 'wrong'), await login(id, 'wrong', second)]).toEqual([401, 401]);
+    expect([await login(id, 'one'), await login(id, 'one', second)]).toEqual([401, 401]);
+    const changed = await cloud.request('POST', `${V3}/users/${id}/password`, {
+      body: { user: { original_password: 'one', password: 'two' } },
+    });
+    expect(changed.status).toBe(401);
+    await age(id, 50);
+    expect(await login(id, 'one')).toBe(401);
+    // failures meanwhile have made it no longer
+    expect(await login(id, 'wrong')).toBe(401);
+    await age(id, 11);
+    expect(await login(id, 'one')).toBe(201);
+    // one failure after a lock does not lock again
+    expect([await login(id, 'wrong'), await login(id, 'wrong')]).toEqual([401, 401]);
+    await age(id, 61);
+    expect(await login(id, 'wrong')).toBe(401);
+    expect(await login(id, 'one')).toBe(201);
+  });
+
+  it('are locked by any number of attempts at once, at whichever controller', async () => {
+    configure({ lockout_failure_attempts: 3, lockout_duration: 60 });
+    const id = await create();
+    const wrong = await Promise.all(
+      Array.from({ length: 12 }, (_, i) => login(id, `guess ${i}`, i % 2 ? second : cloud.fastify)),
+    );
+    expect(new Set(wrong)).toEqual(new Set([401]));
+    expect((await readLogin(cloud.app.store.read, id))?.failed_auth_count).toBe(3);
+    expect([await login(id, 'one'), await login(id, 'one', second)]).toEqual([401, 401]);
+    // a right password among many at once is of no use unless it is among the first
+    const late = await create();
+    await Promise.all(Array.from({ length: 3 }, (_, i) => login(late, `guess ${i}`, second)));
+    const together = await Promise.all(
+      ['one', 'x', 'one', 'y'].map((password, i) => login(late, password, i % 2 ? second : cloud.fastify)),
+    );
+    expect(together).toEqual([401, 401, 401, 401]);
+  });
+
+  it('are not locked by right passwords, however many at once', async () => {
+    configure({ lockout_failure_attempts: 2, lockout_duration: 60 });
+    const id = await create();
+    expect(await login(id, 'wrong')).toBe(401);
+    const all = await Promise.all(
+      Array.from({ length: 10 }, (_, i) => login(id, 'one', i % 2 ? second : cloud.fastify)),
+    );
+    expect(new Set(all)).toEqual(new Set([201]));
+    expect((await readLogin(cloud.app.store.read, id))?.failed_auth_count).toBe(0);
+  });
+
+  it('are freed by an administrator; those with the option are never locked', async () => {
+    configure({ lockout_failure_attempts: 1, lockout_duration: null });
+    const id = await create();
+    expect(await login(id, 'wrong')).toBe(401);
+    await age(id, 1_000_000);
+    expect(await login(id, 'one')).toBe(401);
+    expect((await call('PATCH', `/users/${id}`, { user: { enabled: true } })).status).toBe(200);
+    expect(await login(id, 'one')).toBe(201);
+    const exempt = await create({ options: { ignore_lockout_failure_attempts: true } });
+    for (let i = 0; i < 3; i++) expect(await login(exempt, 'wrong')).toBe(401);
+    expect(await login(exempt, 'one')).toBe(201);
+  });
+
+  it('take as many writes when they do not exist, and leave one row for all', async () => {
+    configure({ lockout_failure_attempts: 5, lockout_duration: 60 });
+    const failed = async (id: string) => {
+      const commits = cloud.app.store.commits;
+      expect(await login(id, 'wrong')).toBe(401);
+      return cloud.app.store.commits - commits;
+    };
+    const known = await failed(await create());
+    expect([known, await failed('nobody'), await failed('nobody else')]).toEqual([1, 1, 1]);
+    const rows = await cloud.app.store.read
+      .selectFrom('user_login')
+      .selectAll()
+      .where('user_id', 'in', ['', 'nobody', 'nobody else'])
+      .execute();
+    expect(rows.map((row) => row.user_id)).toEqual(['']);
+  });
+
+  it('are disabled when nobody has used them for long', async () => {
+    configure({ disable_user_account_days_inactive: 30 });
+    const [idle, exempt, swept, active] = [
+      await create(),
+      await create({ options: { ignore_user_inactivity: true } }),
+      await create(),
+      await create(),
+    ];
+    expect(await login(idle, 'one')).toBe(201);
+    const long = new Date(Date.now() - 30 * 86_400_000).toISOString().slice(0, 10);
+    await cloud.app.store.tx((tx) => noteActive(tx, idle, long));
+    await cloud.app.store.tx((tx) => noteActive(tx, exempt, long));
+    // never used since it was made
+    await cloud.app.store.tx((tx) => users.update(tx, swept, { created_at: `${long}T00:00:00.000Z` }));
+    expect([await login(idle, 'one'), await login(exempt, 'one'), await login(active, 'one')]).toEqual([
+      401, 201, 201,
+    ]);
+    const enabled = async (id: string) => (await call('GET', `/users/${id}`)).json.user.enabled;
+    expect([await enabled(idle), await enabled(swept)]).toEqual([false, true]);
+    await cloud.app.store.tx((tx) => noteActive(tx, exempt, long));
+    await disableInactiveUsers(cloud.app);
+    expect(await Promise.all([swept, exempt, active].map(enabled))).toEqual([false, true, true]);
+    await call('PATCH', `/users/${idle}`, { user: { enabled: true } });
+    expect(await login(idle, 'one')).toBe(201);
+  });
+});
