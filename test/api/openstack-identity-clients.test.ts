@@ -165,14 +165,29 @@ describe('authentication', () => {
     });
     const alone = await openstack(login, 'token', 'issue');
     expect(alone.exitCode).toBe(1);
-    expect(alone.stderr).toMatch(/additional authentications steps|HTTP 401/);
+    expect(alone.stderr).toMatch(/^Not all required auth rules were satisfied/);
+    const file = join(directory, 'two-factor.yaml');
     const both = {
-      ...login,
-      OS_AUTH_TYPE: 'v3multifactor',
-      OS_AUTH_METHODS: 'v3password,v3totp',
-      OS_PASSCODE: totp(Date.now()),
+      auth_type: 'v3multifactor',
+      auth_methods: ['v3password', 'v3totp'],
+      auth: {
+        auth_url: `${endpoint}/identity/v3`,
+        username: 'two-factor',
+        user_domain_id: 'default',
+        password: 'secret-1',
+        passcode: totp(Date.now()),
+        project_name: 'factors',
+        project_domain_id: 'default',
+      },
     };
-    const issued = await openstack(both, 'token', 'issue', '-f', 'json');
+    writeFileSync(file, stringify({ clouds: { both } }));
+    const issued = await openstack(
+      { OS_CLIENT_CONFIG_FILE: file, OS_CLOUD: 'both' },
+      'token',
+      'issue',
+      '-f',
+      'json',
+    );
     expect(JSON.parse(issued.stdout || '{}'), issued.stderr).toMatchObject({ user_id: user.id });
     await os.run('user delete two-factor', 'project delete factors');
   });

@@ -192,7 +192,9 @@ describe('openstack consumer, request token and access token', () => {
       key: expect.any(String),
       secret: expect.any(String),
     });
-    const { verifier } = await os.get(`request token authorize --request-key ${requested.key} --role member`);
+    const { oauth_verifier: verifier } = await os.get(
+      `request token authorize --request-key ${requested.key} --role member`,
+    );
     expect(verifier).toEqual(expect.any(String));
     const request = `--request-key ${requested.key} --request-secret ${requested.secret}`;
     expect(await os.say(`access token create ${key} ${request} --verifier wrong`)).toMatch(/HTTP 40[013]/);

@@ -32,12 +32,13 @@ def sdk():
     seen['found'] = identity.find_user('sdk-u', domain_id=domain.id).id == user.id
     seen['missing'] = identity.find_user('no such user', ignore_missing=True)
     service = identity.create_service(name='sdk-s', type='dns')
-    registered = identity.create_registered_limit(service_id=service.id, resource_name='zones', default_limit=3)
-    limit = identity.create_limit(
-        service_id=service.id, project_id=project.id, resource_name='zones', resource_limit=2
-    )
+    # what it gives for a created one has no id: Keystone answers with a list
+    identity.create_registered_limit(service_id=service.id, resource_name='zones', default_limit=3)
+    registered = next(identity.registered_limits(resource_name='zones'))
+    identity.create_limit(service_id=service.id, project_id=project.id, resource_name='zones', resource_limit=2)
+    limit = next(identity.limits(resource_name='zones'))
     seen['limit'] = [identity.get_registered_limit(registered).default_limit, identity.get_limit(limit).resource_limit]
-    identity.delete_limit(limit)
+    keystone.limits.delete(limit.id)
     identity.delete_registered_limit(registered)
     identity.delete_service(service)
     seen['tags'] = tags(project.id)
