@@ -204,6 +204,7 @@ describe('openstacksdk and python-keystoneclient', () => {
     expect(exitCode, stderr).toBe(0);
     const seen = JSON.parse(stdout);
     expect(seen).toMatchObject({
+      assignments: [true],
       role_of_user: [true],
       email: 'sdk@example.org',
       found: true,
@@ -219,6 +220,7 @@ describe('openstacksdk and python-keystoneclient', () => {
       token: ['admin', true],
       nocatalog: false,
       auth_projects: ['admin'],
+      auth_domains: [],
       auth_systems: [true],
       events: true,
       by_name: ['many-999'],
