@@ -1,3 +1,4 @@
+import type { Context } from '../../../core/context.js';
 import { notFound } from '../../../core/errors.js';
 import { findVisible, viewOf } from '../../../core/network/access.js';
 import { networkNotFound } from '../../../core/network/problems.js';
@@ -11,20 +12,21 @@ type Network = NetworkTables['network'];
 const UNTIL = '2.35';
 /** What nova-network knew of its networks, and nobody knows any more. */
 const LOST = [
-  ...['bridge', 'bridge_interface', 'broadcast', 'cidr', 'cidr_v6', 'created_at', 'deleted', 'deleted_at'],
-  ...[
-    'dhcp_server',
-    'dhcp_start',
-    'dns1',
-    'dns2',
-    'enable_dhcp',
-    'gateway',
-    'gateway_v6',
-    'host',
-    'injected',
-  ],
-  ...['mtu', 'multi_host', 'netmask', 'netmask_v6', 'priority', 'project_id', 'rxtx_base', 'share_address'],
-  ...['updated_at', 'vlan', 'vpn_private_address', 'vpn_public_address', 'vpn_public_port'],
+  'broadcast',
+  'cidr',
+  'cidr_v6',
+  'dns1',
+  'dns2',
+  'gateway',
+  'gateway_v6',
+  'netmask',
+  'netmask_v6',
+];
+/** The same, which only administrators were shown. */
+const LOST_OF_ADMINS = [
+  ...['bridge', 'bridge_interface', 'created_at', 'deleted', 'deleted_at', 'dhcp_server', 'dhcp_start'],
+  ...['enable_dhcp', 'host', 'injected', 'mtu', 'multi_host', 'priority', 'project_id', 'rxtx_base'],
+  ...['share_address', 'updated_at', 'vlan', 'vpn_private_address', 'vpn_public_address', 'vpn_public_port'],
 ];
 
 /** Networks as Nova once had them: another view of the network service's, to look at only. */
@@ -37,7 +39,9 @@ export const networkOperations: readonly Operation[] = [
     until: UNTIL,
     status: 200,
     handler: async ({ app, ctx }) => ({
-      networks: (await listRows(app.store.read, 'network', { visibleTo: viewOf(ctx) })).map(show),
+      networks: (await listRows(app.store.read, 'network', { visibleTo: viewOf(ctx) })).map((network) =>
+        show(ctx, network),
+      ),
     }),
   },
   {
@@ -48,7 +52,7 @@ export const networkOperations: readonly Operation[] = [
     until: UNTIL,
     status: 200,
     handler: async ({ app, ctx, params }) => ({
-      network: show(await findVisible(app.store.read, ctx, 'network', params.id!, networkNotFound)),
+      network: show(ctx, await findVisible(app.store.read, ctx, 'network', params.id!, networkNotFound)),
     }),
   },
   {
@@ -77,8 +81,9 @@ export const networkOperations: readonly Operation[] = [
   },
 ];
 
-function show(network: Network): Record<string, unknown> {
-  return { id: network.id, label: network.name, ...Object.fromEntries(LOST.map((name) => [name, null])) };
+function show(ctx: Context, network: Network): Record<string, unknown> {
+  const lost = ctx.isAdmin ? [...LOST, ...LOST_OF_ADMINS] : LOST;
+  return { id: network.id, label: network.name, ...Object.fromEntries(lost.map((name) => [name, null])) };
 }
 
 function brief({ id, name }: Network) {
