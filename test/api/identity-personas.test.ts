@@ -43,7 +43,7 @@ describe('who may do what in identity', () => {
     try {
       for (const operation of operations) {
         const allowed = ALLOWED.get(nameOf(operation));
-        if (!allowed) continue;
+        if (!allowed || isHeadOfGet(operation)) continue;
         for (const [place, persona] of cellsOf(operation, allowed)) {
           cells++;
           const passed = await passes(operation, persona, place);
@@ -60,6 +60,12 @@ describe('who may do what in identity', () => {
     expect(wrong).toEqual([]);
     expect(cells).toBeGreaterThan(2000);
   }, 120_000);
+
+  /** A HEAD with the policy of the GET beside it, which says more. */
+  function isHeadOfGet({ method, path, policy }: Operation): boolean {
+    if (method !== 'HEAD') return false;
+    return operations.some((o) => o.method === 'GET' && o.path === path && o.policy?.name === policy?.name);
+  }
 
   /** Whether the request got past the policy check; fails unless the refusal is Keystone's. */
   async function passes(operation: Operation, persona: Persona, place: Place): Promise<boolean> {
@@ -101,7 +107,7 @@ function urlOf(operation: Operation, subjects: Subjects): string {
       name === 'id' ? (/\/v3\/([a-z]+)s\//.exec(operation.path)?.[1] ?? '') : name.replace(/_id$/, '');
     return subjects[kind] ?? 'x';
   });
-  const trusts = operation.path.endsWith('/trusts') && operation.method === 'GET';
+  const trusts = operation.path.endsWith('/trusts') && operation.method !== 'POST';
   return `/identity${path}${trusts ? `?trustor_user_id=${subjects.user}` : ''}`;
 }
 

@@ -1,0 +1,266 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TestApp } from '../support/app.js';
+import { DIALECTS } from '../support/stores.js';
+
+const V3 = '/identity/v3';
+const SELF = `http://127.0.0.1:5000${V3}`;
+
+describe.each(DIALECTS)('roles and assignments on %s', (dialect) => {
+  let cloud: TestApp;
+  let admin: string;
+  const role: Record<string, string> = {};
+
+  beforeAll(async () => {
+    cloud = await TestApp.open({ dialect });
+    admin = await cloud.adminToken();
+    for (const { name, id } of (await call('GET', '/roles')).json.roles) role[name] = id;
+  });
+  afterAll(() => cloud.close());
+
+  const call = (method: string, path: string, body?: unknown, token = admin) =>
+    cloud.request(method, V3 + path, { token, body });
+  const make = async (kind: string, values: Record<string, unknown>) => {
+    const reply = await call('POST', `/${kind}s`, { [kind]: values });
+    expect(reply.status, reply.text).toBe(201);
+    return reply.json[kind];
+  };
+  const put = async (path: string) => expect((await call('PUT', path)).status, path).toBe(204);
+  const assignments = async (query: string) => {
+    const reply = await call('GET', `/role_assignments?${query}`);
+    expect(reply.status, reply.text).toBe(200);
+    return reply.json.role_assignments;
+  };
+
+  it('begins with roles that nobody renames by mistake', async () => {
+    for (const name of ['admin', 'manager', 'member', 'reader', 'service']) {
+      const shown = (await call('GET', `/roles/${role[name]}`)).json.role;
+      expect(shown).toMatchObject({ name, domain_id: null, options: { immutable: true } });
+      const refused = await call('PATCH', `/roles/${role[name]}`, { role: { name: 'x' } });
+      expect([refused.status, refused.json.error.message]).toEqual([
+        403,
+        `Unable to update immutable role resource: \`${role[name]}. Set resource option "immutable" to false first.`,
+      ]);
+      expect((await call('DELETE', `/roles/${role[name]}`)).status).toBe(403);
+    }
+  });
+
+  it('keeps roles of a domain apart from those of the cloud', async () => {
+    const domain = await make('domain', { name: 'with roles' });
+    const inside = await make('role', { name: 'reader', domain_id: domain.id });
+    expect(inside.domain_id).toBe(domain.id);
+    const ids = async (query: string) =>
+      (await call('GET', `/roles?${query}`)).json.roles.map(({ id }: { id: string }) => id);
+    expect(await ids('name=reader')).toEqual([role.reader]);
+    expect(await ids(`domain_id=${domain.id}`)).toEqual([inside.id]);
+    expect(await ids('name__icontains=READ')).toEqual([role.reader]);
+    expect((await call('POST', '/roles', { role: { name: 'x', domain_id: 'nobody' } })).status).toBe(404);
+    expect((await call('POST', '/roles', { role: { name: 'reader', domain_id: domain.id } })).status).toBe(
+      409,
+    );
+    const moved = await call('PATCH', `/roles/${inside.id}`, { role: { domain_id: 'default' } });
+    expect(moved.status).toBe(400);
+    const { userId, projectId } = await cloud.projectUser('elsewhere');
+    const grants: [number, string][] = [
+      [403, `/projects/${projectId}/users/${userId}/roles/${inside.id}`],
+      [403, `/domains/default/users/${userId}/roles/${inside.id}`],
+      [400, `/system/users/${userId}/roles/${inside.id}`],
+      [204, `/domains/${domain.id}/users/${userId}/roles/${inside.id}`],
+    ];
+    for (const [status, path] of grants) expect((await call('PUT', path)).status, path).toBe(status);
+    // such a role stands for what it implies and is never seen itself
+    const scope = `user.id=${userId}&scope.domain.id=${domain.id}`;
+    expect(await assignments(`${scope}&effective`)).toEqual([]);
+    expect(await assignments(`${scope}&include_names`)).toMatchObject([
+      { role: { id: inside.id, name: 'reader', domain: { id: domain.id, name: 'with roles' } } },
+    ]);
+    expect((await call('PUT', `/roles/${inside.id}/implies/${role.member}`)).status).toBe(201);
+    const effective = await assignments(`${scope}&effective`);
+    expect(effective.map((row: { role: { id: string } }) => row.role.id).sort()).toEqual(
+      [role.member, role.reader].sort(),
+    );
+  });
+
+  it('lets roles imply others, but never admin', async () => {
+    const boss = await make('role', { name: 'boss' });
+    const path = `/roles/${boss.id}/implies/${role.manager}`;
+    const made = await call('PUT', path);
+    const short = (id: string, name: string) => ({ id, name, links: { self: `${SELF}/roles/${id}` } });
+    const rule = {
+      role_inference: { prior_role: short(boss.id, 'boss'), implies: short(role.manager!, 'manager') },
+      links: { self: SELF + path },
+    };
+    expect([made.status, made.json]).toEqual([201, rule]);
+    expect((await call('GET', path)).json).toEqual(rule);
+    expect((await call('HEAD', path)).status).toBe(204);
+    expect((await call('GET', `/roles/${boss.id}/implies`)).json.role_inference.implies).toEqual([
+      short(role.manager!, 'manager'),
+    ]);
+    const all = (await call('GET', '/role_inferences')).json.role_inferences;
+    expect(all.map(({ prior_role }: { prior_role: { name: string } }) => prior_role.name).sort()).toEqual(
+      expect.arrayContaining(['admin', 'boss', 'manager', 'member']),
+    );
+    expect((await call('PUT', `/roles/${boss.id}/implies/${role.admin}`)).status).toBe(403);
+    const domain = await make('domain', { name: 'implying' });
+    const inside = await make('role', { name: 'inside', domain_id: domain.id });
+    expect((await call('PUT', `/roles/${boss.id}/implies/${inside.id}`)).status).toBe(403);
+    expect((await call('DELETE', path)).status).toBe(204);
+    expect((await call('DELETE', path)).status).toBe(404);
+    expect((await call('GET', path)).json.error.message).toBe(`${boss.id} does not imply ${role.manager}.`);
+  });
+
+  it('says whom a missing grant was about', async () => {
+    const { userId, projectId } = await cloud.projectUser('grantless');
+    const path = `/projects/${projectId}/users/${userId}/roles/${role.manager}`;
+    for (const method of ['GET', 'DELETE']) {
+      const reply = await call(method, path);
+      expect([reply.status, reply.json.error.message]).toEqual([
+        404,
+        `Could not find role assignment with role: ${role.manager}, user or group: ${userId}, project, domain, or system: ${projectId}.`,
+      ]);
+    }
+    await put(path);
+    await put(path);
+    expect((await call('GET', `/projects/${projectId}/users/${userId}/roles`)).json.roles).toHaveLength(2);
+  });
+
+  describe('listed', () => {
+    let domain: string;
+    let top: string;
+    let low: string;
+    let user: string;
+    let group: string;
+
+    beforeAll(async () => {
+      domain = (await make('domain', { name: 'listed' })).id;
+      top = (await make('project', { name: 'top', domain_id: domain })).id;
+      low = (await make('project', { name: 'low', parent_id: top })).id;
+      user = (await make('user', { name: 'u', domain_id: domain })).id;
+      group = (await make('group', { name: 'g', domain_id: domain })).id;
+      await put(`/groups/${group}/users/${user}`);
+      await put(`/projects/${top}/users/${user}/roles/${role.member}`);
+      await put(`/OS-INHERIT/domains/${domain}/groups/${group}/roles/${role.reader}/inherited_to_projects`);
+      await put(`/OS-INHERIT/projects/${top}/users/${user}/roles/${role.manager}/inherited_to_projects`);
+      await put(`/system/users/${user}/roles/${role.reader}`);
+    });
+
+    it('as granted, by every filter', async () => {
+      const direct = {
+        role: { id: role.member },
+        user: { id: user },
+        scope: { project: { id: top } },
+        links: { assignment: `${SELF}/projects/${top}/users/${user}/roles/${role.member}` },
+      };
+      const byGroup = {
+        role: { id: role.reader },
+        group: { id: group },
+        scope: { domain: { id: domain }, 'OS-INHERIT:inherited_to': 'projects' },
+        links: {
+          assignment: `${SELF}/OS-INHERIT/domains/${domain}/groups/${group}/roles/${role.reader}/inherited_to_projects`,
+        },
+      };
+      const onSystem = {
+        role: { id: role.reader },
+        user: { id: user },
+        scope: { system: { all: true } },
+        links: { assignment: `${SELF}/system/users/${user}/roles/${role.reader}` },
+      };
+      expect(await assignments(`group.id=${group}`)).toEqual([byGroup]);
+      expect(await assignments(`scope.domain.id=${domain}`)).toEqual([byGroup]);
+      expect(await assignments(`user.id=${user}&role.id=${role.member}`)).toEqual([direct]);
+      expect(await assignments(`user.id=${user}&scope.system=all`)).toEqual([onSystem]);
+      expect(await assignments(`user.id=${user}&scope.system=some`)).toHaveLength(3);
+      expect(await assignments(`user.id=${user}`)).toHaveLength(3);
+      expect(await assignments(`scope.project.id=${low}`)).toEqual([]);
+      expect(await assignments(`scope.project.id=${top}&include_subtree`)).toHaveLength(2);
+      expect(await assignments(`user.id=${user}&scope.OS-INHERIT:inherited_to=projects`)).toMatchObject([
+        { role: { id: role.manager }, scope: { project: { id: top } } },
+      ]);
+      expect(await assignments('user.id=nobody')).toEqual([]);
+    });
+
+    it('as they take effect', async () => {
+      const sorted = async (query: string) =>
+        (await assignments(`${query}&effective&include_names`))
+          .map(
+            (row: {
+              role: { name: string };
+              user: { name: string };
+              scope: { project?: { name: string } };
+            }) => `${row.user.name} ${row.role.name} ${row.scope.project?.name}`,
+          )
+          .sort();
+      expect(await sorted(`user.id=${user}&scope.project.id=${top}`)).toEqual([
+        'u member top',
+        'u reader top',
+        'u reader top',
+      ]);
+      expect(await sorted(`scope.project.id=${low}`)).toEqual([
+        'u manager low',
+        'u member low',
+        'u reader low',
+        'u reader low',
+      ]);
+      expect(await sorted(`scope.project.id=${low}&role.id=${role.member}`)).toEqual(['u member low']);
+      expect(await sorted(`scope.project.id=${top}&include_subtree`)).toHaveLength(7);
+      expect(await sorted(`user.id=${user}&scope.OS-INHERIT:inherited_to=projects`)).toHaveLength(5);
+      expect(await assignments(`scope.domain.id=${domain}&effective`)).toEqual([]);
+      const [member] = await assignments(
+        `user.id=${user}&scope.project.id=${low}&role.id=${role.manager}&effective`,
+      );
+      expect(member).toEqual({
+        role: { id: role.manager },
+        user: { id: user },
+        scope: { project: { id: low }, 'OS-INHERIT:inherited_to': 'projects' },
+        links: {
+          assignment: `${SELF}/OS-INHERIT/projects/${top}/users/${user}/roles/${role.manager}/inherited_to_projects`,
+        },
+      });
+      const viaGroup = (await assignments(`scope.project.id=${low}&effective`)).find(
+        (row: { links: { membership?: string } }) => row.links.membership,
+      );
+      expect(viaGroup.links).toEqual({
+        assignment: `${SELF}/OS-INHERIT/domains/${domain}/groups/${group}/roles/${role.reader}/inherited_to_projects`,
+        membership: `${SELF}/groups/${group}/users/${user}`,
+      });
+    });
+
+    it('with names', async () => {
+      const here = { id: domain, name: 'listed' };
+      expect(await assignments(`group.id=${group}&include_names`)).toMatchObject([
+        {
+          role: { id: role.reader, name: 'reader' },
+          group: { id: group, name: 'g', domain: here },
+          scope: { domain: here },
+        },
+      ]);
+      const [direct] = await assignments(`user.id=${user}&role.id=${role.member}&include_names`);
+      expect(direct.user).toEqual({ id: user, name: 'u', domain: here });
+      expect(direct.scope.project).toEqual({ id: top, name: 'top', domain: here });
+      expect(direct.role).toEqual({ id: role.member, name: 'member' });
+    });
+
+    it('not by filters that contradict each other', async () => {
+      const wrong = [
+        [`scope.project.id=${top}&scope.domain.id=${domain}`, 'Specify a domain or project, not both'],
+        [`scope.system=all&scope.domain.id=${domain}`, 'Specify system or domain, not both'],
+        [`scope.system=all&scope.project.id=${top}`, 'Specify system or project, not both'],
+        [`user.id=${user}&group.id=${group}`, 'Specify a user or group, not both'],
+        [
+          `effective&group.id=${group}`,
+          'Combining effective and group filter will always result in an empty list.',
+        ],
+        [
+          `effective&scope.domain.id=${domain}&scope.OS-INHERIT:inherited_to=projects`,
+          'Combining effective, domain and inherited filters will always result in an empty list.',
+        ],
+        ['include_subtree', 'scope.project.id must be specified if include_subtree is also specified'],
+      ];
+      for (const [query, message] of wrong) {
+        const reply = await call('GET', `/role_assignments?${query}`);
+        expect([reply.status, reply.json.error.message], query).toEqual([400, message]);
+      }
+      const unknown = await call('GET', '/role_assignments?include_subtree&scope.project.id=nobody');
+      expect(unknown.status).toBe(404);
+    });
+  });
+});
