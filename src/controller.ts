@@ -33,9 +33,10 @@ import type { Logger } from './protocol/log.js';
 import { createProgramLog } from './protocol/log-output.js';
 import { type LogSource, NO_LOG, type RunCommand } from './protocol/log-source.js';
 import { trimChanges } from './store/changes.js';
+import { purgeOauth } from './store/identity/oauth.js';
 import { findImage } from './store/image.js';
 import { holdDatabase } from './store/sole.js';
-import { Store } from './store/store.js';
+import { nowText, Store } from './store/store.js';
 import { Tasks } from './tasks/tasks.js';
 
 /** How long a starting controller lets hosts answer before it takes requests. */
@@ -143,7 +144,7 @@ async function prepare(config: Config, log: Logger, store: Store, ownLog: LogSou
     log,
     identity,
     policy,
-    audit: new Audit({ config, store, log }),
+    audit: new Audit({ store, log }),
     hosts,
     images,
     tasks,
@@ -189,6 +190,14 @@ function periodicJobs(app: App): PeriodicJob[] {
       name: 'token keys and revocations',
       when: housekeeping_schedule,
       run: () => app.identity.tokens.housekeeping(),
+    },
+    {
+      name: 'keys of credentials and OAuth tokens',
+      when: housekeeping_schedule,
+      run: async () => {
+        await app.identity.sealing.housekeeping();
+        await store.tx((tx) => purgeOauth(tx, nowText()));
+      },
     },
   ];
 }

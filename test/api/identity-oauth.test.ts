@@ -167,7 +167,7 @@ describe('OAuth 1.0a', () => {
 
   it('shows a user’s access tokens without secrets, and ends their tokens with them and with the consumer', async () => {
     const [one, two] = [await access(), await access()];
-    const tokens = [];
+    const tokens: string[] = [];
     for (const signer of [one, two]) tokens.push((await login(signer)).headers['x-subject-token']!);
     const path = `/users/${admin.userId}/OS-OAUTH1/access_tokens`;
     const list = await call('GET', path);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
@@ -32,8 +32,12 @@ export interface TestAppOptions {
   readonly services?: readonly ((app: App) => Service)[];
   readonly dialect?: Dialect;
   readonly config?: Partial<Config>;
+  /** Another controller of the same cloud, whose PostgreSQL database and key this one shares. */
+  readonly beside?: TestApp;
   /** Replaces parts of the app, such as `hosts`. */
   readonly parts?: Partial<App>;
+  /** The clock by which audit records of the same minute are counted together. */
+  readonly auditClock?: () => number;
 }
 
 /** A reply: `json` is the parsed body, null when there is none or it is not JSON. */
@@ -66,11 +70,19 @@ export const ADMIN_PASSWORD = 'a password for tests';
 export class TestApp {
   readonly app: App;
   readonly fastify: FastifyInstance;
+  /** URL of the database. */
+  readonly database: string;
   readonly #cleanups: (() => Promise<void> | void)[];
 
-  private constructor(app: App, fastify: FastifyInstance, cleanups: (() => Promise<void> | void)[]) {
+  private constructor(
+    app: App,
+    fastify: FastifyInstance,
+    database: string,
+    cleanups: (() => Promise<void> | void)[],
+  ) {
     this.app = app;
     this.fastify = fastify;
+    this.database = database;
     this.#cleanups = cleanups;
   }
 
@@ -78,8 +90,13 @@ export class TestApp {
     const cleanups: (() => Promise<void> | void)[] = [];
     const directory = mkdtempSync(join(tmpdir(), 'maru-app-'));
     cleanups.push(() => rmSync(directory, { recursive: true, force: true }));
+    const { beside } = options;
+    if (beside) {
+      copyFileSync(join(beside.app.config.state_dir, 'credential-key'), join(directory, 'credential-key'));
+    }
+    const database = beside?.database ?? (await newDatabase(options.dialect ?? 'sqlite', cleanups));
     const config = testConfig(directory, options.config);
-    const store = await Store.open(await newDatabase(options.dialect ?? 'sqlite', cleanups));
+    const store = await Store.open(database);
     cleanups.push(() => store.close());
     const images = new ImageFiles(config.image_dir);
     await images.prepare();
@@ -90,7 +107,7 @@ export class TestApp {
       config,
       store,
       log,
-      audit: new Audit({ config, store, log }),
+      audit: new Audit({ store, log, ...(options.auditClock && { now: options.auditClock }) }),
       ownLog: NO_LOG,
       auth: identity.tokens,
       identity,
@@ -118,7 +135,7 @@ export class TestApp {
       services.map((service) => service.name),
     );
     cleanups.push(() => fastify.close());
-    return new TestApp(app, fastify, cleanups);
+    return new TestApp(app, fastify, database, cleanups);
   }
 
   async close(): Promise<void> {

@@ -6,6 +6,7 @@ import { controllerOperations } from './controllers.js';
 import { driftOperations } from './drift.js';
 import { hostOperations } from './hosts.js';
 import { incarnationOperations } from './incarnation.js';
+import { keyOperations } from './keys.js';
 import { logOperations } from './logs.js';
 import { orphanOperations } from './orphans.js';
 import { placementOperations } from './placement.js';
@@ -29,6 +30,7 @@ export function adminService(): Service {
       ...orphanOperations,
       ...routerOperations,
       ...driftOperations,
+      ...keyOperations,
       ...logOperations,
       ...statusOperations,
       ...placementOperations,

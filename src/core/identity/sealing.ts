@@ -46,6 +46,11 @@ export class Sealing {
     return await this.housekeeping();
   }
 
+  /** When each key was made, newest first, in seconds since 1970. */
+  async keys(): Promise<readonly { readonly id: string; readonly createdAt: number }[]> {
+    return (await this.#ring.all()).map(({ id, createdAt }) => ({ id, createdAt }));
+  }
+
   /** Seals anew what an older key has sealed; forgets keys that nothing needs any more. */
   async housekeeping(): Promise<number> {
     const newest = await this.#ring.newest();

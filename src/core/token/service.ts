@@ -115,6 +115,7 @@ export class TokenService implements Authenticator {
     };
     const info = await resolveToken(this.#store.read, payload);
     if (!info) return null;
+    await this.#refreshKeys(epoch);
     return this.#remember({ text: await this.#keys.sign(encodePayload(payload)), payload, info, epoch });
   }
 
@@ -182,10 +183,7 @@ export class TokenService implements Authenticator {
   }
 
   async #resolve(text: string, epoch: number, late = 0): Promise<ValidToken | null> {
-    if (this.#keysEpoch !== epoch) {
-      await this.#ring.all();
-      this.#keysEpoch = epoch;
-    }
+    await this.#refreshKeys(epoch);
     const bytes = await this.#keys.verify(text);
     const payload = bytes && decodePayload(bytes);
     if (!payload || payload.expiresAt * 1000 + late <= Date.now()) return null;
@@ -195,6 +193,13 @@ export class TokenService implements Authenticator {
       return null;
     }
     return this.#remember({ text, payload, info, epoch });
+  }
+
+  /** Another controller may have made or taken away keys when the epoch moved. */
+  async #refreshKeys(epoch: number): Promise<void> {
+    if (this.#keysEpoch === epoch) return;
+    await this.#ring.all();
+    this.#keysEpoch = epoch;
   }
 
   /** When a token that expires then can no longer be looked at. */
