@@ -252,7 +252,7 @@ describe.each(DIALECTS)('several factors on %s', (dialect) => {
     vi.spyOn(globalThis, 'setTimeout').mockImplementation(((run: () => void, ms?: number) => {
       delays.push(ms ?? 0);
       return setImmediate(run);
-    }) as typeof setTimeout);
+    }) as unknown as typeof setTimeout);
     const user = await create({ multi_factor_auth_rules: RULES });
     const address = '127.3.0.1';
     for (let i = 0; i < 8; i++) {
