@@ -52,6 +52,25 @@ export async function writeAudit(tx: Tx): Promise<((committed: boolean) => void)
   return (committed) => carrier.ended({ committed, carried });
 }
 
+/** What earlier records say of things: names, and whose they are. */
+export async function knownTargets(
+  db: Reader,
+  ids: readonly string[],
+): Promise<Pick<AuditRow, 'target_type' | 'target_id' | 'target_name' | 'target_project_id'>[]> {
+  if (ids.length === 0) return [];
+  const latest = db
+    .selectFrom('audit')
+    .select((eb) => eb.fn.max('id').as('id'))
+    .where('target_id', 'in', ids)
+    .where('target_name', 'is not', null)
+    .groupBy(['target_type', 'target_id']);
+  return await db
+    .selectFrom('audit')
+    .select(['target_type', 'target_id', 'target_name', 'target_project_id'])
+    .where('id', 'in', latest)
+    .execute();
+}
+
 /** Writes records, in place of what there is of them already. */
 export async function putAudits(tx: Tx, rows: readonly AuditRow[]): Promise<void> {
   for (let at = 0; at < rows.length; at += ROWS_AT_ONCE) {

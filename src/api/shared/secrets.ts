@@ -29,10 +29,25 @@ function secretsOf({ headers, query, body }: FastifyRequest): string[] {
   const found = new Set<string>();
   for (const [name, value] of Object.entries(headers)) {
     if (SECRET_NAME.test(name)) add(found, String(value));
+    if (name === 'authorization') for (const part of partsOf(String(value))) add(found, part);
   }
   collect(found, query, false, 0);
   if (typeof body === 'object' && body !== null && !('pipe' in body)) collect(found, body, false, 0);
   return [...found].sort((a, b) => b.length - a.length);
+}
+
+/** What an Authorization header holds: the password of Basic, the token of Bearer, the values of OAuth. */
+function partsOf(header: string): string[] {
+  const [scheme = '', rest = ''] = header.split(/\s+(.*)/s);
+  if (/^basic$/i.test(scheme)) {
+    return [
+      rest,
+      Buffer.from(rest, 'base64')
+        .toString('utf8')
+        .replace(/^[^:]*:/, ''),
+    ];
+  }
+  return [rest, ...[...rest.matchAll(/"([^"]*)"/g)].map(([, value]) => value!)];
 }
 
 function collect(found: Set<string>, value: unknown, secret: boolean, depth: number): void {

@@ -1,4 +1,3 @@
-import type { Config } from '../../config.js';
 import type { Logger } from '../../protocol/log.js';
 import { carryingAudit, putAudits, servedRequest } from '../../store/audit.js';
 import type { Store, Tx } from '../../store/store.js';
@@ -14,18 +13,27 @@ export interface AuditEvent extends AuditNote {
   readonly outcome?: 'succeeded' | 'refused' | 'failed';
 }
 
+interface AuditParts {
+  readonly store: Store;
+  readonly log: Logger;
+  /** Milliseconds since 1970: what is the same minute. */
+  readonly now?: () => number;
+}
+
 /**
  * Who did what. The API records every request that may change something by itself; what knows more about the request that is served
  * adds it with `note`, and what happens without any request is recorded with `record`. Neither may be given secrets.
  */
 export class Audit {
   readonly #batch: AuditBatch;
-  readonly #refused = new AuditLimit();
-  readonly #logins = new AuditLimit();
+  readonly #refused: AuditLimit;
+  readonly #logins: AuditLimit;
   readonly #looking = new Set<Promise<void>>();
   readonly #store: Store;
 
-  constructor({ store, log }: { readonly config: Config; readonly store: Store; readonly log: Logger }) {
+  constructor({ store, log, now = Date.now }: AuditParts) {
+    this.#refused = new AuditLimit(now);
+    this.#logins = new AuditLimit(now);
     this.#store = store;
     this.#batch = new AuditBatch(store, log);
   }

@@ -1,6 +1,6 @@
 import type { Logger } from '../../protocol/log.js';
-import { type AuditRow, putAudits } from '../../store/audit.js';
-import type { Store } from '../../store/store.js';
+import { type AuditRow, knownTargets, putAudits } from '../../store/audit.js';
+import type { Reader, Store } from '../../store/store.js';
 import { recordOf } from './record.js';
 
 /** How long records gather that nobody waits for: each commit waits for the disk. */
@@ -83,7 +83,8 @@ export class AuditBatch {
       rows.set(row.id, row);
     }
     try {
-      await this.#store.tx((tx) => putAudits(tx, [...rows.values()]), { unseen: true });
+      const named = await withKnownNames(this.#store.read, [...rows.values()]);
+      await this.#store.tx((tx) => putAudits(tx, named), { unseen: true });
       this.#failing = false;
     } catch (error) {
       this.#keep(rows);
@@ -111,4 +112,28 @@ export class AuditBatch {
       void this.flush().catch(() => {});
     }, ms).unref();
   }
+}
+
+/** What a deletion is about is gone by then: its name is in the record of when it was made. */
+async function withKnownNames(db: Reader, rows: AuditRow[]): Promise<AuditRow[]> {
+  const nameless = rows.filter(
+    ({ target_id, target_name, outcome }) =>
+      target_id !== null && target_name === null && outcome === 'succeeded',
+  );
+  const known = new Map(
+    (await knownTargets(db, [...new Set(nameless.map(({ target_id }) => target_id!))])).map((one) => [
+      keyOf(one),
+      one,
+    ]),
+  );
+  return rows.map((row) => {
+    const before = row.target_name === null ? known.get(keyOf(row)) : undefined;
+    if (!before) return row;
+    const { target_name } = before;
+    return { ...row, target_name, target_project_id: row.target_project_id ?? before.target_project_id };
+  });
+}
+
+function keyOf({ target_type, target_id }: Pick<AuditRow, 'target_type' | 'target_id'>): string {
+  return `${target_type}/${target_id}`;
 }
