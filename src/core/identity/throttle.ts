@@ -5,12 +5,15 @@ const LONGEST_DELAY_MS = 5000;
 /** A quiet time after which failures are forgotten. */
 const FORGET_MS = 15 * 60 * 1000;
 const MOST_ENTRIES = 10_000;
+/** Attempts of one key that may wait; more are refused unseen, so that nobody fills the memory with them. */
+const MOST_WAITING = 20;
 
 interface Failures {
   count: number;
   at: number;
   /** Attempts of a key that has failed often go one after another. */
   queue: Promise<unknown>;
+  waiting: number;
 }
 
 /**
@@ -31,7 +34,10 @@ export class FailureThrottle {
     if (before && Date.now() - before.at > FORGET_MS) this.#failures.delete(key);
     const failures = this.#failures.get(key);
     if (!failures || failures.count < FREE_FAILURES) return await this.#settle(key, await attempt());
+    if (failures.waiting >= MOST_WAITING) return false;
+    failures.waiting++;
     const turn = failures.queue.then(async () => {
+      failures.waiting--;
       const succeeded = await attempt();
       if (!succeeded) {
         await this.#sleep(Math.min(FIRST_DELAY_MS * 2 ** (failures.count - FREE_FAILURES), LONGEST_DELAY_MS));
@@ -47,7 +53,7 @@ export class FailureThrottle {
       this.#failures.delete(key);
       return true;
     }
-    const failures = this.#failures.get(key) ?? { count: 0, at: 0, queue: Promise.resolve() };
+    const failures = this.#failures.get(key) ?? { count: 0, at: 0, queue: Promise.resolve(), waiting: 0 };
     failures.count++;
     failures.at = Date.now();
     this.#failures.delete(key);
