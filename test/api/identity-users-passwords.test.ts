@@ -242,6 +242,19 @@ describe.each(DIALECTS)('passwords of users on %s', (dialect) => {
     expect(statuses.sort()).toEqual([204, 401, 401]);
   });
 
+  itOnce('open projects, which are listed by name, domain and state', async () => {
+    const { userId, projectId } = await cloud.projectUser('listed');
+    await cloud.projectUser('unlisted');
+    const names = async (query: string) =>
+      (await call('GET', `/users/${userId}/projects${query}`)).json.projects.map((p: { id: string }) => p.id);
+    for (const query of ['', '?name=listed', '?domain_id=default', '?enabled=true']) {
+      expect(await names(query), query).toEqual([projectId]);
+    }
+    for (const query of ['?name=unlisted', '?domain_id=other', '?enabled=false']) {
+      expect(await names(query), query).toEqual([]);
+    }
+  });
+
   itOnce('come with options that are checked', async () => {
     for (const options of [
       { lock_password: 'yes' },

@@ -3,6 +3,7 @@ import { isPrivileged } from '../../core/role/privileged.js';
 import { reachableProjects } from '../../core/token/reachable.js';
 import { changePassword } from '../../core/user/own-password.js';
 import { createUser, deleteUser, type UserBody, updateUser } from '../../core/user/user.js';
+import type { ProjectRow } from '../../store/identity/projects.js';
 import { groupIdsOf, groups, users } from '../../store/identity/users.js';
 import type { Operation, OpRequest } from '../shared/operation.js';
 import { collection, columnFilters, inexact, inexactFilters, page, pagedCollection } from './lists.js';
@@ -184,11 +185,18 @@ export const userOperations: readonly Operation[] = [
     async handler(request) {
       const db = request.app.store.read;
       const user = await mustGet(users, db, request.params.user_id!, 'user');
+      const filters = Object.entries(
+        columnFilters(request, { text: ['name', 'domain_id'], flags: ['enabled'] }),
+      );
+      const matches = (row: ProjectRow) =>
+        filters.every(([column, value]) => row[column as 'name' | 'domain_id' | 'enabled'] === value);
       const found = await reachableProjects(db, user.id);
       return collection(
         request,
         'projects',
-        found.map(({ row, tags }) => projectView(request.baseUrl, row, tags)),
+        found
+          .filter(({ row }) => matches(row))
+          .map(({ row, tags }) => projectView(request.baseUrl, row, tags)),
       );
     },
   },
