@@ -44,7 +44,10 @@ export const quotaOperations: readonly Operation[] = [
     policy: read,
     summary: 'Show default quotas',
     status: 200,
-    handler: () => ({ quota: NETWORK_QUOTAS }),
+    handler: (request) => {
+      refuseOthers(request);
+      return { quota: NETWORK_QUOTAS };
+    },
   },
   {
     method: 'GET',
@@ -84,12 +87,15 @@ async function listQuotas({ app }: OpRequest) {
   return { quotas };
 }
 
-async function limitsOf({ app, ctx, params }: OpRequest) {
-  const projectId = params.project_id!;
-  if (!ctx.isAdmin && projectId !== ctx.projectId) {
-    throw forbidden('Non-admin is not authorised to access quotas for another tenant.', 'NotAuthorized');
-  }
-  return await effectiveLimits(app.store.read, projectId, SERVICE, NETWORK_QUOTAS);
+async function limitsOf(request: OpRequest) {
+  refuseOthers(request);
+  const { app, params } = request;
+  return await effectiveLimits(app.store.read, params.project_id!, SERVICE, NETWORK_QUOTAS);
+}
+
+function refuseOthers({ ctx, params }: OpRequest): void {
+  if (ctx.isAdmin || params.project_id === ctx.projectId) return;
+  throw forbidden('Non-admin is not authorised to access quotas for another tenant.', 'NotAuthorized');
 }
 
 async function details(request: OpRequest) {
