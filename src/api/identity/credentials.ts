@@ -55,7 +55,10 @@ export const credentialOperations: readonly Operation[] = [
       const { app, ctx } = request;
       const all = ctx.isAdmin || ctx.allows('system_reader');
       const filters = columnFilters(request, { text: ['user_id', 'type', 'project_id'] });
-      const found = await listCredentials(app, { ...filters, ...(!all && { user_id: ctx.userId }) });
+      const others = !all && (filters.user_id ?? ctx.userId) !== ctx.userId;
+      const found = others
+        ? []
+        : await listCredentials(app, { ...filters, ...(!all && { user_id: ctx.userId }) });
       return collection(
         request,
         'credentials',

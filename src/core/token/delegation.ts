@@ -18,6 +18,21 @@ export interface Delegated {
   readonly info: Pick<TokenInfo, 'application_credential' | 'trust' | 'oauth1'>;
 }
 
+/** When the delegation of a token ends, in milliseconds since 1970; infinity when it has none, or one without an end. */
+export async function delegationEnd(
+  db: Reader,
+  token: Pick<TokenPayload, 'applicationCredentialId' | 'trustId' | 'accessTokenId'>,
+): Promise<number> {
+  const { applicationCredentialId, trustId, accessTokenId } = token;
+  const found = await Promise.all([
+    applicationCredentialId === null ? undefined : applicationCredentials.get(db, applicationCredentialId),
+    trustId === null ? undefined : trusts.get(db, trustId),
+    accessTokenId === null ? undefined : accessTokens.get(db, accessTokenId),
+  ]);
+  const ends = found.map((row) => row?.expires_at ?? null).filter((end) => end !== null);
+  return Math.min(Number.POSITIVE_INFINITY, ...ends.map((end) => Date.parse(end)));
+}
+
 /** Roles of a token got by an application credential: those it was made with that its user still has. */
 export async function byApplicationCredential(
   db: Reader,

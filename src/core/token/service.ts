@@ -9,6 +9,7 @@ import type { TokenInfo } from '../context.js';
 import type { IdentityEpoch } from '../identity/epoch.js';
 import type { KeyRing } from '../identity/key-ring.js';
 import { effectiveRoles } from '../role/effective.js';
+import { delegationEnd } from './delegation.js';
 import { TokenKeys } from './keys.js';
 import {
   type AuthMethod,
@@ -102,16 +103,21 @@ export class TokenService implements Authenticator {
     const now = Date.now();
     const auditId = randomBytes(16).toString('base64url');
     const { parent } = request;
+    const delegation = {
+      applicationCredentialId: request.applicationCredentialId ?? parent?.applicationCredentialId ?? null,
+      trustId: request.trustId ?? null,
+      accessTokenId: request.accessTokenId ?? null,
+    };
+    const end = Math.floor((await delegationEnd(this.#store.read, delegation)) / 1000);
+    if (end * 1000 <= now) return null;
     const payload: TokenPayload = {
       methods: [...new Set([...(parent?.methods ?? []), ...request.methods])],
       userId: request.userId,
       scope: request.scope,
       issuedAt: now,
-      expiresAt: parent?.expiresAt ?? Math.floor(now / 1000) + this.#lifetime,
+      expiresAt: Math.min(parent?.expiresAt ?? Math.floor(now / 1000) + this.#lifetime, end),
       auditIds: parent ? [auditId, parent.auditIds.at(-1)!] : [auditId],
-      applicationCredentialId: request.applicationCredentialId ?? parent?.applicationCredentialId ?? null,
-      trustId: request.trustId ?? null,
-      accessTokenId: request.accessTokenId ?? null,
+      ...delegation,
     };
     const info = await resolveToken(this.#store.read, payload);
     if (!info) return null;
