@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isPrivileged } from '../../src/core/role/privileged.js';
 import { TestApp } from '../support/app.js';
 import { DIALECTS } from '../support/stores.js';
 
@@ -106,6 +107,51 @@ describe.each(DIALECTS)('roles and assignments on %s', (dialect) => {
     expect((await call('DELETE', path)).status).toBe(204);
     expect((await call('DELETE', path)).status).toBe(404);
     expect((await call('GET', path)).json.error.message).toBe(`${boss.id} does not imply ${role.manager}.`);
+  });
+
+  it('knows who may do more than the manager of a domain can grant', async () => {
+    const privileged = (type: 'user' | 'group', id: string) => isPrivileged(cloud.app.store.read, type, id);
+    const project = await make('project', { name: 'privileged' });
+    const group = await make('group', { name: 'privileged' });
+    const byGroup = await make('user', { name: 'by group' });
+    await put(`/groups/${group.id}/users/${byGroup.id}`);
+    await put(`/projects/${project.id}/groups/${group.id}/roles/${role.manager}`);
+    expect(await privileged('user', byGroup.id)).toBe(false);
+    expect(await privileged('group', group.id)).toBe(false);
+    for (const path of [
+      `/projects/${project.id}/groups/${group.id}/roles/${role.admin}`,
+      `/OS-INHERIT/domains/default/groups/${group.id}/roles/${role.admin}/inherited_to_projects`,
+      `/domains/default/groups/${group.id}/roles/${role.service}`,
+      `/system/groups/${group.id}/roles/${role.reader}`,
+    ]) {
+      await put(path);
+      expect(await privileged('group', group.id), path).toBe(true);
+      expect(await privileged('user', byGroup.id), path).toBe(true);
+      await call('DELETE', path);
+      expect(await privileged('user', byGroup.id), path).toBe(false);
+    }
+    await put(`/projects/${project.id}/users/${byGroup.id}/roles/${role.admin}`);
+    expect(await privileged('user', byGroup.id)).toBe(true);
+    expect(await privileged('group', group.id)).toBe(false);
+  });
+
+  it('changes no id', async () => {
+    const region = await make('region', { id: 'fixed' });
+    const service = await make('service', { type: 'fixed' });
+    const endpoint = await make('endpoint', { service_id: service.id, interface: 'public', url: 'http://x' });
+    const project = await make('project', { name: 'fixed' });
+    const group = await make('group', { name: 'fixed' });
+    const made = await make('role', { name: 'fixed' });
+    for (const [kind, { id }] of Object.entries({ region, service, endpoint, project, group, role: made })) {
+      const patch = (given: string) =>
+        call('PATCH', `/${kind}s/${id}`, { [kind]: { id: given, description: 'x' } });
+      expect((await patch('another')).status, kind).toBe(400);
+      const same = await patch(id);
+      expect([same.status, same.json[kind].id], kind).toEqual([200, id]);
+    }
+    expect((await call('PUT', '/regions/here', { region: { id: 'there' } })).status).toBe(400);
+    expect((await call('PUT', '/regions/here', { region: {} })).status).toBe(201);
+    expect((await call('PUT', '/regions/here', { region: {} })).status).toBe(409);
   });
 
   it('says whom a missing grant was about', async () => {

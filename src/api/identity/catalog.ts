@@ -6,11 +6,13 @@ import {
 } from '../../core/catalog/endpoint.js';
 import { createRegion, deleteRegion, type RegionBody, updateRegion } from '../../core/catalog/region.js';
 import { createService, deleteService, type ServiceBody, updateService } from '../../core/catalog/service.js';
+import { badRequest } from '../../core/errors.js';
 import { mustGet } from '../../core/identity/rows.js';
 import { endpoints, regions, services } from '../../store/identity/catalog.js';
 import type { Operation, OpRequest } from '../shared/operation.js';
 import { collection, columnFilters, inexactFilters } from './lists.js';
-import { ADMIN, ADMIN_OR_READER, ANYBODY, existing, policy } from './policy.js';
+import { ADMIN, ADMIN_OR_READER, ANYBODY, policy } from './policy.js';
+import { refuseOtherId } from './same-id.js';
 import { BOOLEAN, enveloped, ID_OR_NULL, TEXT_OR_NULL } from './schemas.js';
 import { endpointView, regionView, serviceView } from './views.js';
 
@@ -120,7 +122,11 @@ export const catalogOperations: readonly Operation[] = [
     body: enveloped('region', REGION),
     status: 201,
     async handler({ app, params, body, baseUrl }: Request) {
-      return { region: regionView(baseUrl, await createRegion(app, { ...body.region, id: params.id })) };
+      const { id = params.id } = body.region;
+      if (id !== params.id) {
+        throw badRequest(`Conflicting region IDs specified: "${params.id}" != "${id}"`);
+      }
+      return { region: regionView(baseUrl, await createRegion(app, { ...body.region, id })) };
     },
   },
 ];
@@ -128,7 +134,6 @@ export const catalogOperations: readonly Operation[] = [
 function operationsOf(kind: Kind): Operation[] {
   const { name } = kind;
   const path = `/v3/${name}s`;
-  const target = existing({ region: regions, service: services, endpoint: endpoints }[name], 'id', name);
   const article = name === 'endpoint' ? 'an' : 'a';
   return [
     {
@@ -152,7 +157,6 @@ function operationsOf(kind: Kind): Operation[] {
       method: 'GET',
       path: `${path}/:id`,
       policy: policy(`get_${name}`, kind.readRule),
-      target,
       summary: `show ${article} ${name}`,
       status: 200,
       handler: async (request) => ({ [name]: await kind.show(request, request.params.id!) }),
@@ -161,17 +165,18 @@ function operationsOf(kind: Kind): Operation[] {
       method: 'PATCH',
       path: `${path}/:id`,
       policy: policy(`update_${name}`, ADMIN),
-      target,
       summary: `change ${article} ${name}`,
       body: enveloped(name, kind.schema),
       status: 200,
-      handler: async (request) => ({ [name]: await kind.update(request, request.params.id!) }),
+      async handler(request) {
+        refuseOtherId(request.body[name], request.params.id!);
+        return { [name]: await kind.update(request, request.params.id!) };
+      },
     },
     {
       method: 'DELETE',
       path: `${path}/:id`,
       policy: policy(`delete_${name}`, ADMIN),
-      target,
       summary: `delete ${article} ${name}`,
       status: 204,
       handler: (request) => kind.remove(request, request.params.id!),

@@ -13,6 +13,7 @@ import type { Operation, OpRequest } from '../shared/operation.js';
 import { collection, columnFilters, inexactFilters, page, pagedCollection } from './lists.js';
 import { passwordExpiry } from './password-expiry.js';
 import { ANY_ADMIN, bodyDomain, confined, domainManager, domainReader, policy } from './policy.js';
+import { refuseOtherId } from './same-id.js';
 import { enveloped, ID, NAME, TEXT_OR_NULL } from './schemas.js';
 import { groupView, userView } from './views.js';
 
@@ -85,6 +86,7 @@ export const groupOperations: readonly Operation[] = [
     body: enveloped('group', PROPERTIES),
     status: 200,
     async handler({ app, params, body, baseUrl }: OpRequest<Body>) {
+      refuseOtherId(body.group, params.group_id!);
       return { group: groupView(baseUrl, await updateGroup(app, params.group_id!, body.group)) };
     },
   },

@@ -15,6 +15,7 @@ import {
 import type { Operation, OpRequest } from '../shared/operation.js';
 import { columnFilters, flag, inexactFilters, page, pagedCollection, parameter } from './lists.js';
 import { bodyText, confined, domainManager, domainReader, listTarget, policy } from './policy.js';
+import { refuseOtherId } from './same-id.js';
 import { BOOLEAN, enveloped, ID_OR_NULL, OPTIONS, SHORT_NAME, TAGS, TEXT_OR_NULL } from './schemas.js';
 import { limitView, projectView } from './views.js';
 
@@ -97,6 +98,7 @@ export const projectOperations: readonly Operation[] = [
     body: enveloped('project', PROPERTIES),
     status: 200,
     async handler(request: OpRequest<Body>) {
+      refuseOtherId(request.body.project, request.params.project_id!);
       await updateProject(request.app, request.params.project_id!, request.body.project);
       return await show(request, request.params.project_id!);
     },

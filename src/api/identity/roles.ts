@@ -14,6 +14,7 @@ import { type RoleRow, roles } from '../../store/identity/roles.js';
 import type { Operation, OpRequest } from '../shared/operation.js';
 import { collection, inexactFilters, parameter } from './lists.js';
 import { ADMIN, ADMIN_OR_READER, ANY_ADMIN, bodyText, policy } from './policy.js';
+import { refuseOtherId } from './same-id.js';
 import { enveloped, ID_OR_NULL, NAME, OPTIONS, TEXT_OR_NULL } from './schemas.js';
 import { roleView } from './views.js';
 
@@ -88,6 +89,7 @@ export const roleOperations: readonly Operation[] = [
     body: enveloped('role', PROPERTIES),
     status: 200,
     async handler({ app, params, body, baseUrl }: OpRequest<Body>) {
+      refuseOtherId(body.role, params.role_id!);
       return { role: roleView(baseUrl, await updateRole(app, params.role_id!, body.role)) };
     },
   },
