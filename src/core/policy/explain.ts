@@ -105,7 +105,9 @@ function reason(
   const has = lookUp(attributes, left);
   if (has === undefined || has === null) return `the token has no ${left}; ${template}`;
   const values = Array.isArray(has) ? has.map((one) => asText(one)).join(', ') : asText(has);
-  return `the token's ${left} is '${values}'; ${template}`;
+  return values === wanted
+    ? `the token's ${left} is '${values}', as wanted`
+    : `the token's ${left} is '${values}'; ${template}`;
 }
 
 function shown(target: PolicyTarget): string {
