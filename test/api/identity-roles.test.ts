@@ -130,6 +130,13 @@ describe.each(DIALECTS)('roles and assignments on %s', (dialect) => {
       await call('DELETE', path);
       expect(await privileged('user', byGroup.id), path).toBe(false);
     }
+    const servant = await make('role', { name: 'servant' });
+    await put(`/projects/${project.id}/users/${byGroup.id}/roles/${servant.id}`);
+    expect(await privileged('user', byGroup.id)).toBe(false);
+    expect((await call('PUT', `/roles/${servant.id}/implies/${role.service}`)).status).toBe(201);
+    expect(await privileged('user', byGroup.id)).toBe(true);
+    await call('DELETE', `/roles/${servant.id}`);
+    expect(await privileged('user', byGroup.id)).toBe(false);
     await put(`/projects/${project.id}/users/${byGroup.id}/roles/${role.admin}`);
     expect(await privileged('user', byGroup.id)).toBe(true);
     expect(await privileged('group', group.id)).toBe(false);

@@ -1,4 +1,4 @@
-import { type Selectable, sql } from 'kysely';
+import type { Selectable } from 'kysely';
 import type { Reader, Tx } from '../store.js';
 import type { ActorType, ImpliedRoleTable, RoleAssignmentTable, RoleTable } from '../tables/identity.js';
 import { idRows } from './table.js';
@@ -43,23 +43,22 @@ export async function removeImplication(tx: Tx, prior: string, implied: string):
   return result.numDeletedRows > 0n;
 }
 
-/** Whether a user (directly or by a group) or a group has one of the named roles anywhere, or any role on the system. */
+/** Whether a user (directly or by a group) or a group has one of the roles anywhere, or any role on the system. */
 export async function hasRoleBeyond(
   db: Reader,
   actor: { readonly type: ActorType; readonly id: string },
-  names: readonly string[],
+  roleIds: readonly string[],
 ): Promise<boolean> {
   const found = await db
     .selectFrom('role_assignment')
-    .innerJoin('role', 'role.id', 'role_assignment.role_id')
-    .select('role_assignment.role_id')
+    .select('role_id')
     .where((eb) => {
       const own = eb.and([eb('actor_type', '=', actor.type), eb('actor_id', '=', actor.id)]);
       const groups = eb.selectFrom('group_member').select('group_id').where('user_id', '=', actor.id);
       if (actor.type === 'group') return own;
       return eb.or([own, eb.and([eb('actor_type', '=', 'group'), eb('actor_id', 'in', groups)])]);
     })
-    .where((eb) => eb.or([eb('target_type', '=', 'system'), eb(sql`lower(role.name)`, 'in', names)]))
+    .where((eb) => eb.or([eb('target_type', '=', 'system'), eb('role_id', 'in', roleIds)]))
     .limit(1)
     .executeTakeFirst();
   return found !== undefined;
