@@ -14,6 +14,7 @@ import { createIdentity } from './core/identity/identity.js';
 import { ImageFiles } from './core/image/files.js';
 import { onNetworkReports } from './core/network/reports.js';
 import { RulePolicy } from './core/policy/engine.js';
+import { reloadPolicyFile } from './core/policy/reload.js';
 import { followStoredPolicies } from './core/policy/stored.js';
 import { placeWaitingRouters, sweepRouters } from './core/router/sweep.js';
 import { followHosts } from './core/server/wire.js';
@@ -91,7 +92,7 @@ export async function startController(
   try {
     const store = await Store.open(config.database);
     // controllers that start at the same moment must not make the same things twice
-    const { app, hosts, tasks, api, policy, certificate } = await store.exclusively('start', () =>
+    const { app, hosts, tasks, api, certificate } = await store.exclusively('start', () =>
       prepare(config, log, store, ownLog),
     );
     await hosts.start();
@@ -100,7 +101,7 @@ export async function startController(
     await hosts.firstContacts(FIRST_CONTACTS_MS);
     log.info('ready', { listening: await listenApi(api, config) });
     return {
-      prepareReload: (next) => policy.reload(next.policy_file),
+      prepareReload: (next) => reloadPolicyFile(app, next.policy_file),
       reloaded: async (changed) => {
         certificate.readAgain();
         if (changed.has('drift') || changed.has('host_down_after')) hosts.reconfigured();
@@ -168,7 +169,7 @@ async function prepare(config: Config, log: Logger, store: Store, ownLog: LogSou
   );
   await createDefaultFlavors(app);
   await images.prepare();
-  return { app, hosts, tasks, api, policy, certificate };
+  return { app, hosts, tasks, api, certificate };
 }
 
 /** Safe to run at several controllers at once. */

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { adminService } from '../../src/api/admin/service.js';
 import { computeService } from '../../src/api/compute/service.js';
 import { networkService } from '../../src/api/network/service.js';
+import { reloadPolicyFile } from '../../src/core/policy/reload.js';
 import { TestApp } from '../support/app.js';
 import { makeServerRow } from '../support/server-row.js';
 
@@ -163,7 +164,14 @@ describe('the policy API', () => {
     const name = 'os_compute_api:servers:detail';
     const ruleNow = async () => (await ask('GET', `/${name}`)).json.policy;
     writeFileSync(file, `${name}: role:from_file\n`);
-    cloud.app.policy.reload(file);
+    reloadPolicyFile(cloud.app, file);
+    await cloud.app.audit.flush();
+    const record = await cloud.app.store.read
+      .selectFrom('audit')
+      .selectAll()
+      .where('action', '=', 'maru:policies:reload')
+      .executeTakeFirstOrThrow();
+    expect(JSON.parse(record.detail ?? '')).toEqual({ file, old: null, new: 'role:from_file' });
     expect(await ruleNow()).toMatchObject({ source: 'file', rule: 'role:from_file' });
     await set(name, 'role:from_api');
     expect(await ruleNow()).toMatchObject({

@@ -1,11 +1,13 @@
 import { notFound } from '../../core/errors.js';
 import { findHost, type HostRow, listHosts } from '../../store/hosts.js';
 import type { Operation, OpRequest } from '../shared/operation.js';
-import { READ_RULE } from './resource.js';
+import { ADMIN_RULE, READ_RULE } from './resource.js';
 
-const policy = { name: 'get_agent', rule: READ_RULE };
+const policy = { name: 'get_agents', rule: READ_RULE };
+/** Who sees agents: as in Neutron others may ask, and see none. */
+export const AGENT_RULE = { get_agent: ADMIN_RULE };
 
-/** Hosts as network agents, for `openstack network agent list`; others than administrators see none. */
+/** Hosts as network agents, for `openstack network agent list`; others than administrators, as long as the policy says no more, see none. */
 export const agentOperations: readonly Operation[] = [
   {
     method: 'GET',
@@ -15,7 +17,7 @@ export const agentOperations: readonly Operation[] = [
     status: 200,
     async handler(request) {
       const { app, ctx, query } = request;
-      if (!ctx.isAdmin) return { agents: [] };
+      if (!ctx.allows('get_agent')) return { agents: [] };
       const agents = (await listHosts(app.store.read)).map((host) => view(request, host));
       const wanted = (key: 'host' | 'agent_type' | 'binary' | 'id') =>
         query[key] === undefined ? null : [query[key]].flat();
@@ -33,7 +35,7 @@ export const agentOperations: readonly Operation[] = [
     status: 200,
     async handler(request) {
       const { app, ctx, params } = request;
-      const host = ctx.isAdmin ? await findHost(app.store.read, params.id!) : undefined;
+      const host = ctx.allows('get_agent') ? await findHost(app.store.read, params.id!) : undefined;
       if (!host) throw notFound(`Agent ${params.id} could not be found.`, 'AgentNotFound');
       return { agent: view(request, host) };
     },

@@ -1,6 +1,6 @@
 import type { Operation } from '../shared/operation.js';
 import type { Service } from '../shared/service.js';
-import { agentOperations } from './agents.js';
+import { AGENT_RULE, agentOperations } from './agents.js';
 import { availabilityOperations } from './availability.js';
 import { discoveryOperations } from './discovery.js';
 import { extensionOperations } from './extensions.js';
@@ -48,18 +48,21 @@ export const networkService: Service = {
   operations,
   objectTarget: networkTarget,
   format: networkProblem,
-  rules: Object.fromEntries(
-    [
-      ...attributePolicies(networks),
-      ...attributePolicies(subnets),
-      ...attributePolicies(ports),
-      ...attributePolicies(routers),
-      ...gatewayPolicies,
-      ...attributePolicies(floatingIps),
-      ...attributePolicies(securityGroups),
-      ...attributePolicies(securityGroupRules),
-    ].map(({ name, rule }) => [name, rule]),
-  ),
+  rules: {
+    ...AGENT_RULE,
+    ...Object.fromEntries(
+      [
+        ...attributePolicies(networks),
+        ...attributePolicies(subnets),
+        ...attributePolicies(ports),
+        ...attributePolicies(routers),
+        ...gatewayPolicies,
+        ...attributePolicies(floatingIps),
+        ...attributePolicies(securityGroups),
+        ...attributePolicies(securityGroupRules),
+      ].map(({ name, rule }) => [name, rule]),
+    ),
+  },
   // clients ask for `…/quotas/ID/details.json`
   aliases: (path) =>
     path.startsWith('/v2.0/quotas/') && /\/(details|tenant)$/.test(path) ? [`${path}.json`] : [],

@@ -28,6 +28,13 @@ export interface StoredRules {
   readonly own: ReadonlySet<string>;
 }
 
+/** A rule of the policy file that is not what it was; null: the file has none. */
+export interface FileChange {
+  readonly name: string;
+  readonly old: unknown;
+  readonly new: unknown;
+}
+
 const NOTHING: StoredRules = { rules: new Map(), own: new Set() };
 const DENY = '!';
 
@@ -81,13 +88,18 @@ export class RulePolicy implements PolicyEngine {
     return this.#stored.rules.has(name) || this.#fromFile.has(name);
   }
 
-  /** Reads the file, or another, again; on an error, which is thrown, the rules stay as they were. */
-  reload(file = this.#file): void {
+  /**
+   * Reads the file, or another, again, and returns what it says otherwise than before; on an error, which is thrown, the rules stay
+   * as they were.
+   */
+  reload(file = this.#file): readonly FileChange[] {
     const fromFile = readPolicyFile(file);
     this.#verify(file, fromFile);
+    const changes = differences(this.#fromFile, fromFile);
     this.#file = file;
     this.#fromFile = fromFile;
     this.#rules = compile(this.effective());
+    return changes;
   }
 
   /**
@@ -175,6 +187,12 @@ export class RulePolicy implements PolicyEngine {
     const [first] = findProblems(this.effective(this.#stored.rules, fromFile));
     if (first) throw new Error(first.message);
   }
+}
+
+function differences(before: Rules, after: Rules): FileChange[] {
+  return [...new Set([...before.keys(), ...after.keys()])]
+    .map((name) => ({ name, old: before.get(name) ?? null, new: after.get(name) ?? null }))
+    .filter((change) => JSON.stringify(change.old) !== JSON.stringify(change.new));
 }
 
 function compile(rules: Rules): RuleSet {
