@@ -60,7 +60,7 @@ export const SECURITY_COMPLIANCE_KEYS = {
     unit: 'days',
     reload: true,
     description:
-      'Users who have not authenticated for so long are disabled, but for those with the option ignore_user_inactivity. null: nobody is.',
+      'Users who have not authenticated for so long are disabled, when they try again or by housekeeping, but for those with the option ignore_user_inactivity. null: nobody is.',
   }),
   auth_receipt_lifetime: key(seconds({ min: 1, max: 86_400 }), {
     default: 300,

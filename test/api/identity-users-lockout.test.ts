@@ -149,6 +149,35 @@ describe.each(DIALECTS)('accounts that are tried on %s', (dialect) => {
     expect(rows.map((row) => row.user_id)).toEqual(['']);
   });
 
+  it('leave records of who tried and why it failed, without what was tried', async () => {
+    configure({ lockout_failure_attempts: 1, lockout_duration: 60 });
+    const id = await create();
+    expect([await login(id, 'planted-guess'), await login(id, 'one')]).toEqual([401, 401]);
+    await cloud.app.audit.flush();
+    const rows = await cloud.app.store.read
+      .selectFrom('audit')
+      .selectAll()
+      .where('user_id', '=', id)
+      .orderBy('at')
+      .orderBy('id')
+      .execute();
+    expect(rows.map(({ action, outcome, status, reason }) => ({ action, outcome, status, reason }))).toEqual([
+      {
+        action: 'identity:authenticate',
+        outcome: 'refused',
+        status: 401,
+        reason: 'wrong password or passcode',
+      },
+      {
+        action: 'identity:authenticate',
+        outcome: 'refused',
+        status: 401,
+        reason: 'the account is locked after failed attempts',
+      },
+    ]);
+    expect(JSON.stringify(rows)).not.toContain('planted-guess');
+  });
+
   it('are disabled when nobody has used them for long', async () => {
     configure({ disable_user_account_days_inactive: 30 });
     const [idle, exempt, swept, active] = [
@@ -171,6 +200,15 @@ describe.each(DIALECTS)('accounts that are tried on %s', (dialect) => {
     await cloud.app.store.tx((tx) => noteActive(tx, exempt, long));
     await disableInactiveUsers(cloud.app);
     expect(await Promise.all([swept, exempt, active].map(enabled))).toEqual([false, true, true]);
+    const records = await cloud.app.store.read
+      .selectFrom('audit')
+      .select('target_id')
+      .where('action', '=', 'identity:disable_inactive_user')
+      .execute();
+    const disabled = records.map((row) => row.target_id);
+    expect(disabled).toContain(idle);
+    expect(disabled).toContain(swept);
+    expect(disabled).not.toContain(exempt);
     await call('PATCH', `/users/${idle}`, { user: { enabled: true } });
     expect(await login(idle, 'one')).toBe(201);
   });

@@ -11,7 +11,7 @@ export async function admitActive(app: App, user: UserRow): Promise<boolean> {
   const last = login?.last_active_on ?? user.created_at?.slice(0, 10) ?? null;
   const limit = lastDayOfGrace(app);
   if (limit !== null && last !== null && last <= limit && !optionOf(user, 'ignore_user_inactivity')) {
-    await disable(app, user.id);
+    await disable(app, user);
     return false;
   }
   const day = today();
@@ -25,7 +25,7 @@ export async function disableInactiveUsers(app: App): Promise<void> {
   if (limit === null) return;
   for (const user of await listInactiveUsers(app.store.read, limit)) {
     if (optionOf(user, 'ignore_user_inactivity')) continue;
-    await disable(app, user.id);
+    await disable(app, user);
     app.log.info('user disabled: has not authenticated for too long', { user: user.id });
   }
 }
@@ -41,9 +41,11 @@ function lastDayOfGrace({ config }: App): string | null {
   return days === null ? null : new Date(Date.now() - days * DAY_MS).toISOString().slice(0, 10);
 }
 
-async function disable(app: App, id: string): Promise<void> {
+async function disable(app: App, { id, name }: UserRow): Promise<void> {
   await app.identity.write(async (tx) => {
     await users.update(tx, id, { enabled: 0 });
     await app.identity.tokens.revokeAll(tx, 'user', id);
+    const target = { type: 'user', id, name };
+    await app.audit.record({ action: 'identity:disable_inactive_user', target }, tx);
   });
 }

@@ -88,7 +88,7 @@ export async function updateUser(app: App, id: string, body: UserBody): Promise<
     await users.update(tx, id, changed);
     if (body.enabled || passwordHash !== undefined) await forgetFailures(tx, id, null);
     // else who is enabled after a long time would be found inactive at once
-    if (body.enabled && !row.enabled) await noteActive(tx, id, today());
+    if (body.enabled) await noteActive(tx, id, today());
     const ended = body.password !== undefined || (row.enabled && !changed.enabled);
     if (ended) await app.identity.tokens.revokeAll(tx, 'user', id);
     return changed;
