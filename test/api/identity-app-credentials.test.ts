@@ -56,6 +56,11 @@ describe('application credentials', () => {
     ['a past expiry', { name: 'x', expires_at: '2001-01-01T00:00:00' }],
     ['an expiry that is no time', { name: 'x', expires_at: 'soon' }],
     ['an access rule without a path', { name: 'x', access_rules: [{ service: 'compute', method: 'GET' }] }],
+    [
+      'too many access rules',
+      { name: 'x', access_rules: Array(101).fill({ service: 'a', method: 'GET', path: '/' }) },
+    ],
+    ['too many roles', { name: 'x', roles: Array(51).fill({ name: 'reader' }) }],
     ['a method that there is not', { name: 'x', access_rules: [{ service: 'a', method: 'GOT', path: '/' }] }],
   ])('are refused with %s', async (_, values) => {
     expect((await call('POST', path, { application_credential: values })).status).toBe(400);

@@ -86,6 +86,17 @@ describe('credentials', () => {
     const rebound = JSON.stringify({ access: 'key-1', secret: 's', trust_id: 'x' });
     const change = (blob: string) => call('PATCH', `/credentials/${made.id}`, { credential: { blob } });
     expect((await change(rebound)).status).toBe(400);
+    // what binds a pair does not come off by way of another type, and is not made up
+    const retype = (type: string) => call('PATCH', `/credentials/${made.id}`, { credential: { type } });
+    expect((await retype('cert')).status).toBe(400);
+    const cert = await make({ type: 'cert', user_id: owner.userId, blob: '{"access":"c","secret":"s"}' });
+    const toEc2 = { credential: { type: 'ec2', project_id: owner.projectId } };
+    expect((await call('PATCH', `/credentials/${cert.id}`, toEc2)).status).toBe(400);
+    for (const name of ['trust_id', 'app_cred_id', 'access_token_id']) {
+      const blob = JSON.stringify({ access: 'key-5', secret: 's', [name]: 'x' });
+      const credential = { ...ec2('key-5'), blob };
+      expect((await call('POST', '/credentials', { credential })).status).toBe(400);
+    }
     expect((await change(JSON.stringify({ access: 'key-1', secret: 's' }))).status).toBe(200);
   });
 
@@ -101,15 +112,28 @@ describe('credentials', () => {
     const ids = (await call('GET', '/credentials', undefined, token)).json.credentials.map(
       (found: { id: string }) => found.id,
     );
-    expect(ids).toContain(own.id);
-    expect(ids).not.toContain(totp.id);
+    expect(ids).toEqual([]);
     for (const [method, body] of [['GET'], ['PATCH', { credential: { blob: 'x' } }], ['DELETE']] as const) {
       expect((await call(method, `/credentials/${totp.id}`, body, token)).status).toBe(403);
     }
-    const seed = { credential: { type: 'totp', user_id: owner.userId, blob: 'MINE' } };
-    expect((await call('POST', '/credentials', seed, token)).status).toBe(403);
+    // secrets that the user made without the delegation would give more than it
+    expect((await call('GET', `/credentials/${own.id}`, undefined, token)).status).toBe(403);
+    const pairs = `/users/${owner.userId}/credentials/OS-EC2`;
+    expect((await call('GET', pairs, undefined, token)).json.credentials).toEqual([]);
+    expect((await call('GET', `${pairs}/key-3`, undefined, token)).status).toBe(403);
+    expect((await call('DELETE', `${pairs}/key-3`, undefined, token)).status).toBe(403);
+    // and a TOTP seed lets its maker in without the delegation, in whatever project it is
+    for (const project_id of [undefined, owner.projectId]) {
+      const seed = { credential: { type: 'totp', user_id: owner.userId, blob: 'MINE', project_id } };
+      expect((await call('POST', '/credentials', seed, token)).status).toBe(403);
+    }
     const made = await make(ec2('key-4'), token);
     expect(JSON.parse(made.blob).app_cred_id).toBe(id);
+    expect((await call('GET', `${pairs}/key-4`, undefined, token)).status).toBe(200);
+    for (const change of [{ type: 'cert' }, { blob: made.blob }]) {
+      const path = `/credentials/${made.id}`;
+      expect((await call('PATCH', path, { credential: change }, token)).status).toBe(403);
+    }
   });
 });
 

@@ -187,6 +187,21 @@ describe('trusts', () => {
     expect((await use(below, third.token)).status).toBe(401);
   });
 
+  it('give nothing to anybody else who names them', async () => {
+    const trust = await make();
+    const issue = (userId: string, projectId = owner.projectId) =>
+      cloud.app.identity.tokens.issue({
+        userId,
+        methods: ['ec2credential'],
+        scope: { kind: 'project', id: projectId },
+        trustId: trust.id,
+      });
+    expect(await issue(owner.userId)).not.toBeNull();
+    expect(await issue(second.userId)).toBeNull();
+    expect(await issue(third.userId)).toBeNull();
+    expect(await issue(owner.userId, third.projectId)).toBeNull();
+  });
+
   it('count their uses, also when asked for at once', async () => {
     const trust = await make({ remaining_uses: 3 });
     const replies = await Promise.all(Array.from({ length: 8 }, () => use(trust, second.token)));

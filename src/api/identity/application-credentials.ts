@@ -46,10 +46,11 @@ const BODY = enveloped(
     expires_at: TEXT_OR_NULL,
     roles: {
       type: 'array',
+      maxItems: 50,
       items: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } } },
     },
     unrestricted: BOOLEAN,
-    access_rules: { type: 'array', items: RULE },
+    access_rules: { type: 'array', maxItems: 100, items: RULE },
   },
   ['name'],
 );

@@ -63,7 +63,7 @@ export const credentialOperations: readonly Operation[] = [
         request,
         'credentials',
         found
-          .filter((credential) => mayTouch(ctx, credential.project_id))
+          .filter((credential) => mayTouch(ctx, credential))
           .map((credential) => view(request.baseUrl, credential)),
       );
     },

@@ -50,7 +50,7 @@ export const oauthTokenOperations: readonly Operation[] = [
     path: '/v3/OS-OAUTH1/authorize/:request_token_id',
     policy: policy('authorize_request_token', ADMIN),
     summary: 'authorize an OAuth1 request token',
-    body: { type: 'object', properties: { roles: { type: 'array', items: ROLE } } },
+    body: { type: 'object', properties: { roles: { type: 'array', maxItems: 50, items: ROLE } } },
     status: 200,
     async handler({ app, ctx, params, body }: OpRequest<Authorization>) {
       const verifier = await authorizeRequestToken(app, ctx, params.request_token_id!, body.roles ?? []);

@@ -34,6 +34,7 @@ const BODY = enveloped(
     remaining_uses: { type: ['integer', 'null'], minimum: 1 },
     roles: {
       type: 'array',
+      maxItems: 50,
       items: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } } },
     },
     allow_redelegation: BOOLEAN,

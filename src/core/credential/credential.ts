@@ -32,9 +32,10 @@ export async function createCredential(
   ctx: Context,
   body: CredentialBody & { readonly user_id: string },
 ): Promise<OpenCredential> {
-  const isEc2 = body.type!.toLowerCase() === 'ec2';
+  const isEc2 = isEc2Type(body.type!);
   if (isEc2) refuseRestricted(ctx, 'additional credentials.');
-  refuseOtherProject(ctx, body.project_id ?? null);
+  // any other kind (a TOTP seed) would let its maker in without the delegation
+  if (isDelegated(ctx) && (!isEc2 || body.project_id !== ctx.projectId)) throw outOfReach();
   if (isEc2 && !body.project_id) throw badRequest('EC2 credentials need a project_id.');
   const blob = isEc2 ? bound(ctx, parseEc2(body.blob!)) : body.blob!;
   const id = isEc2 ? idOfAccess(parseEc2(blob).access) : newId();
@@ -54,6 +55,7 @@ export async function updateCredential(
   id: string,
   body: CredentialBody,
 ): Promise<OpenCredential> {
+  if (isDelegated(ctx)) throw outOfReach();
   const before = await getCredential(app, ctx, id);
   const changed: OpenCredential = {
     id,
@@ -62,11 +64,13 @@ export async function updateCredential(
     type: body.type ?? before.type,
     blob: body.blob ?? before.blob,
   };
-  if (changed.type.toLowerCase() === 'ec2') {
+  if (isEc2Type(before.type) !== isEc2Type(changed.type)) {
+    throw badRequest('type can not be updated for credential');
+  }
+  if (isEc2Type(changed.type)) {
     if (!changed.project_id) throw badRequest('EC2 credentials need a project_id.');
     refuseUnbinding(before, changed.blob);
   }
-  refuseOtherProject(ctx, changed.project_id);
   const sealed = await app.identity.sealing.seal(changed.blob, id);
   await storing(app, 'credential', async (tx) => {
     await mustGet(credentials, tx, id, 'credential');
@@ -76,11 +80,12 @@ export async function updateCredential(
   return changed;
 }
 
-/** A credential; delegated tokens see only those of their own project. */
+/** A credential; delegated tokens see only EC2 key pairs that were made by the same delegation. */
 export async function getCredential(app: App, ctx: Context, id: string): Promise<OpenCredential> {
   const row = await mustGet(credentials, app.store.read, id, 'credential');
-  refuseOtherProject(ctx, row.project_id);
-  return await openCredential(app, row);
+  const found = await openCredential(app, row);
+  if (!mayTouch(ctx, found)) throw outOfReach();
+  return found;
 }
 
 export async function listCredentials(
@@ -92,16 +97,20 @@ export async function listCredentials(
 }
 
 export async function deleteCredential(app: App, ctx: Context, id: string): Promise<void> {
+  await getCredential(app, ctx, id);
   await app.identity.write(async (tx) => {
-    const row = await mustGet(credentials, tx, id, 'credential');
-    refuseOtherProject(ctx, row.project_id);
+    await mustGet(credentials, tx, id, 'credential');
     await credentials.remove(tx, id);
   });
 }
 
-/** True when the token may have to do with credentials of that project: a delegated one only with those of its own. */
-export function mayTouch(ctx: Context, projectId: string | null): boolean {
-  return !isDelegated(ctx) || projectId === ctx.projectId;
+/** True when the token may have to do with a credential: a delegated one only with key pairs made by the same delegation. */
+export function mayTouch(ctx: Context, { type, project_id, blob }: OpenCredential): boolean {
+  if (!isDelegated(ctx)) return true;
+  if (!isEc2Type(type) || project_id !== ctx.projectId) return false;
+  const has: Readonly<Record<string, unknown>> = parseEc2(blob);
+  const wants = bindingsOf(ctx);
+  return BINDINGS.every((name) => (has[name] ?? null) === (wants[name] ?? null));
 }
 
 /** Opens the secret of a row. */
@@ -122,7 +131,7 @@ export async function insertCredential(tx: Tx, row: OpenCredential, sealed: stri
 /** The row of an access key, if it is that of an EC2 key pair. */
 export async function findEc2Row(db: Reader, access: string): Promise<CredentialRow | undefined> {
   const row = await credentials.get(db, idOfAccess(access));
-  return row?.type.toLowerCase() === 'ec2' ? row : undefined;
+  return row && isEc2Type(row.type) ? row : undefined;
 }
 
 /** What the blob of an EC2 credential says. Throws 400 when it is none. */
@@ -138,19 +147,31 @@ export function parseEc2(blob: string): Readonly<Record<string, unknown>> & { re
   throw badRequest('Invalid blob in credential: an EC2 credential is JSON with access and secret.');
 }
 
-function bound({ token }: Context, blob: Readonly<Record<string, unknown>>): string {
-  return JSON.stringify({
-    ...blob,
+/** The blob with what binds it to the token's delegation; 400 when the client names another one. */
+function bound(ctx: Context, blob: Readonly<Record<string, unknown>>): string {
+  const wants = bindingsOf(ctx);
+  for (const name of BINDINGS) {
+    const given = blob[name] ?? null;
+    if (given !== null && given !== wants[name]) throw badRequest(`${name} can not be given for credential`);
+  }
+  return JSON.stringify({ ...blob, ...wants });
+}
+
+function bindingsOf({ token }: Context): Readonly<Partial<Record<(typeof BINDINGS)[number], string>>> {
+  return {
     ...(token.trust && { trust_id: token.trust.id }),
     ...(token.application_credential && { app_cred_id: token.application_credential.id }),
     ...(token.oauth1 && { access_token_id: token.oauth1.access_token_id }),
-  });
+  };
+}
+
+function isEc2Type(type: string): boolean {
+  return type.toLowerCase() === 'ec2';
 }
 
 function refuseUnbinding(before: OpenCredential, blob: string): void {
   const after = parseEc2(blob);
-  const old: Readonly<Record<string, unknown>> =
-    before.type.toLowerCase() === 'ec2' ? parseEc2(before.blob) : {};
+  const old = parseEc2(before.blob);
   for (const name of BINDINGS) {
     if ((old[name] ?? null) !== (after[name] ?? null)) {
       throw badRequest(`${name} can not be updated for credential`);
@@ -158,7 +179,6 @@ function refuseUnbinding(before: OpenCredential, blob: string): void {
   }
 }
 
-function refuseOtherProject(ctx: Context, projectId: string | null): void {
-  if (mayTouch(ctx, projectId)) return;
-  throw forbiddenAction('Credential project does not match the project scope of the delegated token');
+function outOfReach() {
+  return forbiddenAction('Credential project does not match the project scope of the delegated token');
 }

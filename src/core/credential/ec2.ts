@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { type CredentialRow, credentials } from '../../store/identity/delegations.js';
+import { credentials } from '../../store/identity/delegations.js';
 import { projects } from '../../store/identity/projects.js';
 import { users } from '../../store/identity/users.js';
-import type { Reader } from '../../store/store.js';
 import type { App } from '../app.js';
 import type { Context } from '../context.js';
 import { missing, mustGet } from '../identity/rows.js';
-import { forbiddenAction, refuseRestricted } from '../token/guards.js';
+import { forbiddenAction, isDelegated, refuseRestricted } from '../token/guards.js';
 import {
   findEc2Row,
   idOfAccess,
@@ -41,7 +40,7 @@ export async function createEc2Credential(
   projectId: string,
 ): Promise<Ec2Credential> {
   refuseRestricted(ctx, 'additional application credentials.');
-  refuseOtherProject(ctx, projectId);
+  if (isDelegated(ctx) && projectId !== ctx.projectId) throw outOfReach();
   const { trust, application_credential, oauth1 } = ctx.token;
   const blob = {
     access: randomBytes(16).toString('hex'),
@@ -72,14 +71,13 @@ export async function getEc2Credential(
   userId: string,
   access: string,
 ): Promise<Ec2Credential> {
-  const row = await ownRow(app.store.read, ctx, userId, access);
-  return shown(boundEc2(await openCredential(app, row)));
+  return shown(boundEc2(await ownPair(app, ctx, userId, access)));
 }
 
 export async function listEc2Credentials(app: App, ctx: Context, userId: string): Promise<Ec2Credential[]> {
   await mustGet(users, app.store.read, userId, 'user');
   const found = await listCredentials(app, { user_id: userId, type: 'ec2' });
-  return found.filter((row) => mayTouch(ctx, row.project_id)).map((row) => shown(boundEc2(row)));
+  return found.filter((row) => mayTouch(ctx, row)).map((row) => shown(boundEc2(row)));
 }
 
 export async function deleteEc2Credential(
@@ -88,8 +86,10 @@ export async function deleteEc2Credential(
   userId: string,
   access: string,
 ): Promise<void> {
+  const { id } = await ownPair(app, ctx, userId, access);
   await app.identity.write(async (tx) => {
-    await credentials.remove(tx, (await ownRow(tx, ctx, userId, access)).id);
+    await mustGet(credentials, tx, id, 'credential');
+    await credentials.remove(tx, id);
   });
 }
 
@@ -99,11 +99,12 @@ export async function findEc2Credential(app: App, access: string): Promise<Bound
   return row && boundEc2(await openCredential(app, row));
 }
 
-async function ownRow(db: Reader, ctx: Context, userId: string, access: string): Promise<CredentialRow> {
-  const row = await findEc2Row(db, access);
+async function ownPair(app: App, ctx: Context, userId: string, access: string): Promise<OpenCredential> {
+  const row = await findEc2Row(app.store.read, access);
   if (row?.user_id !== userId) throw missing('credential', access);
-  refuseOtherProject(ctx, row.project_id);
-  return row;
+  const pair = await openCredential(app, row);
+  if (!mayTouch(ctx, pair)) throw outOfReach();
+  return pair;
 }
 
 function boundEc2({ blob, user_id, project_id }: OpenCredential): BoundEc2Credential {
@@ -124,7 +125,6 @@ function shown({ access, secret, user_id, tenant_id, trust_id }: BoundEc2Credent
   return { access, secret, user_id, tenant_id, trust_id };
 }
 
-function refuseOtherProject(ctx: Context, projectId: string | null): void {
-  if (mayTouch(ctx, projectId)) return;
-  throw forbiddenAction('EC2 credential project does not match the project scope of the delegated token');
+function outOfReach() {
+  return forbiddenAction('EC2 credential project does not match the project scope of the delegated token');
 }

@@ -36,11 +36,12 @@ export async function delegationEnd(
 /** Roles of a token got by an application credential: those it was made with that its user still has. */
 export async function byApplicationCredential(
   db: Reader,
-  id: string,
+  payload: TokenPayload,
   roles: readonly NamedRef[],
 ): Promise<Delegated | null> {
-  const credential = await applicationCredentials.get(db, id);
+  const credential = await applicationCredentials.get(db, payload.applicationCredentialId!);
   if (!credential || hasExpired(credential.expires_at)) return null;
+  if (!isFor(payload, credential.user_id, credential.project_id)) return null;
   const granted = await expandRoles(db, JSON.parse(credential.roles) as string[]);
   const allowed = new Set(granted.map((role) => role.id));
   const ruleIds = credential.access_rules && (JSON.parse(credential.access_rules) as string[]);
@@ -69,6 +70,9 @@ export async function byTrust(
   const trust = await trusts.get(db, payload.trustId!);
   const chain = trust && (await trustChain(db, trust));
   if (!chain || !(await isChainGood(db, chain))) return null;
+  // whoever names a trust must be who it is for
+  const holder = trust.impersonation ? trust.trustor_user_id : trust.trustee_user_id;
+  if (!isFor(payload, holder, trust.project_id)) return null;
   const entrusted = await expandRoles(db, JSON.parse(trust.roles) as string[]);
   const roles = await effectiveRoles(db, chain.at(-1)!.trustor_user_id, target);
   const has = new Set(roles.map((role) => role.id));
@@ -89,18 +93,23 @@ export async function byTrust(
 /** Roles of a token got by an OAuth1 access token: those that its user authorized and still has on the project. */
 export async function byAccessToken(
   db: Reader,
-  id: string,
-  userId: string,
+  payload: TokenPayload,
   roles: readonly NamedRef[],
 ): Promise<Delegated | null> {
-  const token = await accessTokens.get(db, id);
-  if (!token || token.user_id !== userId || hasExpired(token.expires_at)) return null;
+  const token = await accessTokens.get(db, payload.accessTokenId!);
+  if (!token || hasExpired(token.expires_at)) return null;
+  if (!isFor(payload, token.user_id, token.project_id)) return null;
   const authorized = await expandRoles(db, JSON.parse(token.roles) as string[]);
   const allowed = new Set(authorized.map((role) => role.id));
   return {
     roles: roles.filter((role) => allowed.has(role.id)),
     info: { oauth1: { access_token_id: token.id, consumer_id: token.consumer_id } },
   };
+}
+
+/** True when a token is one of the user on the project, as its delegation wants. */
+function isFor({ userId, scope }: TokenPayload, holder: string, projectId: string | null): boolean {
+  return userId === holder && scope.kind === 'project' && scope.id === projectId;
 }
 
 function ruleView({ id, service, method, path }: AccessRuleRow) {

@@ -44,10 +44,10 @@ async function delegatedRoles(
   { scope, roles }: Subject,
 ): Promise<Delegated | null> {
   if (payload.applicationCredentialId !== null) {
-    return await byApplicationCredential(db, payload.applicationCredentialId, roles);
+    return await byApplicationCredential(db, payload, roles);
   }
   if (payload.accessTokenId !== null) {
-    return await byAccessToken(db, payload.accessTokenId, payload.userId, roles);
+    return await byAccessToken(db, payload, roles);
   }
   if (payload.trustId !== null && scope.kind === 'project') return await byTrust(db, payload, scope);
   return { roles, info: {} };
