@@ -208,6 +208,25 @@ describe('loading', () => {
     }
   });
 
+  it('refuses rules for passwords that nobody could follow', () => {
+    const load = (keys: string) => loadConfig(file(`controller:\n${keys}`));
+    expect(() => load("  password_regex: '(?P<digit>\\d'\n")).toThrow(
+      /'password_regex' must be a regular expression/,
+    );
+    expect(() => load('  minimum_password_age: 30\n  password_expires_days: 30\n')).toThrow(
+      /'minimum_password_age' is not below password_expires_days/,
+    );
+    expect(() => load('  lockout_failure_attempts: 0\n')).toThrow(/lockout_failure_attempts/);
+    expect(load('  lockout_failure_attempts: 6\n  lockout_duration: 30min\n')).toMatchObject({
+      lockout_failure_attempts: 6,
+      lockout_duration: 1800,
+      password_regex: null,
+      unique_last_password_count: 0,
+      auth_receipt_lifetime: 300,
+    });
+    expect(load('  lockout_duration: null\n').lockout_duration).toBeNull();
+  });
+
   it('takes times with units', () => {
     const text = 'agent:\n  heartbeat_interval: 500ms\n  boot_wait: 2min\n  full_sync_interval: 1.5h\n';
     expect(loadAgentConfig(file(text))).toMatchObject({
