@@ -74,7 +74,7 @@ describe('network API', () => {
       'security-groups',
       'security-group-rules',
       'extensions',
-      'quotas/x/default',
+      `quotas/${demo.projectId}/default`,
     ]) {
       const reply = await call(demo, 'GET', path);
       expect(reply.status, `${path}: ${reply.text}`).toBe(200);
