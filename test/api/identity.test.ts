@@ -50,7 +50,7 @@ describe.each(DIALECTS)('identity on %s', (dialect) => {
     const unknown = await call('GET', '/nothing/here');
     expect([unknown.status, unknown.headers['content-type']]).toEqual([404, 'text/html; charset=utf-8']);
     const verb = await call('PUT', '/users');
-    expect([verb.status, verb.headers.allow]).toEqual([405, 'GET, POST']);
+    expect([verb.status, verb.headers.allow]).toEqual([405, 'GET, HEAD, POST']);
     expect((await cloud.request('GET', `${V3}/users`)).status).toBe(401);
     expect((await cloud.request('GET', '/elsewhere')).status).toBe(404);
   });
