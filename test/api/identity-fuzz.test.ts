@@ -97,10 +97,10 @@ describe.each(DIALECTS)('every operation of identity on %s', (dialect) => {
           const reply = await send(target, id, admin, operation.method === 'GET' ? undefined : body);
           expect(reply.status, reply.text).toBeLessThan(500);
           if (reply.status >= 400 && reply.json?.error) {
-            // RFC 6749 has a format of its own
-            if (operation.path === '/v3/OS-OAUTH2/token')
-              expect(reply.json.error).toEqual(expect.any(String));
-            else expect(reply.json.error.code).toBe(reply.status);
+            // RFC 6749 has a format of its own, unless the body is refused before anybody looks into it
+            const { error } = reply.json;
+            const ofOauth = operation.path === '/v3/OS-OAUTH2/token' && typeof error === 'string';
+            if (!ofOauth) expect(error.code).toBe(reply.status);
           }
         }),
         { numRuns: runs },
