@@ -44,6 +44,7 @@ export const ec2TokenOperations: readonly Operation[] = [
     summary: 'issue a token for a request signed as EC2 wants it',
     body: BODY,
     status: 200,
+    audit: { action: 'identity:authenticate', login: true },
     async handler(request: OpRequest<Body>) {
       const signed = signedOf(request);
       const token = await authenticateEc2(request.app, signed, (secret) => checkEc2Signature(secret, signed));
@@ -58,6 +59,7 @@ export const ec2TokenOperations: readonly Operation[] = [
     summary: 'issue a token for a request signed as S3 wants it',
     body: BODY,
     status: 200,
+    audit: { action: 'identity:authenticate', login: true },
     async handler(request: OpRequest<Body>) {
       const signed = signedOf(request);
       const token = await authenticateEc2(request.app, signed, (secret) =>

@@ -69,6 +69,7 @@ export const oauthTokenOperations: readonly Operation[] = [
     method: 'GET',
     path: TOKENS,
     policy: policy('list_access_tokens', ADMIN),
+    target: ownerTarget,
     summary: 'list the OAuth1 access tokens of a user',
     status: 200,
     async handler(request) {
@@ -87,6 +88,7 @@ export const oauthTokenOperations: readonly Operation[] = [
     method: 'GET',
     path: TOKEN,
     policy: policy('get_access_token', ADMIN),
+    target: ownerTarget,
     summary: 'show an OAuth1 access token of a user',
     status: 200,
     async handler(request) {
@@ -98,6 +100,7 @@ export const oauthTokenOperations: readonly Operation[] = [
     method: 'DELETE',
     path: TOKEN,
     policy: policy('delete_access_token', ADMIN),
+    target: ownerTarget,
     summary: 'delete an OAuth1 access token of a user',
     status: 204,
     handler: ({ app, ctx, params }) => deleteAccessToken(app, ctx, params.user_id!, params.access_token_id!),
@@ -106,6 +109,7 @@ export const oauthTokenOperations: readonly Operation[] = [
     method: 'GET',
     path: `${TOKEN}/roles`,
     policy: policy('list_access_token_roles', ADMIN),
+    target: ownerTarget,
     summary: 'list the roles of an OAuth1 access token',
     status: 200,
     async handler(request) {
@@ -121,6 +125,7 @@ export const oauthTokenOperations: readonly Operation[] = [
     method: 'GET',
     path: `${TOKEN}/roles/:role_id`,
     policy: policy('get_access_token_role', ADMIN),
+    target: ownerTarget,
     summary: 'show a role of an OAuth1 access token',
     status: 200,
     async handler(request) {
@@ -130,6 +135,11 @@ export const oauthTokenOperations: readonly Operation[] = [
     },
   },
 ];
+
+/** Rules may compare the caller with the user of the path. */
+function ownerTarget({ params }: OpRequest) {
+  return { user_id: params.user_id!, 'target.user.id': params.user_id! };
+}
 
 /** A new token as OAuth answers it: a form, the only place where the secret is. */
 function formReply({ id, secret, expiresAt }: MadeToken): OpReply {

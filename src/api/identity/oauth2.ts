@@ -72,6 +72,7 @@ async function issue(request: OpRequest): Promise<OpReply> {
     secret: form.get('client_secret') ?? '',
   };
   if (client.id === '' || client.secret === '') throw refused();
+  if (`${client.id}${client.secret}`.includes('\0')) throw refused();
   const identity = { methods: ['application_credential'], application_credential: client };
   const token = await authenticate(app, { identity }, { address: raw.ip }).catch((error: unknown) => {
     if (error instanceof MaruError && error.status < 500) throw refused();
@@ -100,7 +101,7 @@ async function readForm({ raw, body }: OpRequest): Promise<URLSearchParams> {
   return form;
 }
 
-/** The client's name and password of HTTP basic authentication, which are form-encoded in it (RFC 6749, 2.3.1). */
+/** The client's id and secret of HTTP basic authentication. */
 function basic(header: string | undefined): { id: string; secret: string } | undefined {
   const encoded = /^Basic\s+([A-Za-z0-9+/=_-]+)\s*$/i.exec(header ?? '')?.[1];
   if (encoded === undefined) return undefined;

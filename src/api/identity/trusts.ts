@@ -1,7 +1,7 @@
 import { missing } from '../../core/identity/rows.js';
 import { refuseApplicationCredential } from '../../core/token/guards.js';
 import { expiryText } from '../../core/token/times.js';
-import { isOver } from '../../core/trust/chain.js';
+import { isEnded, isOver } from '../../core/trust/chain.js';
 import {
   createTrust,
   deleteTrust,
@@ -151,10 +151,11 @@ function listTarget(request: OpRequest) {
   };
 }
 
-/** A trust that is over is a 404 for everybody. */
-async function trustTarget({ app, params }: OpRequest) {
+/** A trust that is over is a 404 for everybody; one that is used up can be deleted, which ends its tokens. */
+async function trustTarget({ app, params, raw }: OpRequest) {
   const row = await trusts.get(app.store.read, params.trust_id!);
-  if (!row || isOver(row)) throw missing('trust', params.trust_id!);
+  const over = row && (raw.method === 'DELETE' ? isEnded(row) : isOver(row));
+  if (!row || over) throw missing('trust', params.trust_id!);
   return {
     'target.trust.trustor_user_id': row.trustor_user_id,
     'target.trust.trustee_user_id': row.trustee_user_id,

@@ -48,25 +48,30 @@ export async function createApplicationCredential(
   const secret = body.secret ?? randomBytes(64).toString('base64url');
   const secretHash = await hashPassword(secret);
   const expiresAt = expiryOf(body.expires_at);
-  const row = await storing(app, 'application credential', async (tx) => {
-    const row: ApplicationCredentialRow = {
-      id: newId(),
-      user_id: ctx.userId,
-      project_id: ctx.projectId,
-      name: body.name,
-      description: body.description ?? null,
-      secret_hash: secretHash,
-      roles: JSON.stringify(await roleIds(tx, ctx, body.roles)),
-      access_rules: body.access_rules
-        ? JSON.stringify(await ruleIds(tx, ctx.userId, body.access_rules))
-        : null,
-      unrestricted: Number(body.unrestricted ?? false),
-      expires_at: expiresAt,
-      created_at: nowText(),
-    };
-    await applicationCredentials.insert(tx, row);
-    return row;
-  });
+  const row = await storing(
+    app,
+    'application credential',
+    async (tx) => {
+      const row: ApplicationCredentialRow = {
+        id: newId(),
+        user_id: ctx.userId,
+        project_id: ctx.projectId,
+        name: body.name,
+        description: body.description ?? null,
+        secret_hash: secretHash,
+        roles: JSON.stringify(await roleIds(tx, ctx, body.roles)),
+        access_rules: body.access_rules
+          ? JSON.stringify(await ruleIds(tx, ctx.userId, body.access_rules))
+          : null,
+        unrestricted: Number(body.unrestricted ?? false),
+        expires_at: expiresAt,
+        created_at: nowText(),
+      };
+      await applicationCredentials.insert(tx, row);
+      return row;
+    },
+    { aside: true },
+  );
   return { row, secret };
 }
 

@@ -41,11 +41,16 @@ export async function createCredential(
   const id = isEc2 ? idOfAccess(parseEc2(blob).access) : newId();
   const row = { id, user_id: body.user_id, project_id: body.project_id ?? null, type: body.type! };
   const sealed = await app.identity.sealing.seal(blob, id);
-  await storing(app, 'credential', async (tx) => {
-    await mustGet(users, tx, body.user_id, 'user');
-    if (isEc2) await mustGet(projects, tx, body.project_id!, 'project');
-    await credentials.insert(tx, { ...row, blob: sealed });
-  });
+  await storing(
+    app,
+    'credential',
+    async (tx) => {
+      await mustGet(users, tx, body.user_id, 'user');
+      if (isEc2) await mustGet(projects, tx, body.project_id!, 'project');
+      await credentials.insert(tx, { ...row, blob: sealed });
+    },
+    { aside: true },
+  );
   return { ...row, blob };
 }
 
@@ -72,11 +77,16 @@ export async function updateCredential(
     refuseUnbinding(before, changed.blob);
   }
   const sealed = await app.identity.sealing.seal(changed.blob, id);
-  await storing(app, 'credential', async (tx) => {
-    await mustGet(credentials, tx, id, 'credential');
-    await mustGet(users, tx, changed.user_id, 'user');
-    await credentials.update(tx, id, { ...changed, blob: sealed });
-  });
+  await storing(
+    app,
+    'credential',
+    async (tx) => {
+      await mustGet(credentials, tx, id, 'credential');
+      await mustGet(users, tx, changed.user_id, 'user');
+      await credentials.update(tx, id, { ...changed, blob: sealed });
+    },
+    { aside: true },
+  );
   return changed;
 }
 
@@ -98,7 +108,7 @@ export async function listCredentials(
 
 export async function deleteCredential(app: App, ctx: Context, id: string): Promise<void> {
   await getCredential(app, ctx, id);
-  await app.identity.write(async (tx) => {
+  await app.store.tx(async (tx) => {
     await mustGet(credentials, tx, id, 'credential');
     await credentials.remove(tx, id);
   });

@@ -57,7 +57,7 @@ export async function createEc2Credential(
     blob: JSON.stringify(blob),
   };
   const sealed = await app.identity.sealing.seal(row.blob, row.id);
-  await app.identity.write(async (tx) => {
+  await app.store.tx(async (tx) => {
     await mustGet(users, tx, userId, 'user');
     await mustGet(projects, tx, projectId, 'project');
     await insertCredential(tx, row, sealed);
@@ -87,7 +87,7 @@ export async function deleteEc2Credential(
   access: string,
 ): Promise<void> {
   const { id } = await ownPair(app, ctx, userId, access);
-  await app.identity.write(async (tx) => {
+  await app.store.tx(async (tx) => {
     await mustGet(credentials, tx, id, 'credential');
     await credentials.remove(tx, id);
   });

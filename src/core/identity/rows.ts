@@ -24,10 +24,15 @@ export function missing(what: string, id: string): MaruError {
   return notFound(`Could not find ${what}: ${id}.`);
 }
 
-/** A write transaction of identity, in which a taken name is a 409. */
-export async function storing<T>(app: App, what: string, body: (tx: Tx) => Promise<T>): Promise<T> {
+/** A write transaction of identity, in which a taken name is a 409; `aside` when no token depends on what it writes. */
+export async function storing<T>(
+  app: App,
+  what: string,
+  body: (tx: Tx) => Promise<T>,
+  { aside = false }: { readonly aside?: boolean } = {},
+): Promise<T> {
   try {
-    return await app.identity.write(body);
+    return await (aside ? app.store.tx(body) : app.identity.write(body));
   } catch (error) {
     if (!isUniqueViolation(error)) throw error;
     throw conflict(`Conflict occurred attempting to store ${what} - Duplicate entry found.`);

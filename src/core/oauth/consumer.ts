@@ -25,7 +25,7 @@ export async function createConsumer(
     secret: await app.identity.sealing.seal(secret, id),
     extra: extraOf(body, KNOWN),
   };
-  await app.identity.write((tx) => consumers.insert(tx, row));
+  await app.store.tx((tx) => consumers.insert(tx, row));
   return { row, secret };
 }
 

@@ -61,10 +61,12 @@ function encode(text: string): string {
 
 function decode(text: string): string {
   try {
-    return decodeURIComponent(text);
+    const decoded = decodeURIComponent(text);
+    if (!decoded.includes('\0')) return decoded;
   } catch {
-    throw badRequest('The Authorization header cannot be read.');
+    // refused below
   }
+  throw badRequest('The Authorization header cannot be read.');
 }
 
 function compare(a: string, b: string): number {

@@ -53,7 +53,7 @@ export async function createRequestToken(
     roles: null,
     expires_at: made.expiresAt,
   };
-  await app.identity.write(async (tx) => {
+  await app.store.tx(async (tx) => {
     await mustGet(consumers, tx, claims.consumerId, 'consumer');
     await requestTokens.insert(tx, row);
   });
@@ -73,7 +73,7 @@ export async function authorizeRequestToken(
   const verifier = Array.from({ length: VERIFIER_LENGTH }, () =>
     VERIFIER_CHARACTERS.charAt(randomInt(VERIFIER_CHARACTERS.length)),
   ).join('');
-  await app.identity.write(async (tx) => {
+  await app.store.tx(async (tx) => {
     const row = await mustGet(requestTokens, tx, id, 'request token');
     if (hasExpired(row.expires_at)) throw unauthorized('Request token is expired');
     const roleIds = await authorizedRoles(tx, ctx.userId, row.project_id, asked);

@@ -22,7 +22,12 @@ export async function isChainGood(db: Reader, chain: readonly TrustRow[]): Promi
   return (await users.list(db, { id: [...ids], enabled: 1 })).length === ids.size;
 }
 
-/** True when the trust can be used no more. */
+/** True when the trust gives no more tokens. */
 export function isOver(trust: TrustRow): boolean {
-  return trust.deleted_at !== null || hasExpired(trust.expires_at) || trust.remaining_uses === 0;
+  return isEnded(trust) || trust.remaining_uses === 0;
+}
+
+/** True when the tokens that the trust gave have ended too. */
+export function isEnded(trust: TrustRow): boolean {
+  return trust.deleted_at !== null || hasExpired(trust.expires_at);
 }

@@ -10,7 +10,7 @@ import { missing, mustGet, newId } from '../identity/rows.js';
 import { effectiveRoles } from '../role/effective.js';
 import { forbiddenAction, refuseApplicationCredential } from '../token/guards.js';
 import { expiryOf, hasExpired } from '../token/times.js';
-import { isChainGood, isOver, trustChain } from './chain.js';
+import { isChainGood, isEnded, isOver, trustChain } from './chain.js';
 import { checkRedelegation } from './redelegation.js';
 
 /** What clients say about a new trust. */
@@ -38,7 +38,8 @@ export async function createTrust(app: App, ctx: Context, body: TrustBody): Prom
   }
   if (ctx.token.oauth1) throw forbiddenAction('Redelegation allowed for delegated by trust only');
   const asked = expiryOf(body.expires_at);
-  return await app.identity.write(async (tx) => {
+  // no token depends on a trust that is new
+  return await app.store.tx(async (tx) => {
     await mustGet(users, tx, body.trustee_user_id, 'user');
     const roleIds = await askedRoles(tx, body.roles ?? []);
     const parent = ctx.token.trust ? await getTrust(tx, ctx.token.trust.id) : null;
@@ -87,7 +88,7 @@ export async function deleteTrust(app: App, ctx: Context, id: string): Promise<v
   refuseApplicationCredential(ctx, 'trusts.');
   await app.identity.write(async (tx) => {
     const row = await trusts.get(tx, id);
-    if (!row || isOver(row)) throw missing('trust', id);
+    if (!row || isEnded(row)) throw missing('trust', id);
     await end(tx, id);
   });
 }
