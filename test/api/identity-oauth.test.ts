@@ -133,6 +133,10 @@ describe('OAuth 1.0a', () => {
     expect(await status(fixed)).toBe(201);
     expect(await status(fixed)).toBe(401);
     expect((await cloud.request('POST', V3 + path)).status).toBe(400);
+    for (const key of ['%00', '%zz']) {
+      const headers = { authorization: `OAuth oauth_consumer_key="${key}"` };
+      expect((await cloud.request('POST', V3 + path, { headers })).status).toBe(400);
+    }
     const request = await requestToken(signer);
     const exchange = (change: object) =>
       signed('/OS-OAUTH1/access_token', { ...signer, ...request, verifier: 'abcdefgh', ...change });
@@ -273,6 +277,8 @@ describe('OAuth 2.0 client credentials', () => {
         ask('grant_type=client_credentials&grant_type=x', good()),
       ],
     ];
+    const nul = { grant_type: 'client_credentials', client_id: '\0', client_secret: 'x' };
+    cases.push(['NUL', 401, 'invalid_client', ask(nul)]);
     for (const [what, status, error, reply] of cases) {
       const { status: got, json } = await reply;
       expect([what, got, (json as { error: string }).error]).toEqual([what, status, error]);

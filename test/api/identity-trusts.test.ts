@@ -207,6 +207,11 @@ describe('trusts', () => {
     const replies = await Promise.all(Array.from({ length: 8 }, () => use(trust, second.token)));
     expect(replies.filter((reply) => reply.status === 201)).toHaveLength(3);
     expect((await call('GET', `/OS-TRUST/trusts/${trust.id}`)).status).toBe(404);
+    // its tokens can still be ended
+    const token = replies.find((reply) => reply.status === 201)!.headers['x-subject-token']!;
+    expect((await call('GET', `/projects/${owner.projectId}`, undefined, token)).status).toBe(200);
+    expect((await call('DELETE', `/OS-TRUST/trusts/${trust.id}`)).status).toBe(204);
+    expect((await call('GET', `/projects/${owner.projectId}`, undefined, token)).status).toBe(401);
   });
 
   it('are out of reach for application credentials, unrestricted ones too', async () => {
