@@ -4,6 +4,7 @@ import {
   insertIdentityKey,
   listIdentityKeys,
   removeIdentityKeys,
+  removeOtherIdentityKeys,
 } from '../../store/identity/keys.js';
 import type { Store, Tx } from '../../store/store.js';
 import { decrypt, encrypt } from './cipher.js';
@@ -64,11 +65,20 @@ export class KeyRing {
   async rotate(after = 0): Promise<RingKey> {
     await this.#store.tx(async (tx) => {
       const [newest] = await listIdentityKeys(tx, this.#purpose);
-      if (newest && newest.created_at + after > now()) return;
-      await this.#insert(tx);
+      if (newest && after > 0 && newest.created_at + after > now()) return;
+      await this.#insert(tx, newest);
     });
     await this.#read();
     return this.#keys[0]!;
+  }
+
+  /** Makes a newer key and forgets all others, as one. */
+  async replace(): Promise<void> {
+    await this.#store.tx(async (tx) => {
+      const [newest] = await listIdentityKeys(tx, this.#purpose);
+      await removeOtherIdentityKeys(tx, this.#purpose, await this.#insert(tx, newest));
+    });
+    await this.#read();
   }
 
   /** Forgets keys for good: what only they sign or open is lost. The newest always stays. */
@@ -90,13 +100,16 @@ export class KeyRing {
     return this.#keys[0]!;
   }
 
-  async #insert(tx: Tx): Promise<void> {
+  /** Inserts a key that is newer than the one that is the newest, be it of the same second or of a faster clock; gives its id. */
+  async #insert(tx: Tx, newest?: IdentityKeyRow): Promise<string> {
     const bytes = randomBytes(4);
     // tokens begin with the id: never with a dash, which command lines take for an option
     bytes[0]! &= 0x7f;
     const id = bytes.toString('hex');
     const secret = encrypt(this.#master, randomBytes(32).toString('base64'), `${this.#purpose}/${id}`);
-    await insertIdentityKey(tx, { id, purpose: this.#purpose, secret, created_at: now() });
+    const created_at = Math.max(now(), (newest?.created_at ?? 0) + 1);
+    await insertIdentityKey(tx, { id, purpose: this.#purpose, secret, created_at });
+    return id;
   }
 
   /** Concurrent calls share a read, but only one that began after they did. */

@@ -51,8 +51,7 @@ export class TokenKeys {
 
   /** Forgets all keys but a new one: every token ends. */
   async replace(): Promise<void> {
-    await this.#ring.rotate();
-    await this.#ring.forget((await this.#ring.all()).slice(1).map((key) => key.id));
+    await this.#ring.replace();
   }
 }
 

@@ -30,6 +30,15 @@ export async function removeIdentityKeys(
   await tx.deleteFrom('identity_key').where('purpose', '=', purpose).where('id', 'in', ids).execute();
 }
 
+/** Removes all keys of a purpose but one. */
+export async function removeOtherIdentityKeys(
+  tx: Tx,
+  purpose: IdentityKeyRow['purpose'],
+  id: string,
+): Promise<void> {
+  await tx.deleteFrom('identity_key').where('purpose', '=', purpose).where('id', '!=', id).execute();
+}
+
 /** Where sealed texts are: table and column. */
 const SEALED = [
   ['credential', 'blob'],
