@@ -50,6 +50,17 @@ export class MaruError extends Error {
   }
 }
 
+/** What is asked for is refused unseen for now, since too much of it is under way: the caller may come again. */
+export class TooBusy extends MaruError {
+  /** Seconds after which to try again. */
+  readonly retryAfter: number;
+
+  constructor(message: string, retryAfter: number) {
+    super('unavailable', message);
+    this.retryAfter = retryAfter;
+  }
+}
+
 export function badRequest(message: string, type?: string): MaruError {
   return new MaruError('bad-request', message, { type });
 }

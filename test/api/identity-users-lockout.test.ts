@@ -5,6 +5,8 @@ import { identityService } from '../../src/api/identity/service.js';
 import type { Config } from '../../src/config.js';
 import type { App } from '../../src/core/app.js';
 import { createIdentity } from '../../src/core/identity/identity.js';
+import { isKnown } from '../../src/core/identity/passwords.js';
+import { FailureThrottle } from '../../src/core/identity/throttle.js';
 import { disableInactiveUsers } from '../../src/core/user/activity.js';
 import { noteActive, readLogin } from '../../src/store/identity/logins.js';
 import { users } from '../../src/store/identity/users.js';
@@ -97,7 +99,7 @@ describe.each(DIALECTS)('accounts that are tried on %s', (dialect) => {
       Array.from({ length: 12 }, (_, i) => login(id, `guess ${i}`, i % 2 ? second : cloud.fastify)),
     );
     expect(new Set(wrong)).toEqual(new Set([401]));
-    expect((await readLogin(cloud.app.store.read, id))?.failed_auth_count).toBe(3);
+    expect((await readLogin(cloud.app.store.read, id))?.failed_auth_count).toBeOneOf([3, 4]);
     expect([await login(id, 'one'), await login(id, 'one', second)]).toEqual([401, 401]);
     // a right password among many at once is of no use unless it is among the first
     const late = await create();
@@ -147,6 +149,94 @@ describe.each(DIALECTS)('accounts that are tried on %s', (dialect) => {
       .where('user_id', 'in', ['', 'nobody', 'nobody else'])
       .execute();
     expect(rows.map((row) => row.user_id)).toEqual(['']);
+  });
+
+  it('write as much for each failure: of nobody, of somebody, of who is locked, and with the right password', async () => {
+    configure({ lockout_failure_attempts: 1, lockout_duration: 60 });
+    const row = (id: string) => readLogin(cloud.app.store.read, id);
+    const id = await create();
+    for (const [account, user, password] of [
+      ['', 'nobody', 'wrong'],
+      [id, id, 'wrong'],
+      [id, id, 'one'],
+    ] as const) {
+      for (let i = 0; i < 4; i++) {
+        const before = await row(account);
+        expect(await login(user, password)).toBe(401);
+        const after = await row(account);
+        expect(after).not.toEqual(before);
+        // and no failure makes the lock any longer
+        if (i > 0) expect(after!.failed_auth_at).toBe(before!.failed_auth_at);
+        expect(after!.failed_auth_count).toBeOneOf([1, 2]);
+      }
+    }
+  });
+
+  it('tell nothing of what is right while they are locked or disabled', async () => {
+    configure({ lockout_failure_attempts: 1, lockout_duration: 60 });
+    const hash = async (id: string) => (await users.get(cloud.app.store.read, id))!.password_hash;
+    const locked = await create({ password: 'right' });
+    expect(await login(locked, 'wrong')).toBe(401);
+    const disabled = await create({ password: 'right', enabled: false });
+    for (const id of [locked, disabled]) {
+      expect([await login(id, 'right'), await login(id, 'right')]).toEqual([401, 401]);
+      // had it been compared, it would be known, and answered sooner from then on
+      expect(isKnown(await hash(id), 'right')).toBe(false);
+    }
+    await age(locked, 61);
+    expect(await login(locked, 'right')).toBe(201);
+    expect(isKnown(await hash(locked), 'right')).toBe(true);
+  });
+
+  it('are never kept from who has just proved the password, however many guess from the same address', async () => {
+    const id = await create();
+    const payload = (password: string) => ({
+      auth: { identity: { methods: ['password'], password: { user: { id, password } } } },
+    });
+    const from = (password: string) =>
+      cloud.fastify.inject({
+        method: 'POST',
+        url: `${V3}/auth/tokens`,
+        remoteAddress: '127.2.0.1',
+        payload: payload(password),
+      });
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const { throttle } = cloud.app.identity;
+    Object.assign(cloud.app.identity, { throttle: new FailureThrottle(() => held) });
+    try {
+      expect((await from('one')).statusCode).toBe(201);
+      const guesses = Array.from({ length: 40 }, (_, i) => from(`guess ${i}`));
+      // those that may not wait are told so, rather than that they are wrong
+      const refused = await Promise.any(
+        guesses.map(async (guess) => {
+          const reply = await guess;
+          expect(reply.statusCode).toBe(503);
+          return reply;
+        }),
+      );
+      expect(refused.headers['retry-after']).toBe('5');
+      expect((await from('one')).statusCode).toBe(201);
+      expect((await from('another')).statusCode).toBe(503);
+      release();
+      const statuses = (await Promise.all(guesses)).map((reply) => reply.statusCode);
+      expect(new Set(statuses)).toEqual(new Set([401, 503]));
+    } finally {
+      release();
+      Object.assign(cloud.app.identity, { throttle });
+    }
+    await cloud.app.audit.flush();
+    const records = await cloud.app.store.read
+      .selectFrom('audit')
+      .select('reason')
+      .where('user_id', '=', id)
+      .where('status', '=', 503)
+      .execute();
+    expect(new Set(records.map((record) => record.reason))).toEqual(
+      new Set(['too many attempts were waiting']),
+    );
   });
 
   it('leave records of who tried and why it failed, without what was tried', async () => {

@@ -65,7 +65,7 @@ forEachStore('identity', (openStore, dialect) => {
     expect(statSync(app.config.admin_password_file).mode & 0o777).toBe(0o600);
     const password = readFileSync(app.config.admin_password_file, 'utf8').trim();
     const admin = await findUser(app.store.read, 'default', 'admin');
-    expect(await verifyPassword(admin!.password_hash, password)).toBe(true);
+    expect(await verifyPassword(admin!.password_hash, password, '127.0.0.1')).toBe(true);
   });
 
   it('revokes at every controller from the next request on', async () => {
@@ -143,11 +143,11 @@ describe('passwords', () => {
   it('are argon2id of 19 MiB, and a changed one is forgotten at once', async () => {
     const stored = await hashPassword('one');
     expect(stored).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
-    expect(await verifyPassword(stored, 'one')).toBe(true);
-    expect(await verifyPassword(stored, 'one')).toBe(true);
-    expect(await verifyPassword(stored, 'two')).toBe(false);
-    expect(await verifyPassword(await hashPassword('two'), 'one')).toBe(false);
-    expect(await verifyPassword(null, 'one')).toBe(false);
+    expect(await verifyPassword(stored, 'one', '127.0.0.1')).toBe(true);
+    expect(await verifyPassword(stored, 'one', '127.0.0.1')).toBe(true);
+    expect(await verifyPassword(stored, 'two', '127.0.0.1')).toBe(false);
+    expect(await verifyPassword(await hashPassword('two'), 'one', '127.0.0.1')).toBe(false);
+    expect(await verifyPassword(null, 'one', '127.0.0.1')).toBe(false);
   });
 
   it('are guessed ever more slowly, one attempt at a time', async () => {

@@ -11,6 +11,7 @@ const TITLES: Readonly<Record<number, string>> = {
   413: 'Request Entity Too Large',
   500: 'Internal Server Error',
   501: 'Not Implemented',
+  503: 'Service Unavailable',
 };
 
 const UNKNOWN_PATH = `<!doctype html>

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import { type ErrorCode, MaruError } from '../../core/errors.js';
+import { type ErrorCode, MaruError, TooBusy } from '../../core/errors.js';
 import { isStorageFull } from '../../store/storage-full.js';
 import { DatabaseUnavailable } from '../../store/unavailable.js';
 
@@ -25,7 +25,9 @@ export type ProblemFormat = (problem: Problem, request: FastifyRequest) => Forma
 /** Anything thrown, as a problem; what is not a MaruError is ours to mend and shows the client only the request id. */
 export function toProblem(error: unknown, requestId: string): Problem {
   if (error instanceof MaruError) {
-    return { status: error.status, code: error.code, message: error.message, type: error.type, headers: {} };
+    const headers: Record<string, string> =
+      error instanceof TooBusy ? { 'retry-after': String(error.retryAfter) } : {};
+    return { status: error.status, code: error.code, message: error.message, type: error.type, headers };
   }
   if (error instanceof DatabaseUnavailable) {
     const message = `The service is temporarily unavailable: its database cannot be reached (request ${requestId}).`;

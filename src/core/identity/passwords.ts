@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { hash, verify } from '@node-rs/argon2';
+import { HashQueue } from './hash-queue.js';
 
 /** Argon2id as OWASP recommends: 19 MiB, two passes, one lane; about 13 ms in libuv's thread pool. */
 const COST = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
@@ -9,37 +10,44 @@ const COST = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
  * recognised for this long by a keyed hash, so that the same client's next calls cost no memory-hard hash each.
  */
 const REMEMBERED_MS = 60_000;
+/** For how long it is known besides that it was right, so that nobody's guesses hold it up; it is hashed again all the same. */
+const KNOWN_MS = 15 * 60_000;
 const MOST_REMEMBERED = 1000;
 
 /** Of this process and never written: without it the remembered hashes say nothing. */
 const key = randomBytes(32);
-/** Digest of stored hash and password → when it is to be forgotten. */
+/** Digest of stored hash and password → when it was verified. */
 const verified = new Map<string, number>();
+const queue = new HashQueue();
 
 let decoy: Promise<string> | undefined;
 
 /** The text to store for a password. */
 export async function hashPassword(password: string): Promise<string> {
-  return await hash(password, COST);
+  return await queue.run(undefined, () => hash(password, COST));
 }
 
 /**
  * True when the password is the one that was hashed. Without a hash (unknown user, user without a password) it takes as long
- * and is false, so that time tells nobody which names exist.
+ * and is false, so that time tells nobody which names exist. Throws TooBusy when too much is to be hashed
+ * already.
  */
-export async function verifyPassword(stored: string | null, password: string): Promise<boolean> {
+export async function verifyPassword(
+  stored: string | null,
+  password: string,
+  address: string,
+): Promise<boolean> {
   if (stored === null) {
     decoy ??= hash('no account has this hash', COST);
-    await verify(await decoy, password);
+    const other = await decoy;
+    await queue.run(address, () => verify(other, password));
     return false;
   }
-  // the stored hash is part of the digest: a changed password forgets the old one at once
-  const digest = createHmac('sha256', key).update(stored).update('\0').update(password).digest('base64');
-  const until = verified.get(digest);
-  if (until !== undefined && until > Date.now()) return true;
+  const digest = digestOf(stored, password);
+  if (isVerified(digest, REMEMBERED_MS)) return true;
+  if (!(await queue.run(address, () => verify(stored, password)))) return false;
   verified.delete(digest);
-  if (!(await verify(stored, password))) return false;
-  verified.set(digest, Date.now() + REMEMBERED_MS);
+  verified.set(digest, Date.now());
   if (verified.size > MOST_REMEMBERED) {
     const oldest = verified.keys().next().value;
     if (oldest !== undefined) verified.delete(oldest);
@@ -47,8 +55,28 @@ export async function verifyPassword(stored: string | null, password: string): P
   return true;
 }
 
+/** True when the password was right not long ago: who has it is no guesser, and is not to be held up by those who are. */
+export function isKnown(stored: string | null, password: string): boolean {
+  return stored !== null && isVerified(digestOf(stored, password), KNOWN_MS);
+}
+
+/** A text that is the same for the same secret, and says nothing of it. */
+export function guessOf(secret: string): string {
+  return createHmac('sha256', key).update(secret).digest('base64');
+}
+
 /** True when the password is one of those that were hashed; takes the time of all of them. */
 export async function verifyAny(stored: readonly string[], password: string): Promise<boolean> {
-  const found = await Promise.all(stored.map((one) => verify(one, password)));
+  const found = await Promise.all(stored.map((one) => queue.run(undefined, () => verify(one, password))));
   return found.includes(true);
+}
+
+/** The stored hash is part of it: a changed password forgets the old one at once. */
+function digestOf(stored: string, password: string): string {
+  return createHmac('sha256', key).update(stored).update('\0').update(password).digest('base64');
+}
+
+function isVerified(digest: string, within: number): boolean {
+  const at = verified.get(digest);
+  return at !== undefined && Date.now() - at < within;
 }

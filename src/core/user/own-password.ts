@@ -1,7 +1,7 @@
 import { users } from '../../store/identity/users.js';
 import { nowText } from '../../store/store.js';
 import type { App } from '../app.js';
-import { hashPassword, verifyPassword } from '../identity/passwords.js';
+import { hashPassword, isKnown, verifyPassword } from '../identity/passwords.js';
 import { unauthorized } from '../token/methods/method.js';
 import { attempt } from './attempt.js';
 import { checkOwnChoice, keepPassword, newPassword } from './password.js';
@@ -17,9 +17,13 @@ export async function changePassword(
   address: string,
 ): Promise<void> {
   const user = await users.get(app.store.read, id);
-  const proved = await attempt(app, user, `${id}/${address}`, () =>
-    verifyPassword(user?.password_hash ?? null, passwords.original),
-  );
+  const { original } = passwords;
+  const proved = await attempt(app, user, {
+    key: `${id}/${address}`,
+    secret: original,
+    known: ({ password_hash }) => isKnown(password_hash, original),
+    prove: (one) => verifyPassword(one?.password_hash ?? null, original, address),
+  });
   if (!user?.enabled || !proved) throw unauthorized();
   app.audit.note({ target: { type: 'user', id: user.id, name: user.name } });
   await checkOwnChoice(app, app.store.read, user, passwords.next);

@@ -12,22 +12,25 @@ export async function readLogin(db: Reader, userId: string) {
   return await db.selectFrom('user_login').selectAll().where('user_id', '=', userId).executeTakeFirst();
 }
 
-/** Counts a failure. What comes while the account is locked is not counted, so that it does not stay locked for longer. */
+/**
+ * Counts a failure. What comes while the account is locked does not keep it locked for longer, but is written all the same (the
+ * count goes to and fro): how long a commit takes would tell apart who is locked, or does not exist.
+ */
 export async function countFailure(tx: Tx, userId: string, rule: LockRule, now: string): Promise<void> {
   await tx
     .insertInto('user_login')
     .values({ user_id: userId, failed_auth_count: 1, failed_auth_at: now })
     .onConflict((conflict) =>
-      conflict
-        .column('user_id')
-        .doUpdateSet({
-          // a lock that is over leaves nothing behind
-          failed_auth_count: sql<number>`case
+      conflict.column('user_id').doUpdateSet({
+        // a lock that is over leaves nothing behind
+        failed_auth_count: sql<number>`case
+            when ${locked(rule)} and user_login.failed_auth_count > ${rule.failures} then ${rule.failures}
+            when ${locked(rule)} then ${rule.failures} + 1
             when user_login.failed_auth_count >= ${rule.failures} then 1
             else user_login.failed_auth_count + 1 end`,
-          failed_auth_at: now,
-        })
-        .where(sql<boolean>`not ${locked(rule)}`),
+        failed_auth_at: sql<string>`case
+            when ${locked(rule)} then user_login.failed_auth_at else ${now} end`,
+      }),
     )
     .execute();
 }

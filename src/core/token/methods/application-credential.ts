@@ -4,7 +4,7 @@ import {
   findApplicationCredential,
 } from '../../../store/identity/delegations.js';
 import { badRequest } from '../../errors.js';
-import { verifyPassword } from '../../identity/passwords.js';
+import { guessOf, isKnown, verifyPassword } from '../../identity/passwords.js';
 import { hasExpired } from '../times.js';
 import { given, type Prove, resolveUser, unauthorized } from './method.js';
 
@@ -27,9 +27,11 @@ export const proveApplicationCredential: Prove = async (app, identity, { address
     throw badRequest('An application credential is named by its id, or by its name and its user.');
   }
   const key = `application_credential/${id ?? credential?.id ?? name}/${address}`;
-  const proved = await app.identity.throttle.run(key, () =>
-    verifyPassword(credential?.secret_hash ?? null, secret),
-  );
+  const stored = credential?.secret_hash ?? null;
+  const verify = () => verifyPassword(stored, secret, address);
+  const proved = isKnown(stored, secret)
+    ? await verify()
+    : await app.identity.throttle.run(key, verify, guessOf(secret));
   if (!credential || !proved || hasExpired(credential.expires_at)) throw unauthorized();
   return {
     userId: credential.user_id,

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { ApplicationCredentialRow } from '../../../store/identity/delegations.js';
 import { findProject } from '../../../store/identity/projects.js';
 import { findUser, type UserRow, users } from '../../../store/identity/users.js';
@@ -85,9 +86,9 @@ export async function resolveDomain(db: Reader, { id, name }: DomainReference): 
   return (await findProject(db, '', name))?.id;
 }
 
-/** What attempts are counted by: the account, known or not, and the address they come from. */
+/** What attempts are counted by: the account, known or not, and the address they come from; a hash, whatever names are sent. */
 export function throttleKey(reference: Reference, user: UserRow | undefined, address: string): string {
   const domain = reference.domain?.id ?? reference.domain?.name ?? '';
   const account = user?.id ?? `${reference.id ?? ''}/${domain}/${reference.name ?? ''}`;
-  return `${account}/${address}`;
+  return createHash('sha256').update(`${account}/${address}`).digest('base64url');
 }

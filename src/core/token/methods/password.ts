@@ -1,5 +1,5 @@
 import { MaruError } from '../../errors.js';
-import { verifyPassword } from '../../identity/passwords.js';
+import { isKnown, verifyPassword } from '../../identity/passwords.js';
 import { attempt } from '../../user/attempt.js';
 import { optionOf } from '../../user/options.js';
 import { hasExpired } from '../times.js';
@@ -9,10 +9,13 @@ import { given, type Prove, resolveUser, throttleKey, unauthorized } from './met
 export const provePassword: Prove = async (app, identity, { address }) => {
   const { user: reference } = given(identity.password, 'password');
   const user = await resolveUser(app.store.read, reference);
-  const key = throttleKey(reference, user, address);
-  const proved = await attempt(app, user, key, () =>
-    verifyPassword(user?.password_hash ?? null, reference.password),
-  );
+  const { password } = reference;
+  const proved = await attempt(app, user, {
+    key: throttleKey(reference, user, address),
+    secret: password,
+    known: ({ password_hash }) => isKnown(password_hash, password),
+    prove: (one) => verifyPassword(one?.password_hash ?? null, password, address),
+  });
   if (!user || !proved || !user.enabled) throw unauthorized();
   if (hasExpired(user.password_expires_at) && !optionOf(user, 'ignore_password_expiry')) {
     throw new MaruError(

@@ -10,9 +10,13 @@ import { given, type Prove, resolveUser, throttleKey, unauthorized } from './met
 export const proveTotp: Prove = async (app, identity, { address }) => {
   const { user: reference } = given(identity.totp, 'totp');
   const user = await resolveUser(app.store.read, reference);
-  // a right password must not make wrong passcodes forgotten
-  const key = `totp/${throttleKey(reference, user, address)}`;
-  const proved = await attempt(app, user, key, () => usePasscode(app, user?.id ?? '', reference.passcode));
+  const { passcode } = reference;
+  const proved = await attempt(app, user, {
+    // a right password must not make wrong passcodes forgotten
+    key: `totp/${throttleKey(reference, user, address)}`,
+    secret: passcode,
+    prove: (one) => usePasscode(app, one?.id ?? '', passcode),
+  });
   if (!user?.enabled || !proved) throw unauthorized();
   return { userId: user.id };
 };
