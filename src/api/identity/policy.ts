@@ -1,3 +1,4 @@
+import type { PolicyTarget } from '../../core/context.js';
 import { mustGet } from '../../core/identity/rows.js';
 import type { Reader } from '../../store/store.js';
 import type { OpRequest } from '../shared/operation.js';
@@ -46,6 +47,19 @@ export function domainManager(attribute: string, condition = ''): string {
 /** The policy of an operation of identity. */
 export function policy(name: string, rule: string) {
   return { name: `identity:${name}`, rule };
+}
+
+/**
+ * What every rule of identity may compare besides the operation's own target: the ids in the path, as in Keystone under their
+ * names there (`user_id`) and as those of things (`target.user.id`). Nothing in it comes from the caller's token, which would
+ * make everybody the owner of everything.
+ */
+export function pathTarget({ params }: Pick<OpRequest, 'params'>): PolicyTarget {
+  const target: Record<string, unknown> = { ...params };
+  for (const [name, id] of Object.entries(params)) {
+    if (name.endsWith('_id')) target[`target.${name.slice(0, -'_id'.length)}.id`] = id;
+  }
+  return target;
 }
 
 /** Target of list operations: the domain of the token, to which they are confined. */

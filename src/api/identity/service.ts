@@ -18,7 +18,7 @@ import { consumerOperations } from './oauth1-consumers.js';
 import { oauthTokenOperations } from './oauth1-tokens.js';
 import { oauth2Operations } from './oauth2.js';
 import { policyOperations } from './policies.js';
-import { IDENTITY_RULES } from './policy.js';
+import { IDENTITY_RULES, pathTarget } from './policy.js';
 import { keystoneProblem } from './problem.js';
 import { projectTagOperations } from './project-tags.js';
 import { projectOperations } from './projects.js';
@@ -67,6 +67,7 @@ export function identityService(app: App): Service {
       ...revokeEventOperations,
     ]),
     rules: IDENTITY_RULES,
+    baseTarget: pathTarget,
     format: (problem, request) => keystoneProblem(problem, request, app.config.public_url),
     aliases: (path) => (SLASHED.includes(path) ? [`${path}/`] : []),
     methodNotAllowed: true,

@@ -72,8 +72,9 @@ export interface Operation {
   /** True: the handler reads the request body as a stream (image upload). */
   readonly stream?: boolean;
   /**
-   * What the policy rule is checked against before the handler runs; by default a target that belongs to the token's own
-   * project and user, so that this first check is about roles. Handlers check found rows with ctx.authorize.
+   * What the policy rule is checked against before the handler runs, besides the service's `baseTarget`; by default, where
+   * there is none, a target that belongs to the token's own project and user, so that this first check is about roles.
+   * Handlers check found rows with ctx.authorize.
    */
   readonly target?: (request: OpRequest) => PolicyTarget | Promise<PolicyTarget>;
   /** The policy that counts instead for this request, if any: one of the service's further `rules`. */

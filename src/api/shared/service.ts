@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { App } from '../../core/app.js';
 import type { RequestRecord } from '../../core/audit/record.js';
-import type { Context } from '../../core/context.js';
+import type { Context, PolicyTarget } from '../../core/context.js';
 import { badRequest, MaruError } from '../../core/errors.js';
 import { isStorageFull } from '../../store/storage-full.js';
 import { asActor } from '../../store/trail.js';
@@ -41,6 +41,11 @@ export interface Service {
   readonly rules?: Readonly<Record<string, string>>;
   /** Policies of which the body of a request says which one counts, with what they govern. */
   readonly actionPolicies?: readonly ActionPolicy[];
+  /**
+   * What the rules of every operation are checked against, besides the operation's own target, which goes before it. Absent: a
+   * target of the token's own project and user, where neither operation nor `objectTarget` has another.
+   */
+  readonly baseTarget?: (request: OpRequest) => PolicyTarget;
   /** Looks up the thing that a request is about, for rules about more than its project. */
   readonly objectTarget?: FindTarget;
   /** True: a known path with another verb is 405 with Allow; false: 404. */
@@ -191,7 +196,8 @@ async function handle(
     const target = operation.target
       ? await operation.target(opRequest)
       : await objectTarget(service.objectTarget, opRequest, name);
-    ctx.authorize(name, target);
+    const base = service.baseTarget?.(opRequest);
+    ctx.authorize(name, base ? { ...base, ...target } : target);
   }
   if (operation.query) validate(operation.query, request.query);
   const schema = operation.body && bodySchema(operation.body, version);
