@@ -176,6 +176,33 @@ describe.each(DIALECTS)('limits on %s', (dialect) => {
     );
     expect((await on.call('GET', `/limits/${made.json.limits[0].id}`)).status).toBe(404);
   });
+
+  it('and tags change without making controllers look up their tokens again', async () => {
+    const project = await on.make('project', { name: 'with tags and limits' });
+    let changes = 0;
+    on.cloud.app.identity.follow(async () => void changes++);
+    const call = async (method: string, path: string, body?: unknown) => {
+      const reply = await on.call(method, path, body);
+      expect(reply.status, `${method} ${path} ${reply.text}`).toBeLessThan(300);
+      return reply.json;
+    };
+    await call('GET', '/projects'); // on PostgreSQL the first request finds out about earlier changes
+    changes = 0;
+    const [{ id: registered }] = (await register({ resource_name: 'aside' })).json.registered_limits;
+    await call('PATCH', `/registered_limits/${registered}`, { registered_limit: { default_limit: 9 } });
+    const [{ id: limited }] = (await limit({ resource_name: 'aside', project_id: project })).json.limits;
+    await call('PATCH', `/limits/${limited}`, { limit: { resource_limit: 6 } });
+    await call('DELETE', `/limits/${limited}`);
+    await call('DELETE', `/registered_limits/${registered}`);
+    await call('PUT', `/projects/${project}/tags`, { tags: ['one', 'two'] });
+    await call('PUT', `/projects/${project}/tags/three`);
+    await call('DELETE', `/projects/${project}/tags/one`);
+    expect((await call('GET', `/projects/${project}/tags`)).tags).toEqual(['three', 'two']);
+    expect(changes).toBe(0);
+    await call('PATCH', `/projects/${project}`, { project: { enabled: false } });
+    await call('GET', '/projects');
+    expect(changes).toBe(1);
+  });
 });
 
 describe('limits in two levels', () => {

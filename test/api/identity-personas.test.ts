@@ -35,9 +35,14 @@ describe('who may do what in identity', () => {
 
   it('answers every persona as Keystone does', async () => {
     // who is let through must change nothing, so that each cell finds the same cloud
-    const stored = vi.spyOn(scene.cloud.app.identity, 'write').mockImplementation(async () => {
+    const refuse = async () => {
       throw new MaruError('conflict', 'nothing is stored in this test');
-    });
+    };
+    const { app } = scene.cloud;
+    const stored = [
+      vi.spyOn(app.identity, 'write').mockImplementation(refuse),
+      vi.spyOn(app.store, 'tx').mockImplementation(refuse),
+    ];
     const wrong: string[] = [];
     let cells = 0;
     try {
@@ -55,7 +60,7 @@ describe('who may do what in identity', () => {
         }
       }
     } finally {
-      stored.mockRestore();
+      for (const spy of stored) spy.mockRestore();
     }
     expect(wrong).toEqual([]);
     expect(cells).toBeGreaterThan(2000);

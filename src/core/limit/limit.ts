@@ -26,30 +26,35 @@ export interface LimitBody {
 
 /** Creates all or none; each needs a registered limit of its resource. */
 export async function createLimits(app: App, bodies: readonly LimitBody[]): Promise<LimitRow[]> {
-  return await storing(app, 'limit', async (tx) => {
-    const proposed: ProposedLimit[] = [];
-    for (const body of bodies) proposed.push(await propose(tx, body));
-    const rows: LimitRow[] = [];
-    for (const [i, limit] of proposed.entries()) {
-      await modelOf(app).check(tx, limit, proposed);
-      const { service_id, region_id, resource_name } = limit;
-      const [registered] = await registeredLimits.list(tx, { service_id, region_id, resource_name });
-      if (!registered) {
-        throw forbidden('Unable to create a limit that has no corresponding registered limit.');
+  return await storing(
+    app,
+    'limit',
+    async (tx) => {
+      const proposed: ProposedLimit[] = [];
+      for (const body of bodies) proposed.push(await propose(tx, body));
+      const rows: LimitRow[] = [];
+      for (const [i, limit] of proposed.entries()) {
+        await modelOf(app).check(tx, limit, proposed);
+        const { service_id, region_id, resource_name } = limit;
+        const [registered] = await registeredLimits.list(tx, { service_id, region_id, resource_name });
+        if (!registered) {
+          throw forbidden('Unable to create a limit that has no corresponding registered limit.');
+        }
+        const row = {
+          id: newId(),
+          registered_limit_id: registered.id,
+          project_id: limit.project_id,
+          domain_id: limit.domain_id,
+          resource_limit: limit.resource_limit,
+          description: bodies[i]!.description ?? null,
+        };
+        await projectLimits.insert(tx, row);
+        rows.push({ ...row, service_id, region_id, resource_name });
       }
-      const row = {
-        id: newId(),
-        registered_limit_id: registered.id,
-        project_id: limit.project_id,
-        domain_id: limit.domain_id,
-        resource_limit: limit.resource_limit,
-        description: bodies[i]!.description ?? null,
-      };
-      await projectLimits.insert(tx, row);
-      rows.push({ ...row, service_id, region_id, resource_name });
-    }
-    return rows;
-  });
+      return rows;
+    },
+    { aside: true },
+  );
 }
 
 /** Changes the value or the description of a limit. */
@@ -58,7 +63,7 @@ export async function updateLimit(
   id: string,
   body: { readonly resource_limit?: number; readonly description?: string | null },
 ): Promise<LimitRow> {
-  return await app.identity.write(async (tx) => {
+  return await app.store.tx(async (tx) => {
     const row = await mustGetLimit(tx, id);
     const changed: LimitRow = {
       ...row,
@@ -73,7 +78,7 @@ export async function updateLimit(
 }
 
 export async function deleteLimit(app: App, id: string): Promise<void> {
-  await app.identity.write(async (tx) => {
+  await app.store.tx(async (tx) => {
     await mustGetLimit(tx, id);
     await projectLimits.remove(tx, id);
   });

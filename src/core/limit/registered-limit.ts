@@ -19,23 +19,28 @@ export async function createRegisteredLimits(
   app: App,
   bodies: readonly RegisteredLimitBody[],
 ): Promise<RegisteredLimitRow[]> {
-  return await storing(app, 'registered_limit', async (tx) => {
-    const rows: RegisteredLimitRow[] = [];
-    for (const body of bodies) {
-      await checkResource(tx, body);
-      const row: RegisteredLimitRow = {
-        id: newId(),
-        service_id: body.service_id!,
-        region_id: body.region_id ?? '',
-        resource_name: body.resource_name!,
-        default_limit: body.default_limit!,
-        description: body.description ?? null,
-      };
-      await registeredLimits.insert(tx, row);
-      rows.push(row);
-    }
-    return rows;
-  });
+  return await storing(
+    app,
+    'registered_limit',
+    async (tx) => {
+      const rows: RegisteredLimitRow[] = [];
+      for (const body of bodies) {
+        await checkResource(tx, body);
+        const row: RegisteredLimitRow = {
+          id: newId(),
+          service_id: body.service_id!,
+          region_id: body.region_id ?? '',
+          resource_name: body.resource_name!,
+          default_limit: body.default_limit!,
+          description: body.description ?? null,
+        };
+        await registeredLimits.insert(tx, row);
+        rows.push(row);
+      }
+      return rows;
+    },
+    { aside: true },
+  );
 }
 
 /** Changes a registered limit on which no limit is based. */
@@ -44,25 +49,30 @@ export async function updateRegisteredLimit(
   id: string,
   body: RegisteredLimitBody,
 ): Promise<RegisteredLimitRow> {
-  return await storing(app, 'registered_limit', async (tx) => {
-    await checkResource(tx, body);
-    const row = await unusedRegisteredLimit(tx, id);
-    const changed: RegisteredLimitRow = {
-      ...row,
-      service_id: body.service_id ?? row.service_id,
-      region_id: body.region_id === undefined ? row.region_id : (body.region_id ?? ''),
-      resource_name: body.resource_name ?? row.resource_name,
-      default_limit: body.default_limit ?? row.default_limit,
-      description: body.description === undefined ? row.description : body.description,
-    };
-    await registeredLimits.update(tx, id, changed);
-    return changed;
-  });
+  return await storing(
+    app,
+    'registered_limit',
+    async (tx) => {
+      await checkResource(tx, body);
+      const row = await unusedRegisteredLimit(tx, id);
+      const changed: RegisteredLimitRow = {
+        ...row,
+        service_id: body.service_id ?? row.service_id,
+        region_id: body.region_id === undefined ? row.region_id : (body.region_id ?? ''),
+        resource_name: body.resource_name ?? row.resource_name,
+        default_limit: body.default_limit ?? row.default_limit,
+        description: body.description === undefined ? row.description : body.description,
+      };
+      await registeredLimits.update(tx, id, changed);
+      return changed;
+    },
+    { aside: true },
+  );
 }
 
 /** Deletes a registered limit on which no limit is based. */
 export async function deleteRegisteredLimit(app: App, id: string): Promise<void> {
-  await app.identity.write(async (tx) => {
+  await app.store.tx(async (tx) => {
     await unusedRegisteredLimit(tx, id);
     await registeredLimits.remove(tx, id);
   });

@@ -148,7 +148,7 @@ const MAX_TAGS = 80;
 
 /** The given tags as a project's only ones. */
 export async function replaceTags(app: App, id: string, tags: readonly string[]): Promise<void> {
-  await app.identity.write(async (tx) => {
+  await app.store.tx(async (tx) => {
     const row = await mustGet(projects, tx, id, 'project');
     refuseImmutable(row, row.is_domain ? 'domain' : 'project', { tags });
     await setTags(tx, id, tags);
@@ -157,7 +157,7 @@ export async function replaceTags(app: App, id: string, tags: readonly string[])
 
 /** Adds a tag to a project; again does nothing. 400 when it has as many as it may. */
 export async function addProjectTag(app: App, id: string, tag: string): Promise<void> {
-  await app.identity.write(async (tx) => {
+  await app.store.tx(async (tx) => {
     const row = await mustGet(projects, tx, id, 'project');
     refuseImmutable(row, row.is_domain ? 'domain' : 'project', { tags: [tag] });
     const tags = (await tagsOf(tx, [id])).get(id) ?? [];
@@ -170,7 +170,7 @@ export async function addProjectTag(app: App, id: string, tag: string): Promise<
 
 /** Removes a tag of a project; 404 when it does not have it. */
 export async function removeProjectTag(app: App, id: string, tag: string): Promise<void> {
-  await app.identity.write(async (tx) => {
+  await app.store.tx(async (tx) => {
     const row = await mustGet(projects, tx, id, 'project');
     refuseImmutable(row, row.is_domain ? 'domain' : 'project', { tags: [tag] });
     if (!(await removeTag(tx, id, tag))) throw missing('project tag', tag);
