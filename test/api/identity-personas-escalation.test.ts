@@ -114,6 +114,28 @@ describe('the people of a domain', () => {
     expect(await status('PATCH', `/users/${boss}`, { user: { description: 'one of us' } })).toBe(200);
   });
 
+  it('lets it not become somebody who has a role in another domain, or one of the cloud’s own making', async () => {
+    const me = scene.users['domain-manager'];
+    const password = { user: { password: 'mine now' } };
+    for (const grant of [
+      (actor: string) => `/domains/${other.domain}/${actor}/roles/${role.manager}`,
+      (actor: string) => `/projects/${other.project}/${actor}/roles/${role.reader}`,
+      (actor: string) => `/projects/${own.project}/${actor}/roles/${role.operator}`,
+    ]) {
+      const byUser = grant(`users/${own.user}`);
+      expect((await scene.call('PUT', byUser)).status).toBe(204);
+      expect(await status('PATCH', `/users/${own.user}`, password), byUser).toBe(403);
+      expect((await scene.call('DELETE', byUser)).status).toBe(204);
+      const byGroup = grant(`groups/${own.group}`);
+      expect((await scene.call('PUT', byGroup)).status).toBe(204);
+      expect(await status('PATCH', `/users/${own.user}`, password), byGroup).toBe(403);
+      expect(await status('PUT', `/groups/${own.group}/users/${me}`), byGroup).toBe(403);
+      expect((await scene.call('DELETE', byGroup)).status).toBe(204);
+    }
+    expect(await status('PUT', `/groups/${own.group}/users/${me}`)).toBe(204);
+    expect(await status('DELETE', `/groups/${own.group}/users/${me}`)).toBe(204);
+  });
+
   it('lets it make and change things in its domain only, and no domains', async () => {
     const cases: [number, string, string, unknown][] = [
       [201, 'POST', '/projects', { project: { name: 'made', domain_id: own.domain } }],

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { effectiveAssignments, grantedAssignments } from '../../src/core/role/assignments.js';
 import { isPrivileged } from '../../src/core/role/privileged.js';
 import { TestApp } from '../support/app.js';
 import { DIALECTS } from '../support/stores.js';
@@ -110,6 +111,8 @@ describe.each(DIALECTS)('roles and assignments on %s', (dialect) => {
   });
 
   it('knows who may do more than the manager of a domain can grant', async () => {
+    const elsewhere = await make('domain', { name: 'not of the privileged' });
+    const outside = await make('project', { name: 'outside', domain_id: elsewhere.id });
     const privileged = (type: 'user' | 'group', id: string) => isPrivileged(cloud.app.store.read, type, id);
     const project = await make('project', { name: 'privileged' });
     const group = await make('group', { name: 'privileged' });
@@ -123,6 +126,9 @@ describe.each(DIALECTS)('roles and assignments on %s', (dialect) => {
       `/OS-INHERIT/domains/default/groups/${group.id}/roles/${role.admin}/inherited_to_projects`,
       `/domains/default/groups/${group.id}/roles/${role.service}`,
       `/system/groups/${group.id}/roles/${role.reader}`,
+      `/domains/${elsewhere.id}/groups/${group.id}/roles/${role.reader}`,
+      `/projects/${outside.id}/groups/${group.id}/roles/${role.reader}`,
+      `/OS-INHERIT/domains/${elsewhere.id}/groups/${group.id}/roles/${role.member}/inherited_to_projects`,
     ]) {
       await put(path);
       expect(await privileged('group', group.id), path).toBe(true);
@@ -130,13 +136,24 @@ describe.each(DIALECTS)('roles and assignments on %s', (dialect) => {
       await call('DELETE', path);
       expect(await privileged('user', byGroup.id), path).toBe(false);
     }
-    const servant = await make('role', { name: 'servant' });
-    await put(`/projects/${project.id}/users/${byGroup.id}/roles/${servant.id}`);
+    const imply = async (prior: string, implied: string) =>
+      expect((await call('PUT', `/roles/${prior}/implies/${implied}`)).status).toBe(201);
+    const operator = (await make('role', { name: 'operator' })).id;
+    const inside = (await make('role', { name: 'of the domain', domain_id: 'default' })).id;
+    await put(`/projects/${project.id}/users/${byGroup.id}/roles/${inside}`);
+    await imply(inside, role.member!);
     expect(await privileged('user', byGroup.id)).toBe(false);
-    expect((await call('PUT', `/roles/${servant.id}/implies/${role.service}`)).status).toBe(201);
+    await imply(inside, operator);
     expect(await privileged('user', byGroup.id)).toBe(true);
-    await call('DELETE', `/roles/${servant.id}`);
+    await call('DELETE', `/roles/${inside}`);
     expect(await privileged('user', byGroup.id)).toBe(false);
+    // rules may give a role of another name any power, unless whoever is a member has it anyway
+    await put(`/projects/${project.id}/users/${byGroup.id}/roles/${operator}`);
+    expect(await privileged('user', byGroup.id)).toBe(true);
+    await imply(role.member!, operator);
+    expect(await privileged('user', byGroup.id)).toBe(false);
+    await call('DELETE', `/roles/${operator}`);
+    expect(await privileged('user', 'nobody')).toBe(false);
     await put(`/projects/${project.id}/users/${byGroup.id}/roles/${role.admin}`);
     expect(await privileged('user', byGroup.id)).toBe(true);
     expect(await privileged('group', group.id)).toBe(false);
@@ -268,6 +285,16 @@ describe.each(DIALECTS)('roles and assignments on %s', (dialect) => {
           assignment: `${SELF}/OS-INHERIT/projects/${top}/users/${user}/roles/${role.manager}/inherited_to_projects`,
         },
       });
+      const [reader] = await assignments(
+        `user.id=${user}&scope.project.id=${low}&role.id=${role.reader}&scope.OS-INHERIT:inherited_to=projects&effective`,
+      ).then((rows) => rows.filter((row: { links: { membership?: string } }) => !row.links.membership));
+      expect(reader.links).toEqual({
+        assignment: `${SELF}/OS-INHERIT/projects/${top}/users/${user}/roles/${role.manager}/inherited_to_projects`,
+        prior_role: `${SELF}/prior_role/${role.member}/implies/${role.reader}`,
+      });
+      const onSystem = (rows: { scope: { system?: object } }[]) => rows.filter(({ scope }) => scope.system);
+      expect(onSystem(await assignments(`user.id=${user}&effective`))).toEqual([]);
+      expect(onSystem(await assignments(`user.id=${user}&scope.system=all&effective`))).toHaveLength(1);
       const viaGroup = (await assignments(`scope.project.id=${low}&effective`)).find(
         (row: { links: { membership?: string } }) => row.links.membership,
       );
@@ -275,6 +302,28 @@ describe.each(DIALECTS)('roles and assignments on %s', (dialect) => {
         assignment: `${SELF}/OS-INHERIT/domains/${domain}/groups/${group}/roles/${role.reader}/inherited_to_projects`,
         membership: `${SELF}/groups/${group}/users/${user}`,
       });
+    });
+
+    it('reads no other domain’s grants, projects and members for a domain', async () => {
+      const seen: unknown[] = [];
+      const db = cloud.app.store.read.withPlugin({
+        transformQuery: ({ node }) => node,
+        transformResult: async ({ result }) => {
+          seen.push(...result.rows);
+          return result;
+        },
+      });
+      for (const list of [effectiveAssignments, grantedAssignments]) {
+        const all = await list(db, { withinDomain: domain });
+        expect(new Set(all.map((row) => row.target_id))).toEqual(
+          new Set(list === effectiveAssignments ? [top, low] : [top, domain]),
+        );
+      }
+      const inside = new Set([domain, top, low]);
+      const rows = seen as { target_id?: string; parent_id?: string; id?: string; user_id?: string }[];
+      expect(rows.filter((row) => row.target_id && !inside.has(row.target_id))).toEqual([]);
+      expect(rows.filter((row) => row.parent_id && !inside.has(row.id!))).toEqual([]);
+      expect(rows.filter((row) => row.user_id && row.user_id !== user)).toEqual([]);
     });
 
     it('with names', async () => {

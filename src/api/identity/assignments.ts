@@ -34,7 +34,7 @@ export const assignmentOperations: readonly Operation[] = [
       const effective = flag(request, 'effective') ?? false;
       const query = assignmentQuery(request, effective);
       const list = effective ? effectiveAssignments : grantedAssignments;
-      const rows = await inOwnDomain(request, await list(db, query));
+      const rows = await list(db, query);
       const names = flag(request, 'include_names') ? await namesOf(db, rows) : null;
       return collection(
         request,
@@ -86,15 +86,8 @@ function assignmentQuery(request: OpRequest, effective: boolean): AssignmentQuer
     system: system === 'all',
     inherited,
     subtree,
+    withinDomain: confinedDomain(request),
   };
-}
-
-/** Tokens for a domain see the assignments on it and on its projects. */
-async function inOwnDomain(request: OpRequest, rows: readonly Assignment[]): Promise<readonly Assignment[]> {
-  const own = confinedDomain(request);
-  if (own === undefined) return rows;
-  const inside = new Set((await projects.list(request.app.store.read, { domain_id: own })).map((p) => p.id));
-  return rows.filter((row) => row.target_id === own || inside.has(row.target_id));
 }
 
 function assignmentView(base: string, row: Assignment, names: Names | null) {
@@ -118,7 +111,7 @@ function linksOf(base: string, row: Assignment) {
   const target = row.inheritedFrom ?? { type: row.target_type, id: row.target_id };
   const actor = row.membership ? `groups/${row.membership}` : `${row.actor_type}s/${row.actor_id}`;
   const place = target.type === 'system' ? 'system' : `${target.type}s/${target.id}`;
-  const role = row.priorRoleId ?? row.role_id;
+  const role = row.grantedRoleId ?? row.role_id;
   const inherited = row.inherited || row.inheritedFrom;
   return {
     assignment: inherited

@@ -15,6 +15,8 @@ export interface Assignment extends AssignmentRow {
   readonly membership?: string;
   /** The role that implies it. */
   readonly priorRoleId?: string;
+  /** The role that was granted, at the other end of the implications. */
+  readonly grantedRoleId?: string;
   /** Where it is inherited from. */
   readonly inheritedFrom?: { readonly type: 'project' | 'domain'; readonly id: string };
 }
@@ -31,23 +33,27 @@ export interface AssignmentQuery {
   readonly inherited?: boolean;
   /** With a project: those on the projects below it as well. */
   readonly subtree?: boolean;
+  /** Only those on this domain and on the projects in it. */
+  readonly withinDomain?: string;
 }
 
 /** The assignments as they were granted. */
 export async function grantedAssignments(db: Reader, query: AssignmentQuery): Promise<Assignment[]> {
   const { userId, groupId, roleId, inherited } = query;
-  return await listAssignments(db, {
+  const filter: AssignmentFilter = {
     ...(userId !== undefined && { actor_type: 'user', actor_id: userId }),
     ...(groupId !== undefined && { actor_type: 'group', actor_id: groupId }),
     ...(roleId !== undefined && { role_id: roleId }),
     ...(inherited !== undefined && { inherited: Number(inherited) }),
     ...(await targetFilter(db, query)),
-  });
+  };
+  return await listAssignments(db, filter, query.withinDomain);
 }
 
 /**
  * The assignments as they take effect: groups as their users, inherited grants on each project below, and implied roles
- * beside those that imply them. Roles of domains only stand for what they imply.
+ * beside those that imply them. Roles of domains only stand for what they imply. As in Keystone those on the system are
+ * among them only when asked for.
  */
 export async function effectiveAssignments(db: Reader, query: AssignmentQuery): Promise<Assignment[]> {
   const grants = await grantsOfInterest(db, query);
@@ -57,12 +63,15 @@ export async function effectiveAssignments(db: Reader, query: AssignmentQuery): 
   const visible = new Set((await roles.list(db, { domain_id: '' })).map((role) => role.id));
   const found: Assignment[] = [];
   for (const row of actors) {
-    for (const roleId of closure([row.role_id], implied)) {
-      if (!visible.has(roleId) || (query.roleId ?? roleId) !== roleId) continue;
-      found.push({ ...row, role_id: roleId, ...(roleId !== row.role_id && { priorRoleId: row.role_id }) });
+    found.push(row);
+    for (const priorRoleId of closure([row.role_id], implied)) {
+      for (const roleId of implied.get(priorRoleId) ?? []) {
+        found.push({ ...row, role_id: roleId, priorRoleId, grantedRoleId: row.role_id });
+      }
     }
   }
-  return [...new Map(found.map((row) => [JSON.stringify(row), row])).values()];
+  const wanted = found.filter(({ role_id }) => visible.has(role_id) && (query.roleId ?? role_id) === role_id);
+  return [...new Map(wanted.map((row) => [JSON.stringify(row), row])).values()];
 }
 
 /** The grants that may be behind what is asked for: those to the user and its groups, on the targets and above them. */
@@ -76,11 +85,16 @@ async function grantsOfInterest(db: Reader, query: AssignmentQuery): Promise<Ass
           { actor_type: 'user', actor_id: userId },
           { actor_type: 'group', actor_id: groups },
         ];
-  const direct = inherited === true ? [] : [{ ...(await targetFilter(db, query)), inherited: 0 }];
+  const direct: AssignmentFilter[] =
+    inherited === true
+      ? []
+      : [{ target_type: ['project', 'domain'], ...(await targetFilter(db, query)), inherited: 0 }];
   const places: AssignmentFilter[] = [...direct, ...(await inheritedPlaces(db, query))];
   const found: AssignmentRow[] = [];
   for (const actor of actors) {
-    for (const place of places) found.push(...(await listAssignments(db, { ...actor, ...place })));
+    for (const place of places) {
+      found.push(...(await listAssignments(db, { ...actor, ...place }, query.withinDomain)));
+    }
   }
   return found;
 }
@@ -108,7 +122,8 @@ async function spread(
 ): Promise<Assignment[]> {
   if (!grants.some((row) => row.inherited)) return [...grants];
   const wanted = await wantedProjects(db, query);
-  const below = childrenOf(await projects.list(db, { is_domain: 0 }));
+  const inside = query.withinDomain !== undefined && { domain_id: query.withinDomain };
+  const below = childrenOf(await projects.list(db, { is_domain: 0, ...inside }));
   return grants.flatMap((row): Assignment[] => {
     if (!row.inherited) return [row];
     const inheritedFrom = { type: row.target_type as 'project' | 'domain', id: row.target_id };

@@ -43,10 +43,14 @@ export async function removeImplication(tx: Tx, prior: string, implied: string):
   return result.numDeletedRows > 0n;
 }
 
-/** Whether a user (directly or by a group) or a group has one of the roles anywhere, or any role on the system. */
-export async function hasRoleBeyond(
+/**
+ * Whether a user (directly or by a group) or a group has a grant outside of a domain (the system is outside of each), or of
+ * a role that is not one of the given.
+ */
+export async function hasGrantBeyond(
   db: Reader,
   actor: { readonly type: ActorType; readonly id: string },
+  domainId: string,
   roleIds: readonly string[],
 ): Promise<boolean> {
   const found = await db
@@ -58,10 +62,25 @@ export async function hasRoleBeyond(
       if (actor.type === 'group') return own;
       return eb.or([own, eb.and([eb('actor_type', '=', 'group'), eb('actor_id', 'in', groups)])]);
     })
-    .where((eb) => eb.or([eb('target_type', '=', 'system'), eb('role_id', 'in', roleIds)]))
+    .where((eb) =>
+      eb.or([
+        eb('target_type', '=', 'system'),
+        eb('target_id', 'not in', placesInDomain(db, domainId)),
+        // no id is empty: an empty list would be no SQL
+        eb('role_id', 'not in', ['', ...roleIds]),
+      ]),
+    )
     .limit(1)
     .executeTakeFirst();
   return found !== undefined;
+}
+
+/** Ids of a domain and of the projects in it. */
+function placesInDomain(db: Reader, domainId: string) {
+  return db
+    .selectFrom('project')
+    .select('id')
+    .where((eb) => eb.or([eb('domain_id', '=', domainId), eb('id', '=', domainId)]));
 }
 
 /** Removes all that refers to a role which is about to go. */
@@ -78,8 +97,18 @@ export type AssignmentFilter = {
   readonly [K in keyof AssignmentRow]?: AssignmentRow[K] | readonly AssignmentRow[K][];
 };
 
-export async function listAssignments(db: Reader, filter: AssignmentFilter = {}): Promise<AssignmentRow[]> {
+/** The assignments that match; only those on a domain and on the projects in it when `withinDomain` names one. */
+export async function listAssignments(
+  db: Reader,
+  filter: AssignmentFilter = {},
+  withinDomain?: string,
+): Promise<AssignmentRow[]> {
   let query = db.selectFrom('role_assignment').selectAll();
+  if (withinDomain !== undefined) {
+    query = query
+      .where('target_type', '<>', 'system')
+      .where('target_id', 'in', placesInDomain(db, withinDomain));
+  }
   for (const [column, value] of Object.entries(filter)) {
     const values = (Array.isArray(value) ? value : [value]) as string[];
     if (values.length === 0) return [];
