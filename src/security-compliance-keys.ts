@@ -3,8 +3,21 @@ import { boolean, integer, optional, seconds, text } from './protocol/config/typ
 
 const DAYS = integer({ min: 1, max: 36_500 });
 
-/** Keys of the configuration about passwords and logins, under the names that Keystone has for them. */
+/** Keys of the configuration about passwords, logins and what everybody may make, under the names that Keystone has for them. */
 export const SECURITY_COMPLIANCE_KEYS = {
+  credential_user_limit: key(optional(integer({ min: 1, max: 1_000_000 })), {
+    default: 1000,
+    description:
+      'How many credentials of any kind, EC2 key pairs among them, a user may have. null: any number.',
+  }),
+  application_credential_user_limit: key(optional(integer({ min: 1, max: 1_000_000 })), {
+    default: 200,
+    description: 'How many application credentials a user may have. null: any number.',
+  }),
+  trust_user_limit: key(optional(integer({ min: 1, max: 1_000_000 })), {
+    default: 1000,
+    description: 'How many trusts a user may have. null: any number.',
+  }),
   lockout_failure_attempts: key(optional(integer({ min: 1, max: 10_000 })), {
     default: null,
     reload: true,

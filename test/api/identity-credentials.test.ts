@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { credentials } from '../../src/store/identity/delegations.js';
 import { TestApp, type TestUser } from '../support/app.js';
 
 const V3 = '/identity/v3';
@@ -53,6 +54,48 @@ describe('credentials', () => {
     expect((await call('GET', path)).status).toBe(403);
     expect((await call('DELETE', path, undefined, other.token)).status).toBe(204);
     expect((await call('GET', path, undefined, admin.token)).status).toBe(404);
+  });
+
+  it('are shown to readers of the system without their secrets', async () => {
+    const auditor = await cloud.projectUser('auditor', 'reader');
+    const [reader] = (await call('GET', '/roles?name=reader', undefined, admin.token)).json.roles;
+    await call('PUT', `/system/users/${auditor.userId}/roles/${reader.id}`, undefined, admin.token);
+    const reply = await cloud.request('POST', `${V3}/auth/tokens`, {
+      body: {
+        auth: {
+          identity: { methods: ['token'], token: { id: auditor.token } },
+          scope: { system: { all: true } },
+        },
+      },
+    });
+    const token = reply.headers['x-subject-token']!;
+    const seed = await make({ type: 'totp', user_id: owner.userId, blob: 'SEEDSEED' });
+    const pair = await make(ec2('audited'));
+    for (const path of [
+      '/credentials',
+      `/credentials/${seed.id}`,
+      `/credentials/${pair.id}`,
+      `/users/${owner.userId}/credentials/OS-EC2`,
+      `/users/${owner.userId}/credentials/OS-EC2/audited`,
+    ]) {
+      const shown = await call('GET', path, undefined, token);
+      expect(shown.status, path).toBe(200);
+      expect(shown.text, path).toContain(owner.userId);
+      expect(shown.text, path).not.toMatch(/SEEDSEED|secret of/);
+      const own = await call('GET', path, undefined, owner.token);
+      expect(own.text, path).toMatch(/SEEDSEED|secret of/);
+    }
+    for (const { id } of [seed, pair]) await call('DELETE', `/credentials/${id}`);
+  });
+
+  it('that cannot be opened are left out and can be deleted, and keep nobody from the others', async () => {
+    const bad = await make({ type: 'totp', user_id: owner.userId, blob: 'broken' });
+    const good = await make({ type: 'totp', user_id: owner.userId, blob: 'whole' });
+    await cloud.app.store.tx((tx) => credentials.update(tx, bad.id, { blob: 'k1.00000000.AAAA' }));
+    const listed = await call('GET', '/credentials?type=totp');
+    expect(listed.status).toBe(200);
+    expect(listed.json.credentials.map((one: { id: string }) => one.id)).toEqual([good.id]);
+    for (const { id } of [bad, good]) expect((await call('DELETE', `/credentials/${id}`)).status).toBe(204);
   });
 
   it('are listed by user and type, to others than administrators only their own', async () => {
@@ -134,6 +177,40 @@ describe('credentials', () => {
       const path = `/credentials/${made.id}`;
       expect((await call('PATCH', path, { credential: change }, token)).status).toBe(403);
     }
+  });
+});
+
+describe('limits of what a user may make', () => {
+  let cloud: TestApp;
+  let owner: TestUser;
+
+  beforeAll(async () => {
+    const config = { credential_user_limit: 1, application_credential_user_limit: 1, trust_user_limit: 1 };
+    cloud = await TestApp.open({ config });
+    owner = await cloud.projectUser('owner');
+  });
+  afterAll(() => cloud.close());
+
+  it('hold for credentials, application credentials and trusts, whichever way they are made', async () => {
+    const { userId, projectId, token } = owner;
+    const post = async (path: string, body: object) =>
+      (await cloud.request('POST', V3 + path, { token, body })).status;
+    const credential = { credential: { type: 'cert', user_id: userId, blob: 'x' } };
+    const trust = {
+      trustor_user_id: userId,
+      trustee_user_id: userId,
+      project_id: projectId,
+      impersonation: false,
+      roles: [{ name: 'member' }],
+    };
+    expect(await post('/credentials', credential)).toBe(201);
+    expect(await post('/credentials', credential)).toBe(403);
+    expect(await post(`/users/${userId}/credentials/OS-EC2`, { tenant_id: projectId })).toBe(403);
+    const programs = `/users/${userId}/application_credentials`;
+    expect(await post(programs, { application_credential: { name: 'one' } })).toBe(201);
+    expect(await post(programs, { application_credential: { name: 'two' } })).toBe(403);
+    expect(await post('/OS-TRUST/trusts', { trust })).toBe(201);
+    expect(await post('/OS-TRUST/trusts', { trust })).toBe(403);
   });
 });
 

@@ -116,6 +116,31 @@ describe('OAuth 1.0a', () => {
     expect((await login(signer, { system: { all: true } })).status).toBe(401);
   });
 
+  it('does not mix with trusts and application credentials', async () => {
+    const signer = await access([{ name: 'reader' }]);
+    const trust = {
+      trustor_user_id: member.userId,
+      trustee_user_id: admin.userId,
+      project_id: member.projectId,
+      impersonation: false,
+      roles: [{ name: 'member' }],
+    };
+    const { id } = (await call('POST', '/OS-TRUST/trusts', { trust }, member.token)).json.trust;
+    expect((await login(signer, { 'OS-TRUST:trust': { id } })).status).toBe(401);
+    const path = `/users/${admin.userId}/application_credentials`;
+    const made = await call('POST', path, { application_credential: { name: 'mixed' } });
+    const { id: credential, secret } = made.json.application_credential;
+    const identity = {
+      methods: ['application_credential', 'oauth1'],
+      oauth1: {},
+      application_credential: { id: credential, secret },
+    };
+    expect((await signed('/auth/tokens', signer, { body: { auth: { identity } } })).status).toBe(401);
+    const token = (await login(signer)).headers['x-subject-token']!;
+    const listed = await call('GET', `/OS-TRUST/trusts?trustee_user_id=${admin.userId}`, undefined, token);
+    expect(listed.json.trusts ?? []).toEqual([]);
+  });
+
   it('refuses wrong signatures, replays, old timestamps, other consumers and wrong verifiers', async () => {
     const signer = await newConsumer();
     const other = await newConsumer();
@@ -124,7 +149,10 @@ describe('OAuth 1.0a', () => {
     const status = async (change: object, options: object = { headers: project }) =>
       (await signed(path, { ...signer, ...change }, options)).status;
     expect(await status({ consumer_secret: 'wrong' })).toBe(401);
-    expect(await status({ consumer: 'f'.repeat(32) })).toBe(404);
+    expect(await status({ consumer: 'f'.repeat(32) })).toBe(401);
+    // without a consumer's secret nobody learns which projects there are
+    const nowhere = { headers: { 'requested-project-id': 'none' } };
+    expect(await status({ consumer_secret: 'wrong' }, nowhere)).toBe(401);
     expect(await status({ timestamp: '1000000000' })).toBe(401);
     expect(await status({}, {})).toBe(400);
     expect(await status({}, { headers: { 'requested-project-id': 'none' } })).toBe(404);
@@ -149,7 +177,7 @@ describe('OAuth 1.0a', () => {
     expect((await exchange({ verifier, token_secret: 'wrong' })).status).toBe(401);
     expect((await exchange({ verifier: undefined })).status).toBe(400);
     expect((await exchange({ verifier })).status).toBe(201);
-    expect((await exchange({ verifier })).status).toBe(404);
+    expect((await exchange({ verifier })).status).toBe(401);
   });
 
   it('authorizes only roles that the user has, by a token of the user’s own', async () => {
@@ -196,10 +224,10 @@ describe('OAuth 1.0a', () => {
     expect([await works(0), await works(1)]).toEqual([200, 200]);
     expect((await call('DELETE', `${path}/${one.token}`)).status).toBe(204);
     expect([await works(0), await works(1)]).toEqual([401, 200]);
-    expect((await login(one)).status).toBe(404);
+    expect((await login(one)).status).toBe(401);
     expect((await call('DELETE', `/OS-OAUTH1/consumers/${two.consumer}`)).status).toBe(204);
     expect(await works(1)).toBe(401);
-    expect((await login(two)).status).toBe(404);
+    expect((await login(two)).status).toBe(401);
   });
 });
 

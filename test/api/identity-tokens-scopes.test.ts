@@ -47,6 +47,15 @@ describe('scopes of tokens', () => {
     expect(back.json.token.expires_at).toBe(unscoped.json.token.expires_at);
   });
 
+  it('of the system are not exchanged for the default project either, which nobody named', async () => {
+    const system = await rescope(cloud, admin.token, { system: { all: true } });
+    const change = { user: { default_project_id: admin.projectId } };
+    expect((await call('PATCH', `/users/${admin.userId}`, change)).status).toBe(200);
+    const none = await rescope(cloud, system.headers['x-subject-token']!, undefined);
+    expect(none.status, none.text).toBe(403);
+    await call('PATCH', `/users/${admin.userId}`, { user: { default_project_id: null } });
+  });
+
   it('list what there is for each', async () => {
     const roles = (await call('GET', '/roles?name=reader')).json.roles;
     await call('PUT', `/domains/default/users/${user.userId}/roles/${roles[0].id}`);

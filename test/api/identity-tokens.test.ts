@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { throttleKey } from '../../src/core/token/methods/method.js';
 import { ADMIN_PASSWORD, TestApp } from '../support/app.js';
 import { DIALECTS } from '../support/stores.js';
 
@@ -70,6 +71,24 @@ describe.each(DIALECTS)('tokens on %s', (dialect) => {
     for (const body of ['{', {}, { auth: {} }, { auth: { identity: { methods: 'password' } } }]) {
       expect((await cloud.request('POST', TOKENS, { body })).status).toBe(400);
     }
+  });
+
+  it('takes no names longer than there are', async () => {
+    const long = 'x'.repeat(100_000);
+    const domain = { id: 'default' };
+    for (const identity of [
+      { methods: ['password'], password: { user: { name: long, domain, password: 'x' } } },
+      { methods: ['password'], password: { user: { name: 'x', domain: { name: long }, password: 'x' } } },
+      { methods: ['password'], password: { user: { name: 'x', domain, password: long } } },
+      { methods: ['token'], token: { id: long } },
+      { methods: ['application_credential'], application_credential: { id: long, secret: 'x' } },
+      { methods: ['application_credential'], application_credential: { id: 'x', secret: long } },
+    ]) {
+      const reply = await cloud.request('POST', TOKENS, { body: { auth: { identity } } });
+      expect(reply.status).toBe(400);
+      expect(reply.text).not.toContain(long);
+    }
+    expect(throttleKey({ name: long, domain }, undefined, '127.0.0.1').length).toBeLessThan(64);
   });
 
   it('validates, checks and revokes', async () => {

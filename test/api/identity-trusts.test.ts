@@ -202,6 +202,20 @@ describe('trusts', () => {
     expect(await issue(owner.userId, third.projectId)).toBeNull();
   });
 
+  it('are out of reach for tokens of other trusts', async () => {
+    const [one, other] = [await make(), await make()];
+    const token = await tokenOf(one, second.token);
+    const path = (trust: { id: string }) => `/OS-TRUST/trusts/${trust.id}`;
+    expect((await call('DELETE', path(other), undefined, token)).status).toBe(403);
+    expect((await call('GET', path(other), undefined, token)).status).toBe(403);
+    const list = `/OS-TRUST/trusts?trustor_user_id=${owner.userId}`;
+    const ids = (await call('GET', list, undefined, token)).json.trusts.map((t: { id: string }) => t.id);
+    expect(ids).toEqual([one.id]);
+    // services end the trust by which they acted
+    expect((await call('DELETE', path(one), undefined, token)).status).toBe(204);
+    expect((await call('DELETE', path(other))).status).toBe(204);
+  });
+
   it('count their uses, also when asked for at once', async () => {
     const trust = await make({ remaining_uses: 3 });
     const replies = await Promise.all(Array.from({ length: 8 }, () => use(trust, second.token)));

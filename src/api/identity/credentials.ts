@@ -4,6 +4,7 @@ import {
   deleteCredential,
   getCredential,
   listCredentials,
+  maySeeSecret,
   mayTouch,
   type OpenCredential,
   updateCredential,
@@ -37,11 +38,12 @@ export const credentialOperations: readonly Operation[] = [
     summary: 'create a credential',
     body: enveloped('credential', PROPERTIES, ['type', 'blob']),
     status: 201,
-    async handler({ app, ctx, body, baseUrl }: OpRequest<Body>) {
+    async handler(request: OpRequest<Body>) {
+      const { app, ctx, body } = request;
       const { credential } = body;
       const owner = credential.user_id ?? ctx.userId;
       return {
-        credential: view(baseUrl, await createCredential(app, ctx, { ...credential, user_id: owner })),
+        credential: view(request, await createCredential(app, ctx, { ...credential, user_id: owner })),
       };
     },
   },
@@ -64,7 +66,7 @@ export const credentialOperations: readonly Operation[] = [
         'credentials',
         found
           .filter((credential) => mayTouch(ctx, credential))
-          .map((credential) => view(request.baseUrl, credential)),
+          .map((credential) => view(request, credential)),
       );
     },
   },
@@ -75,8 +77,9 @@ export const credentialOperations: readonly Operation[] = [
     target: credentialTarget,
     summary: 'show a credential',
     status: 200,
-    async handler({ app, ctx, params, baseUrl }) {
-      return { credential: view(baseUrl, await getCredential(app, ctx, params.credential_id!)) };
+    async handler(request) {
+      const { app, ctx, params } = request;
+      return { credential: view(request, await getCredential(app, ctx, params.credential_id!)) };
     },
   },
   {
@@ -87,13 +90,14 @@ export const credentialOperations: readonly Operation[] = [
     summary: 'change a credential',
     body: enveloped('credential', PROPERTIES),
     status: 200,
-    async handler({ app, ctx, params, body, baseUrl }: OpRequest<Body>) {
+    async handler(request: OpRequest<Body>) {
+      const { app, ctx, params, body } = request;
       const owner = body.credential.user_id;
       if (owner !== undefined && owner !== ctx.userId && !ctx.isAdmin) {
         throw new MaruError('forbidden', 'A credential can only be given away by an administrator.');
       }
       return {
-        credential: view(baseUrl, await updateCredential(app, ctx, params.credential_id!, body.credential)),
+        credential: view(request, await updateCredential(app, ctx, params.credential_id!, body.credential)),
       };
     },
   },
@@ -113,6 +117,8 @@ async function credentialTarget({ app, params }: OpRequest) {
   return { 'target.credential.user_id': row?.user_id ?? '' };
 }
 
-function view(base: string, { id, user_id, project_id, type, blob }: OpenCredential) {
-  return { id, user_id, project_id, type, blob, links: { self: `${base}/v3/credentials/${id}` } };
+/** The secret is for its owner and administrators: whoever else may read the rest could log in with it. */
+function view({ ctx, baseUrl }: OpRequest, { id, user_id, project_id, type, blob }: OpenCredential) {
+  const links = { self: `${baseUrl}/v3/credentials/${id}` };
+  return { id, user_id, project_id, type, ...(maySeeSecret(ctx, user_id) && { blob }), links };
 }

@@ -1,9 +1,9 @@
 import {
   createEc2Credential,
   deleteEc2Credential,
-  type Ec2Credential,
   getEc2Credential,
   listEc2Credentials,
+  type ShownEc2Credential,
 } from '../../core/credential/ec2.js';
 import { MaruError } from '../../core/errors.js';
 import type { Operation, OpRequest } from '../shared/operation.js';
@@ -75,7 +75,7 @@ export const ec2CredentialOperations: readonly Operation[] = [
   },
 ];
 
-function view(base: string, pair: Ec2Credential) {
+function view(base: string, pair: ShownEc2Credential) {
   const self = `${base}/v3/users/${pair.user_id}/credentials/OS-EC2/${pair.access}`;
   return { ...pair, links: { self } };
 }

@@ -57,13 +57,18 @@ export function enveloped(
   };
 }
 
+/** What anybody may send without a token is bounded; an empty text names nothing, which is a refusal as any other. */
+const LOGIN_ID: Schema = { type: 'string', maxLength: 64 };
+const LOGIN_NAME: Schema = { type: 'string', maxLength: 255 };
+const SECRET: Schema = { type: 'string', maxLength: 4096 };
+
 const domainRef = {
   type: 'object',
-  properties: { id: { type: 'string' }, name: { type: 'string' } },
+  properties: { id: LOGIN_ID, name: LOGIN_NAME },
 };
 const scopedRef = {
   type: 'object',
-  properties: { id: { type: 'string' }, name: { type: 'string' }, domain: domainRef },
+  properties: { id: LOGIN_ID, name: LOGIN_NAME, domain: domainRef },
 };
 
 /** POST /v3/auth/tokens. */
@@ -79,7 +84,7 @@ export const AUTH: Schema = {
           type: 'object',
           required: ['methods'],
           properties: {
-            methods: { type: 'array', items: { type: 'string' } },
+            methods: { type: 'array', maxItems: 20, items: { type: 'string', maxLength: 64 } },
             password: {
               type: 'object',
               required: ['user'],
@@ -87,7 +92,7 @@ export const AUTH: Schema = {
                 user: {
                   ...scopedRef,
                   required: ['password'],
-                  properties: { ...scopedRef.properties, password: { type: 'string' } },
+                  properties: { ...scopedRef.properties, password: SECRET },
                 },
               },
             },
@@ -102,14 +107,14 @@ export const AUTH: Schema = {
                 },
               },
             },
-            token: { type: 'object', required: ['id'], properties: { id: { type: 'string' } } },
+            token: { type: 'object', required: ['id'], properties: { id: SECRET } },
             application_credential: {
               type: 'object',
               required: ['secret'],
               properties: {
-                id: { type: 'string' },
-                name: { type: 'string' },
-                secret: { type: 'string' },
+                id: LOGIN_ID,
+                name: LOGIN_NAME,
+                secret: SECRET,
                 user: scopedRef,
               },
             },
@@ -128,7 +133,7 @@ export const AUTH: Schema = {
                 'OS-TRUST:trust': {
                   type: 'object',
                   required: ['id'],
-                  properties: { id: { type: 'string' } },
+                  properties: { id: LOGIN_ID },
                 },
               },
             },

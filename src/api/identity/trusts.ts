@@ -6,6 +6,7 @@ import {
   createTrust,
   deleteTrust,
   getTrust,
+  isOwnTrust,
   listTrusts,
   type TrustBody,
   trustRoles,
@@ -76,7 +77,8 @@ export const trustOperations: readonly Operation[] = [
         trustee_user_id: parameter(request, 'trustee_user_id'),
       };
       const asked = Object.fromEntries(Object.entries(of).filter(([, id]) => id !== undefined));
-      const rows = await listTrusts(request.app.store.read, asked);
+      const found = await listTrusts(request.app.store.read, asked);
+      const rows = found.filter((row) => isOwnTrust(request.ctx, row));
       return collection(
         request,
         'trusts',
@@ -152,10 +154,12 @@ function listTarget(request: OpRequest) {
 }
 
 /** A trust that is over is a 404 for everybody; one that is used up can be deleted, which ends its tokens. */
-async function trustTarget({ app, params, raw }: OpRequest) {
+async function trustTarget({ app, ctx, params, raw }: OpRequest) {
   const row = await trusts.get(app.store.read, params.trust_id!);
   const over = row && (raw.method === 'DELETE' ? isEnded(row) : isOver(row));
   if (!row || over) throw missing('trust', params.trust_id!);
+  // that the trustor is a party to them is of no use to who only acts as the trustor
+  if (!isOwnTrust(ctx, row)) return {};
   return {
     'target.trust.trustor_user_id': row.trustor_user_id,
     'target.trust.trustee_user_id': row.trustee_user_id,

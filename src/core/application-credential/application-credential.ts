@@ -4,6 +4,7 @@ import {
   type ApplicationCredentialRow,
   accessRules,
   applicationCredentials,
+  removeUnusedAccessRules,
 } from '../../store/identity/delegations.js';
 import { findRole, roles } from '../../store/identity/roles.js';
 import { nowText, type Reader, type Tx } from '../../store/store.js';
@@ -12,8 +13,12 @@ import type { Context } from '../context.js';
 import { badRequest, forbidden } from '../errors.js';
 import { hashPassword } from '../identity/passwords.js';
 import { missing, newId, storing } from '../identity/rows.js';
+import { refuseMore } from '../identity/user-limit.js';
 import { refuseRestricted, refuseTrustOrOauth } from '../token/guards.js';
 import { expiryOf } from '../token/times.js';
+
+/** Access rules of a user beyond which those go that no application credential uses any more. */
+const MOST_ACCESS_RULES = 200;
 
 /** What clients say about a new application credential. */
 export interface ApplicationCredentialBody {
@@ -52,6 +57,12 @@ export async function createApplicationCredential(
     app,
     'application credential',
     async (tx) => {
+      await refuseMore(
+        tx,
+        'application_credential',
+        ctx.userId,
+        app.config.application_credential_user_limit,
+      );
       const row: ApplicationCredentialRow = {
         id: newId(),
         user_id: ctx.userId,
@@ -98,6 +109,9 @@ export async function deleteApplicationCredential(
   await app.identity.write(async (tx) => {
     await getApplicationCredential(tx, userId, id);
     await applicationCredentials.remove(tx, id);
+    // rules stay for the next credential, but nobody fills the database with them
+    const rules = await accessRules.list(tx, { user_id: userId }, { limit: MOST_ACCESS_RULES + 1 });
+    if (rules.length > MOST_ACCESS_RULES) await removeUnusedAccessRules(tx, userId);
   });
 }
 
@@ -161,5 +175,6 @@ async function ruleIds(
     if (!found) await accessRules.insert(tx, row);
     ids.push(row.id);
   }
-  return ids;
+  // one that comes twice counts once
+  return [...new Set(ids)];
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type CredentialRow, credentials } from '../../store/identity/delegations.js';
+import { type CredentialRow, credentials, removeTotpUse } from '../../store/identity/delegations.js';
 import { projects } from '../../store/identity/projects.js';
 import { users } from '../../store/identity/users.js';
 import type { Reader, Tx } from '../../store/store.js';
@@ -7,6 +7,7 @@ import type { App } from '../app.js';
 import type { Context } from '../context.js';
 import { badRequest } from '../errors.js';
 import { mustGet, newId, storing } from '../identity/rows.js';
+import { refuseMore } from '../identity/user-limit.js';
 import { forbiddenAction, isDelegated, refuseRestricted } from '../token/guards.js';
 
 /** What clients may set on a credential. */
@@ -46,6 +47,7 @@ export async function createCredential(
     'credential',
     async (tx) => {
       await mustGet(users, tx, body.user_id, 'user');
+      await refuseMore(tx, 'credential', body.user_id, app.config.credential_user_limit);
       if (isEc2) await mustGet(projects, tx, body.project_id!, 'project');
       await credentials.insert(tx, { ...row, blob: sealed });
     },
@@ -103,15 +105,28 @@ export async function listCredentials(
   filters: Readonly<Record<string, string | number>>,
 ): Promise<OpenCredential[]> {
   const rows = await credentials.list(app.store.read, filters);
-  return await Promise.all(rows.map((row) => openCredential(app, row)));
+  const found = await Promise.all(rows.map((row) => openOrSkip(app, row)));
+  return found.filter((credential) => credential !== null);
 }
 
 export async function deleteCredential(app: App, ctx: Context, id: string): Promise<void> {
-  await getCredential(app, ctx, id);
+  // what cannot be opened any more can still be deleted
+  if (isDelegated(ctx)) await getCredential(app, ctx, id);
   await app.store.tx(async (tx) => {
     await mustGet(credentials, tx, id, 'credential');
     await credentials.remove(tx, id);
+    await removeTotpUse(tx, id);
   });
+}
+
+/** One row that cannot be opened must not keep its user from all others. */
+async function openOrSkip(app: App, row: CredentialRow): Promise<OpenCredential | null> {
+  try {
+    return await openCredential(app, row);
+  } catch (error) {
+    app.log.error('a credential cannot be opened: delete it', { credential: row.id, error: String(error) });
+    return null;
+  }
 }
 
 /** True when the token may have to do with a credential: a delegated one only with key pairs made by the same delegation. */
@@ -121,6 +136,11 @@ export function mayTouch(ctx: Context, { type, project_id, blob }: OpenCredentia
   const has: Readonly<Record<string, unknown>> = parseEc2(blob);
   const wants = bindingsOf(ctx);
   return BINDINGS.every((name) => (has[name] ?? null) === (wants[name] ?? null));
+}
+
+/** True for the owner of a secret, and for administrators: readers of the system see everything but secrets. */
+export function maySeeSecret(ctx: Context, ownerId: string): boolean {
+  return ctx.userId === ownerId || ctx.isAdmin;
 }
 
 /** Opens the secret of a row. */

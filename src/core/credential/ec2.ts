@@ -5,12 +5,14 @@ import { users } from '../../store/identity/users.js';
 import type { App } from '../app.js';
 import type { Context } from '../context.js';
 import { missing, mustGet } from '../identity/rows.js';
+import { refuseMore } from '../identity/user-limit.js';
 import { forbiddenAction, isDelegated, refuseRestricted } from '../token/guards.js';
 import {
   findEc2Row,
   idOfAccess,
   insertCredential,
   listCredentials,
+  maySeeSecret,
   mayTouch,
   type OpenCredential,
   openCredential,
@@ -25,6 +27,9 @@ export interface Ec2Credential {
   readonly tenant_id: string;
   readonly trust_id: string | null;
 }
+
+/** As it is shown: without the secret to readers of the system. */
+export type ShownEc2Credential = Omit<Ec2Credential, 'secret'> & { readonly secret?: string };
 
 /** An EC2 key pair with what it was made by. */
 export interface BoundEc2Credential extends Ec2Credential {
@@ -60,9 +65,11 @@ export async function createEc2Credential(
   await app.store.tx(async (tx) => {
     await mustGet(users, tx, userId, 'user');
     await mustGet(projects, tx, projectId, 'project');
+    await refuseMore(tx, 'credential', userId, app.config.credential_user_limit);
     await insertCredential(tx, row, sealed);
   });
-  return shown(boundEc2(row));
+  const { access, secret, user_id, tenant_id, trust_id } = boundEc2(row);
+  return { access, secret, user_id, tenant_id, trust_id };
 }
 
 export async function getEc2Credential(
@@ -70,14 +77,18 @@ export async function getEc2Credential(
   ctx: Context,
   userId: string,
   access: string,
-): Promise<Ec2Credential> {
-  return shown(boundEc2(await ownPair(app, ctx, userId, access)));
+): Promise<ShownEc2Credential> {
+  return shown(ctx, boundEc2(await ownPair(app, ctx, userId, access)));
 }
 
-export async function listEc2Credentials(app: App, ctx: Context, userId: string): Promise<Ec2Credential[]> {
+export async function listEc2Credentials(
+  app: App,
+  ctx: Context,
+  userId: string,
+): Promise<ShownEc2Credential[]> {
   await mustGet(users, app.store.read, userId, 'user');
   const found = await listCredentials(app, { user_id: userId, type: 'ec2' });
-  return found.filter((row) => mayTouch(ctx, row)).map((row) => shown(boundEc2(row)));
+  return found.filter((row) => mayTouch(ctx, row)).map((row) => shown(ctx, boundEc2(row)));
 }
 
 export async function deleteEc2Credential(
@@ -121,8 +132,11 @@ function boundEc2({ blob, user_id, project_id }: OpenCredential): BoundEc2Creden
   };
 }
 
-function shown({ access, secret, user_id, tenant_id, trust_id }: BoundEc2Credential): Ec2Credential {
-  return { access, secret, user_id, tenant_id, trust_id };
+function shown(
+  ctx: Context,
+  { access, secret, user_id, tenant_id, trust_id }: BoundEc2Credential,
+): ShownEc2Credential {
+  return { access, ...(maySeeSecret(ctx, user_id) && { secret }), user_id, tenant_id, trust_id };
 }
 
 function outOfReach() {

@@ -1,4 +1,4 @@
-import { replaceSealed, sealedOtherwise } from '../../store/identity/keys.js';
+import { replaceSealed, type SealedText, sealedOtherwise } from '../../store/identity/keys.js';
 import type { Store } from '../../store/store.js';
 import { decrypt, encrypt } from './cipher.js';
 import type { KeyRing } from './key-ring.js';
@@ -56,27 +56,48 @@ export class Sealing {
     const newest = await this.#ring.newest();
     const current = `${FORMAT}.${newest.id}.`;
     let count = 0;
+    const unreadable = new Map<string, string>();
     for (;;) {
-      const old = await sealedOtherwise(this.#store.read, current, BATCH);
+      const found = await sealedOtherwise(this.#store.read, current, BATCH + unreadable.size);
+      const old = found.filter((row) => unreadable.get(nameOf(row)) !== row.sealed);
       if (old.length === 0) break;
-      const anew = await Promise.all(
-        old.map(async (row) => this.seal(await this.open(row.sealed, row.id), row.id)),
-      );
+      const anew = await Promise.all(old.map(async (row) => ({ row, sealed: await this.#anew(row) })));
+      const good = anew.filter((each) => each.sealed !== null);
+      for (const { row, sealed } of anew) if (sealed === null) unreadable.set(nameOf(row), row.sealed);
       // another key has been made meanwhile: its maker goes on
-      if (!anew[0]!.startsWith(current)) break;
+      if (good.some(({ sealed }) => !sealed!.startsWith(current))) break;
       await this.#store.tx(async (tx) => {
-        for (const [i, row] of old.entries()) await replaceSealed(tx, row, anew[i]!);
+        for (const { row, sealed } of good) await replaceSealed(tx, row, sealed!);
       });
-      count += old.length;
+      count += good.length;
     }
-    await this.#forget();
+    await this.#forget([...unreadable.values()]);
     return count;
   }
 
-  async #forget(): Promise<void> {
+  /** The text sealed by the newest key; null when it cannot be opened: one such must not keep the others from it. */
+  async #anew({ id, sealed }: SealedText): Promise<string | null> {
+    let text: string;
+    try {
+      text = await this.open(sealed, id);
+    } catch {
+      return null;
+    }
+    return await this.seal(text, id);
+  }
+
+  /** Forgets keys by which nothing is sealed any more, those of unreadable texts excepted. */
+  async #forget(unreadable: readonly string[]): Promise<void> {
     const keys = await this.#ring.all();
     const limit = Math.floor(Date.now() / 1000) - KEPT;
-    if ((await sealedOtherwise(this.#store.read, `${FORMAT}.${keys[0]?.id}.`, 1)).length > 0) return;
-    await this.#ring.forget(keys.filter((_, i) => i > 0 && keys[i - 1]!.createdAt < limit).map((k) => k.id));
+    const left = await sealedOtherwise(this.#store.read, `${FORMAT}.${keys[0]?.id}.`, unreadable.length + 1);
+    if (left.length > unreadable.length) return;
+    const needed = new Set(left.map((row) => row.sealed.split('.')[1]));
+    const old = keys.filter((key, i) => i > 0 && keys[i - 1]!.createdAt < limit && !needed.has(key.id));
+    await this.#ring.forget(old.map((key) => key.id));
   }
+}
+
+function nameOf({ table, id }: SealedText): string {
+  return `${table}/${id}`;
 }

@@ -39,9 +39,10 @@ export async function createRequestToken(
 ): Promise<MadeToken> {
   const claims = claimsOf(request);
   if (projectId === undefined) throw lacking('Requested-Project-Id');
-  await mustGet(projects, app.store.read, projectId, 'project');
   const consumer = await consumerSecret(app, claims.consumerId);
   await verifyOauth(app, request, claims, { consumer, token: '' });
+  // nobody learns without a consumer's secret which projects there are
+  await mustGet(projects, app.store.read, projectId, 'project');
   const made = newToken(app.config.oauth1_request_token_seconds);
   const row: RequestTokenRow = {
     id: made.id,
@@ -87,15 +88,14 @@ export async function createAccessToken(app: App, request: OauthRequest): Promis
   const claims = claimsOf(request);
   if (claims.token === undefined) throw lacking('oauth_token');
   if (claims.verifier === undefined) throw lacking('oauth_verifier');
-  const asked = await mustGet(requestTokens, app.store.read, claims.token, 'request token');
-  if (hasExpired(asked.expires_at)) throw unauthorized('Request token is expired');
-  if (asked.consumer_id !== claims.consumerId) {
-    throw unauthorized('Provided consumer key does not match stored consumer key.');
-  }
+  const asked = await requestTokens.get(app.store.read, claims.token);
+  if (!asked) throw unauthorized('Invalid signature');
+  if (asked.consumer_id !== claims.consumerId) throw unauthorized('Invalid signature');
   await verifyOauth(app, request, claims, {
     consumer: await consumerSecret(app, claims.consumerId),
     token: await app.identity.sealing.open(asked.secret, asked.id),
   });
+  if (hasExpired(asked.expires_at)) throw unauthorized('Request token is expired');
   const made = newToken(app.config.oauth1_access_token_seconds);
   const sealed = await app.identity.sealing.seal(made.secret, made.id);
   await app.identity.write(async (tx) => {
@@ -121,17 +121,18 @@ export async function createAccessToken(app: App, request: OauthRequest): Promis
   return made;
 }
 
-/** The access token by which a consumer has signed a request. Throws 404 when there is none, 401 when the signature is wrong. */
+/** The access token by which a consumer has signed a request. Throws 401 when there is none, or the signature is wrong. */
 export async function verifyAccessToken(app: App, request: OauthRequest): Promise<AccessTokenRow> {
   const claims = claimsOf(request);
   if (claims.token === undefined) throw lacking('oauth_token');
-  const row = await mustGet(accessTokens, app.store.read, claims.token, 'access token');
-  if (hasExpired(row.expires_at)) throw unauthorized('Access token is expired');
-  if (row.consumer_id !== claims.consumerId) throw unauthorized('Could not validate the access token');
+  const row = await accessTokens.get(app.store.read, claims.token);
+  if (!row) throw unauthorized('Invalid signature');
+  if (row.consumer_id !== claims.consumerId) throw unauthorized('Invalid signature');
   await verifyOauth(app, request, claims, {
     consumer: await consumerSecret(app, row.consumer_id),
     token: await app.identity.sealing.open(row.secret, row.id),
   });
+  if (hasExpired(row.expires_at)) throw unauthorized('Access token is expired');
   return row;
 }
 
@@ -178,7 +179,8 @@ async function authorizedRoles(
 }
 
 async function consumerSecret(app: App, id: string): Promise<string> {
-  const row = await mustGet(consumers, app.store.read, id, 'consumer');
+  const row = await consumers.get(app.store.read, id);
+  if (!row) throw unauthorized('Invalid signature');
   return await app.identity.sealing.open(row.secret, row.id);
 }
 

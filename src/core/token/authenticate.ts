@@ -19,7 +19,7 @@ import {
 import { isMethod, methodOf } from './methods/methods.js';
 import type { AuthMethod, TokenPayload, TokenScope } from './payload.js';
 import { readReceipt } from './receipt.js';
-import { type AskedScope, refuseRescope } from './rescope.js';
+import { type AskedScope, refuseFromSystem, refuseRescope } from './rescope.js';
 import { resolveSubject } from './resolve.js';
 import type { ValidToken } from './service.js';
 
@@ -54,6 +54,7 @@ export async function authenticate(app: App, auth: AuthRequest, caller: Caller):
   if (proof.parent) refuseRescope(app.config, proof.parent, askedKind(auth.scope));
   if (trust) return await byTrust(app, proof, methods, trust.id);
   const scope = await wantedScope(app.store.read, auth, proof);
+  if (proof.parent) refuseFromSystem(proof.parent, scope.kind);
   const token = await app.identity.tokens.issue({
     userId: proof.userId,
     methods,
@@ -80,11 +81,20 @@ async function proveAll(
     if (proof && next.userId !== proof.userId) throw unauthorized();
     proof = { ...proof, ...next };
   }
+  refuseMixed(proof!);
   const { userId, parent } = proof!;
   const receipt = caller.receipt === undefined ? null : await readReceipt(app, caller.receipt);
   if (receipt && receipt.userId !== userId) throw unauthorized();
   const methods = [...new Set([...names, ...(parent?.methods ?? []), ...(receipt?.methods ?? [])])];
   return { proof: proof!, methods: methods as AuthMethod[] };
+}
+
+/** A token acts by one delegation at most: two together would give what neither of them does. */
+function refuseMixed({ credential, accessTokenId, parent }: Proof): void {
+  const inherited = parent && (parent.applicationCredentialId ?? parent.trustId ?? parent.accessTokenId);
+  if ([credential, accessTokenId, inherited ?? undefined].filter((by) => by !== undefined).length > 1) {
+    throw unauthorized();
+  }
 }
 
 /** Whether somebody who has proved to be a user may have a token: several factors, locks, inactivity. */
@@ -114,7 +124,8 @@ async function byTrust(
 ): Promise<ValidToken> {
   const trust = await trusts.get(app.store.read, trustId);
   const mayUse = trust?.trustee_user_id === proof.userId && trust.project_id !== null;
-  if (!mayUse || proof.credential || proof.parent?.applicationCredentialId || proof.parent?.trustId) {
+  // who acts by another delegation has nothing but what that one gives
+  if (!mayUse || proof.scope || proof.parent?.applicationCredentialId || proof.parent?.trustId) {
     throw unauthorized();
   }
   const request = {

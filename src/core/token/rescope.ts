@@ -21,16 +21,21 @@ export function refuseRescope(
   if (token.trustId !== null) {
     throw denied('Using trust-scoped token to create another token. Create a new trust-scoped token instead');
   }
-  if (token.scope.kind === 'system' && (asked === 'project' || asked === 'domain')) {
-    throw denied(
-      'Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed.',
-    );
-  }
+  refuseFromSystem(token, asked);
   if (token.applicationCredentialId !== null && asked !== 'none') {
     throw denied('Using an application credential token to create a scoped token is not allowed.');
   }
   if (!config.allow_rescope_scoped_token && token.scope.kind !== 'unscoped') {
     throw denied('rescope a scoped token');
+  }
+}
+
+/** Refuses (403) to exchange a token of the system for one of a project or domain, whether it was named or is the default. */
+export function refuseFromSystem(token: TokenPayload, scope: AskedScope): void {
+  if (token.scope.kind === 'system' && (scope === 'project' || scope === 'domain')) {
+    throw denied(
+      'Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed.',
+    );
   }
 }
 

@@ -108,6 +108,8 @@ export class TokenService implements Authenticator {
       trustId: request.trustId ?? null,
       accessTokenId: request.accessTokenId ?? null,
     };
+    // nothing ends a token of two delegations together
+    if (Object.values(delegation).filter((id) => id !== null).length > 1) return null;
     const end = Math.floor((await delegationEnd(this.#store.read, delegation)) / 1000);
     if (end * 1000 <= now) return null;
     const payload: TokenPayload = {

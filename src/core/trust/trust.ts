@@ -7,6 +7,7 @@ import type { App } from '../app.js';
 import type { Context } from '../context.js';
 import { badRequest, forbidden } from '../errors.js';
 import { missing, mustGet, newId } from '../identity/rows.js';
+import { refuseMore } from '../identity/user-limit.js';
 import { effectiveRoles } from '../role/effective.js';
 import { forbiddenAction, refuseApplicationCredential } from '../token/guards.js';
 import { expiryOf, hasExpired } from '../token/times.js';
@@ -41,6 +42,7 @@ export async function createTrust(app: App, ctx: Context, body: TrustBody): Prom
   // no token depends on a trust that is new
   return await app.store.tx(async (tx) => {
     await mustGet(users, tx, body.trustee_user_id, 'user');
+    await refuseMore(tx, 'trust', body.trustor_user_id, app.config.trust_user_limit);
     const roleIds = await askedRoles(tx, body.roles ?? []);
     const parent = ctx.token.trust ? await getTrust(tx, ctx.token.trust.id) : null;
     const found = await checkRedelegation(tx, app.config, body, { parent, roleIds, expiresAt: asked });
@@ -89,8 +91,15 @@ export async function deleteTrust(app: App, ctx: Context, id: string): Promise<v
   await app.identity.write(async (tx) => {
     const row = await trusts.get(tx, id);
     if (!row || isEnded(row)) throw missing('trust', id);
+    if (!isOwnTrust(ctx, row)) throw forbiddenAction('Trusts of others than the token itself');
     await end(tx, id);
   });
+}
+
+/** Which trusts a token has to do with: one of a trust with that and those made by it, one of OAuth1 with none. */
+export function isOwnTrust({ token }: Context, trust: TrustRow): boolean {
+  if (token.oauth1) return false;
+  return !token.trust || token.trust.id === trust.id || token.trust.id === trust.redelegated_trust_id;
 }
 
 /** Roles that a trust hands over. */

@@ -86,3 +86,38 @@ export async function useTrust(tx: Tx, id: string): Promise<boolean> {
     .executeTakeFirst();
   return result.numUpdatedRows > 0n;
 }
+
+/** Tables of what users make for themselves. */
+export type OwnedTable = 'credential' | 'application_credential' | 'trust';
+
+/** How many of them a user has; of trusts those that were not deleted. */
+export async function countOfUser(db: Reader, table: OwnedTable, userId: string): Promise<number> {
+  const { found } =
+    table === 'trust'
+      ? await db
+          .selectFrom('trust')
+          .select((eb) => eb.fn.countAll().as('found'))
+          .where('trustor_user_id', '=', userId)
+          .where('deleted_at', 'is', null)
+          .executeTakeFirstOrThrow()
+      : await db
+          .selectFrom(table)
+          .select((eb) => eb.fn.countAll().as('found'))
+          .where('user_id', '=', userId)
+          .executeTakeFirstOrThrow();
+  return Number(found);
+}
+
+/** Removes the access rules of a user that no application credential uses. */
+export async function removeUnusedAccessRules(tx: Tx, userId: string): Promise<void> {
+  const rows = await applicationCredentials.list(tx, { user_id: userId });
+  const used = new Set(rows.flatMap((row) => JSON.parse(row.access_rules ?? '[]') as string[]));
+  for (const { id } of await accessRules.list(tx, { user_id: userId })) {
+    if (!used.has(id)) await accessRules.remove(tx, id);
+  }
+}
+
+/** Forgets which passcodes of a credential were used; for when it goes. */
+export async function removeTotpUse(tx: Tx, credentialId: string): Promise<void> {
+  await tx.deleteFrom('totp_use').where('credential_id', '=', credentialId).execute();
+}
