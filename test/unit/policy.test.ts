@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { ANONYMOUS } from '../../src/api/shared/context.js';
 import type { PolicyTarget, TokenInfo } from '../../src/core/context.js';
 import { RulePolicy } from '../../src/core/policy/engine.js';
+import { findProblems } from '../../src/core/policy/problems.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'maru-policy-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -225,5 +226,36 @@ describe('any rule', () => {
         }
       }),
     );
+  });
+});
+
+describe('rules that are too deep', () => {
+  const nested = (open: string, close: string) => open.repeat(4000) + '@' + close.repeat(4000);
+
+  it.each([nested('(', ')'), nested('not ', '')])('are refused, and do not end the stack', (rule) => {
+    expect(() => allows(rule, token([]))).toThrow("more than 100 parentheses and 'not's within each other");
+  });
+
+  it('may lie side by side in any number', () => {
+    expect(allows(Array(500).fill('(role:nobody)').join(' or '), token([]))).toBe(false);
+  });
+
+  const chain = (length: number, last: string) =>
+    new Map(Array.from({ length }, (_, i) => [`r${i}`, i === length - 1 ? last : `rule:r${i + 1}`]));
+
+  it('are refused as chains of references, in time', () => {
+    expect(findProblems(chain(101, '@'))).toEqual([]);
+    const started = performance.now();
+    const problems = findProblems(chain(20_000, '@'));
+    expect(performance.now() - started).toBeLessThan(2000);
+    expect(problems[0]).toMatchObject({ message: expect.stringContaining('a chain of more than 100 rules') });
+    // with these denied the rest can be checked
+    const denied = new Map([...chain(20_000, '@'), ...problems.map(({ name }) => [name, '!'] as const)]);
+    expect(findProblems(denied)).toEqual([]);
+  });
+
+  it('are refused as circles, of any length', () => {
+    const [problem] = findProblems(chain(5000, 'rule:r4000'));
+    expect(problem!.message).toMatch(/in a circle: r4000 → r4001 .* → r4999 → r4000$/);
   });
 });

@@ -14,6 +14,7 @@ export class IdentityEpoch {
   #value = 1;
   #reading: Promise<number> | undefined;
   #next: Promise<number> | undefined;
+  #catching: Promise<number> | undefined;
   /** The last value that followers know of. */
   #followed = 0;
   readonly #followers: (() => Promise<void>)[] = [];
@@ -22,9 +23,14 @@ export class IdentityEpoch {
     this.#store = store;
   }
 
-  /** The number now. Synchronous where it can be, since every request asks. */
+  /**
+   * The number now. Synchronous where it can be, since every request asks; it waits for followers that have yet to learn of it, and
+   * fails when they do, so that nothing is judged by what no longer holds. The next caller lets them try again.
+   */
   current(): number | Promise<number> {
-    if (this.#store.dialect === 'sqlite') return this.#value;
+    if (this.#store.dialect === 'sqlite') {
+      return this.#followed === this.#value ? this.#value : this.#catchUp();
+    }
     if (!this.#reading) return this.#read();
     // the read under way may have begun before a write that this caller must see: wait for the next one
     this.#next ??= this.#reading.then(
@@ -48,8 +54,32 @@ export class IdentityEpoch {
     });
     this.#value++;
     // on PostgreSQL it is the next reader of the number that finds it changed
-    if (this.#store.dialect === 'sqlite') await this.#tellFollowers();
+    if (this.#store.dialect === 'sqlite') await this.settled();
     return result;
+  }
+
+  /** Resolves when followers have been told of every write so far, or could not be: what was written is written. */
+  async settled(): Promise<void> {
+    try {
+      await this.current();
+    } catch {
+      // whoever asks for the number next lets them try again, and hears of it
+    }
+  }
+
+  /** Tells followers until they know of the last write; callers share one run. */
+  #catchUp(): Promise<number> {
+    this.#catching ??= (async () => {
+      while (this.#followed !== this.#value) {
+        const value = this.#value;
+        await this.#tellFollowers();
+        this.#followed = value;
+      }
+      return this.#value;
+    })().finally(() => {
+      this.#catching = undefined;
+    });
+    return this.#catching;
   }
 
   #read(): Promise<number> {

@@ -20,7 +20,7 @@ export interface Identity {
   write<T>(body: (tx: Tx) => Promise<T>): Promise<T>;
   /** Runs something after such writes, of any controller, before the next request is judged. */
   follow(run: () => Promise<void>): void;
-  /** Resolves when what follows has been run for every write so far. */
+  /** Resolves when what follows has been run for every write so far, or has failed and is tried again by the next request. */
   settled(): Promise<void>;
 }
 
@@ -36,6 +36,6 @@ export function createIdentity(config: Config, store: Store): Identity {
     sealing: new Sealing(store, master, new KeyRing(store, master, 'credential')),
     write: (body) => epoch.write(body),
     follow: (run) => epoch.follow(run),
-    settled: async () => void (await epoch.current()),
+    settled: () => epoch.settled(),
   };
 }

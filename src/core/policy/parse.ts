@@ -9,6 +9,9 @@ export type RuleNode =
   /** `left:right`, where right may hold `%(name)s`. */
   | { readonly kind: 'check'; readonly left: string; readonly right: string };
 
+/** Parentheses and `not`s within each other: far more than anybody reads, far less than what ends the stack. */
+const DEEPEST = 100;
+
 const TRUE: RuleNode = { kind: 'true' };
 const FALSE: RuleNode = { kind: 'false' };
 
@@ -66,6 +69,7 @@ class Parser {
   readonly #text: string;
   readonly #tokens: readonly RuleToken[];
   #at = 0;
+  #depth = 0;
 
   constructor(text: string) {
     this.#text = text;
@@ -92,6 +96,17 @@ class Parser {
   }
 
   #unary(): RuleNode {
+    if (++this.#depth > DEEPEST) {
+      this.#fail(
+        `more than ${DEEPEST} parentheses and 'not's within each other; give parts names of their own`,
+      );
+    }
+    const node = this.#part();
+    this.#depth--;
+    return node;
+  }
+
+  #part(): RuleNode {
     if (this.#take('not')) return { kind: 'not', node: this.#unary() };
     if (this.#take('(')) {
       const node = this.#or();

@@ -17,6 +17,9 @@ export type Rules = ReadonlyMap<string, unknown>;
 /** Edits by which a name of a policy file is taken for a misspelt one of ours, not for one of another service or release. */
 const MISSPELT = 2;
 
+/** Rules that refer one to the next: each is a call within the check of the first. */
+const LONGEST_CHAIN = 100;
+
 /**
  * Everything that is wrong with rules that are to hold together: text that cannot be read, references to rules that do not
  * exist, rules that refer to each other in a circle.
@@ -71,21 +74,48 @@ function referencesOf(rule: unknown): string[] {
   }
 }
 
+/** Circles, and chains of references that are longer than a check should follow. */
 function findCircles(nodes: ReadonlyMap<string, RuleNode>): PolicyProblem[] {
   const problems: PolicyProblem[] = [];
-  const settled = new Set<string>();
-  const visit = (name: string, path: readonly string[]): void => {
-    if (settled.has(name)) return;
-    const before = path.indexOf(name);
-    if (before >= 0) {
-      const circle = [...path.slice(before), name].join(' → ');
-      problems.push({ name, message: `policy rules refer to each other in a circle: ${circle}` });
-      return;
+  /** Rules that are done, with how many others lie one behind the other below each. */
+  const settled = new Map<string, number>();
+  for (const start of nodes.keys()) {
+    if (settled.has(start)) continue;
+    // a stack of its own: a chain may be longer than the one of calls
+    const path = [visitOf(start, nodes)];
+    const onPath = new Set([start]);
+    for (let visit = path.at(-1); visit; visit = path.at(-1)) {
+      const next = visit.left.pop();
+      if (next === undefined) {
+        path.pop();
+        onPath.delete(visit.name);
+        settled.set(visit.name, visit.below);
+        const above = path.at(-1);
+        if (above) above.below = Math.max(above.below, visit.below + 1);
+        // were just these to deny, no chain would be too long
+        if (visit.below > 0 && visit.below % (LONGEST_CHAIN + 1) === 0)
+          problems.push({ name: visit.name, message: tooLong(visit.name) });
+      } else if (onPath.has(next)) {
+        const names = path.map(({ name }) => name);
+        const circle = [...names.slice(names.indexOf(next)), next].join(' → ');
+        problems.push({ name: next, message: `policy rules refer to each other in a circle: ${circle}` });
+      } else if (settled.has(next)) {
+        visit.below = Math.max(visit.below, settled.get(next)! + 1);
+      } else {
+        path.push(visitOf(next, nodes));
+        onPath.add(next);
+      }
     }
-    const node = nodes.get(name);
-    for (const other of node ? references(node) : []) visit(other, [...path, name]);
-    settled.add(name);
-  };
-  for (const name of nodes.keys()) visit(name, []);
+  }
   return problems;
+}
+
+/** A rule on the way, the references that are still to be followed, the last first, and the longest chain found below it. */
+function visitOf(name: string, nodes: ReadonlyMap<string, RuleNode>) {
+  const node = nodes.get(name);
+  return { name, left: node ? [...new Set(references(node))].reverse() : [], below: 0 };
+}
+
+function tooLong(name: string): string {
+  return `policy ${name} refers to a chain of more than ${LONGEST_CHAIN} rules, one referring to the next`;
 }
