@@ -13,7 +13,7 @@ export async function createApi(app: App, services: readonly Service[]): Promise
     logger: false,
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: 512, querystringParser: parseQuery },
-    // image uploads take as long as they take
+    // image uploads take as long as they take; other bodies have a time of their own (readBody)
     requestTimeout: 0,
     bodyLimit: Number.MAX_SAFE_INTEGER,
     forceCloseConnections: true,
