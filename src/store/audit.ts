@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { CompiledQuery, type Selectable, SqliteAdapter } from 'kysely';
+import { CompiledQuery, type Selectable, SqliteAdapter, sql } from 'kysely';
 import type { Reader, Tx } from './store.js';
 import type { AuditTable } from './tables/audit.js';
 
@@ -52,23 +52,29 @@ export async function writeAudit(tx: Tx): Promise<((committed: boolean) => void)
   return (committed) => carrier.ended({ committed, carried });
 }
 
+type KnownTarget = Pick<AuditRow, 'target_type' | 'target_id' | 'target_name' | 'target_project_id'>;
+
 /** What earlier records say of things: names, and whose they are. */
 export async function knownTargets(
   db: Reader,
-  ids: readonly string[],
-): Promise<Pick<AuditRow, 'target_type' | 'target_id' | 'target_name' | 'target_project_id'>[]> {
-  if (ids.length === 0) return [];
-  const latest = db
-    .selectFrom('audit')
-    .select((eb) => eb.fn.max('id').as('id'))
-    .where('target_id', 'in', ids)
-    .where('target_name', 'is not', null)
-    .groupBy(['target_type', 'target_id']);
-  return await db
-    .selectFrom('audit')
-    .select(['target_type', 'target_id', 'target_name', 'target_project_id'])
-    .where('id', 'in', latest)
-    .execute();
+  targets: readonly Pick<AuditRow, 'target_type' | 'target_id'>[],
+): Promise<KnownTarget[]> {
+  const found: KnownTarget[] = [];
+  for (let at = 0; at < targets.length; at += ROWS_AT_ONCE) {
+    const some = targets.slice(at, at + ROWS_AT_ONCE);
+    const wanted = sql.join(some.map(({ target_type, target_id }) => sql`(${target_type}, ${target_id})`));
+    // the index gives the latest at once, however many records there are of it
+    const { rows } = await sql<KnownTarget>`
+      with wanted (type, id) as (values ${wanted})
+      select a.target_type, a.target_id, a.target_name, a.target_project_id
+      from wanted w join audit a on a.id = (
+        select b.id from audit b
+        where b.target_id = w.id and b.target_type = w.type and b.target_name is not null
+        order by b.id desc limit 1
+      )`.execute(db);
+    found.push(...rows);
+  }
+  return found;
 }
 
 /** Writes records, in place of what there is of them already. */
@@ -200,30 +206,47 @@ export async function findAudit(db: Reader, id: string): Promise<AuditRow | unde
   return await db.selectFrom('audit').selectAll().where('id', '=', id).executeTakeFirst();
 }
 
-/** Id of the newest record beyond the latest so many; undefined: there are no more. `unchanged`: only of those that changed nothing. */
-export async function auditBeyond(
+/** Which records are to go: whose (null: of nobody known; undefined: everybody's), and whether only those of one kind. */
+export interface AuditShare {
+  readonly user?: string | null;
+  /** True: what changed something; false: what did not. */
+  readonly changed?: boolean;
+}
+
+/** How many records there are of each user (null: of nobody known). */
+export async function countAudits(
   db: Reader,
-  kept: number,
-  options: { readonly unchanged: boolean },
-): Promise<string | undefined> {
-  let query = db.selectFrom('audit').select('id');
-  if (options.unchanged) query = query.where('changed', '=', 0);
-  return (await query.orderBy('id', 'desc').offset(kept).limit(1).executeTakeFirst())?.id;
+  changed: boolean,
+): Promise<{ readonly user: string | null; readonly count: number }[]> {
+  const rows = await db
+    .selectFrom('audit')
+    .select(['user_id', (eb) => eb.fn.countAll().as('count')])
+    .where('changed', '=', Number(changed))
+    .groupBy('user_id')
+    .execute();
+  return rows.map(({ user_id, count }) => ({ user: user_id, count: Number(count) }));
+}
+
+/** Id of the newest record beyond the latest so many; undefined: there are no more. */
+export async function auditBeyond(db: Reader, kept: number, share: AuditShare): Promise<string | undefined> {
+  const query = chosen(db, share).orderBy('id', 'desc').offset(kept).limit(1);
+  return (await query.executeTakeFirst())?.id;
 }
 
 /** Removes up to `limit` records with that id or a lower one, the oldest first; gives how many went. */
-export async function removeAudits(
-  tx: Tx,
-  upTo: string,
-  limit: number,
-  options: { readonly unchanged: boolean },
-): Promise<number> {
-  let query = tx.selectFrom('audit').select('id').where('id', '<=', upTo);
-  if (options.unchanged) query = query.where('changed', '=', 0);
-  const doomed = await query.orderBy('id').limit(limit).execute();
+export async function removeAudits(tx: Tx, upTo: string, limit: number, share: AuditShare): Promise<number> {
+  const doomed = await chosen(tx, share).where('id', '<=', upTo).orderBy('id').limit(limit).execute();
   for (let at = 0; at < doomed.length; at += ROWS_AT_ONCE) {
     const some = doomed.slice(at, at + ROWS_AT_ONCE).map(({ id }) => id);
     await tx.deleteFrom('audit').where('id', 'in', some).execute();
   }
   return doomed.length;
+}
+
+function chosen(db: Reader, { user, changed }: AuditShare) {
+  let query = db.selectFrom('audit').select('id');
+  if (changed !== undefined) query = query.where('changed', '=', Number(changed));
+  if (user === null) query = query.where('user_id', 'is', null);
+  else if (user !== undefined) query = query.where('user_id', '=', user);
+  return query;
 }

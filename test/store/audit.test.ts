@@ -1,10 +1,12 @@
 import { beforeAll, expect, it } from 'vitest';
+import type { App } from '../../src/core/app.js';
 import { Audit } from '../../src/core/audit/audit.js';
 import { lowestAuditId } from '../../src/core/audit/id.js';
+import { pruneAuditRecords } from '../../src/core/audit/prune.js';
 import type { RequestRecord } from '../../src/core/audit/record.js';
 import type { TokenInfo } from '../../src/core/context.js';
 import { createLogger } from '../../src/protocol/log.js';
-import { auditBeyond, listAudits, removeAudits } from '../../src/store/audit.js';
+import { type AuditShare, auditBeyond, listAudits, removeAudits } from '../../src/store/audit.js';
 import { writeSetting } from '../../src/store/settings.js';
 import type { Store } from '../../src/store/store.js';
 import { forEachStore } from '../support/stores.js';
@@ -212,23 +214,53 @@ forEachStore('audit', (openStore) => {
 
   it('forgets what is too old and too many, first what changed nothing', async () => {
     const audit = open();
-    await store.tx((tx) => removeAudits(tx, 'g', 100_000, { unchanged: false }));
+    await store.tx((tx) => removeAudits(tx, 'g', 100_000, {}));
     for (let n = 0; n < 20; n++) {
       const record = begin(audit);
+      if (n % 2 === 0) await audit.serving(record, () => change('one'));
       record.answered(n % 2 === 0 ? 200 : 403, null);
       await audit.end(record);
     }
     await audit.flush();
     const kept = async () => (await listAudits(store.read, {}, 100)).map(({ status }) => status);
-    const prune = async (upTo: string | undefined, unchanged: boolean) =>
-      upTo === undefined ? 0 : await store.tx((tx) => removeAudits(tx, upTo, 1_000, { unchanged }));
-    expect(await prune(lowestAuditId(Date.now() - 60_000), false)).toBe(0);
-    expect(await auditBeyond(store.read, 10, { unchanged: true })).toBeUndefined();
-    expect(await prune(await auditBeyond(store.read, 4, { unchanged: true }), true)).toBe(6);
+    const prune = async (upTo: string | undefined, share: AuditShare) =>
+      upTo === undefined ? 0 : await store.tx((tx) => removeAudits(tx, upTo, 1_000, share));
+    const idle = { changed: false };
+    expect(await prune(lowestAuditId(Date.now() - 60_000), {})).toBe(0);
+    expect(await auditBeyond(store.read, 10, idle)).toBeUndefined();
+    expect(await prune(await auditBeyond(store.read, 4, idle), idle)).toBe(6);
     expect((await kept()).filter((status) => status === 403)).toHaveLength(4);
-    expect(await prune(await auditBeyond(store.read, 12, { unchanged: false }), false)).toBe(2);
+    expect(await prune(await auditBeyond(store.read, 12, {}), {})).toBe(2);
     expect((await kept()).filter((status) => status === 200)).toHaveLength(8);
-    expect(await prune(lowestAuditId(Date.now() + 60_000), false)).toBe(12);
+    expect(await prune(lowestAuditId(Date.now() + 60_000), {})).toBe(12);
+    await audit.close();
+  });
+
+  it('takes what is too much from whoever has the most', async () => {
+    const audit = open();
+    await store.tx((tx) => removeAudits(tx, 'g', 100_000, {}));
+    const act = async (id: string, changing: boolean) => {
+      const record = begin(audit, { token: { ...TOKEN, user: { ...TOKEN.user, id } } });
+      if (changing) await audit.serving(record, () => change('one'));
+      record.answered(200, null);
+      await audit.end(record);
+    };
+    for (let n = 0; n < 3; n++) await act('careful', true);
+    for (let n = 0; n < 30; n++) await act('busy', true);
+    // answered well, but nothing was there to change: counted together
+    for (let n = 0; n < 30; n++) await act('busy', false);
+    await audit.flush();
+    const of = async (user: string) => await listAudits(store.read, { user }, 100);
+    expect((await of('busy')).filter(({ changed }) => changed === 0)).toHaveLength(21);
+    await pruneAuditRecords({ store, config: { audit_retention: 1, audit_entries: 16 } } as unknown as App);
+    expect((await of('careful')).map(({ changed }) => changed)).toEqual([1, 1, 1]);
+    expect((await of('busy')).map(({ changed }) => changed).sort()).toEqual([
+      0,
+      0,
+      0,
+      0,
+      ...Array(9).fill(1),
+    ]);
     await audit.close();
   });
 

@@ -51,8 +51,8 @@ function partsOf(header: string): string[] {
 }
 
 function collect(found: Set<string>, value: unknown, secret: boolean, depth: number): void {
-  if (typeof value === 'string') {
-    if (secret) add(found, value);
+  if (typeof value === 'string' || typeof value === 'number') {
+    if (secret) add(found, String(value));
   } else if (typeof value === 'object' && value !== null && depth < DEEPEST) {
     for (const [name, inner] of Object.entries(value)) {
       const here = Array.isArray(value)

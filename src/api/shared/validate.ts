@@ -1,6 +1,8 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import ajvFormats from 'ajv-formats';
+import { SECRET_NAME } from '../../core/audit/detail.js';
 import { badRequest } from '../../core/errors.js';
+import { MASK } from '../../protocol/config/secrets.js';
 import type { Schema } from './operation.js';
 
 const ajv = new Ajv2020({ strict: false, allErrors: false, verbose: true, allowUnionTypes: true });
@@ -28,9 +30,10 @@ export function validate(schema: Schema, value: unknown): void {
 
 function describe(error: ErrorObject | undefined): string {
   if (!error) return 'Invalid request body';
-  const value = show(error.data);
-  const field = error.instancePath.split('/').filter(Boolean).map(decodePointer).join('.') || 'body';
-  return `Invalid input for field/attribute ${field.split('.').at(-1)}. Value: ${value}. ${reason(error, value)}`;
+  const fields = error.instancePath.split('/').filter(Boolean).map(decodePointer);
+  // whatever its type, and whatever it is put into
+  const value = fields.some(isSecretName) ? MASK : show(error.data);
+  return `Invalid input for field/attribute ${fields.join('.').split('.').at(-1) || 'body'}. Value: ${value}. ${reason(error, value)}`;
 }
 
 function reason(error: ErrorObject, value: string): string {
@@ -66,9 +69,12 @@ function reason(error: ErrorObject, value: string): string {
 
 /** Secrets must not come back in messages; long values are cut. */
 function show(value: unknown): string {
-  const text =
-    JSON.stringify(value, (key, v) => (/pass|secret|token|private/i.test(key) ? '***' : v)) ?? 'undefined';
+  const text = JSON.stringify(value, (key, v) => (isSecretName(key) ? MASK : v)) ?? 'undefined';
   return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+}
+
+function isSecretName(name: string): boolean {
+  return SECRET_NAME.test(name) || /pass|secret|token|private/i.test(name);
 }
 
 function decodePointer(part: string): string {

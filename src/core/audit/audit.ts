@@ -27,13 +27,14 @@ interface AuditParts {
 export class Audit {
   readonly #batch: AuditBatch;
   readonly #refused: AuditLimit;
-  readonly #logins: AuditLimit;
+  /** Logins, and what was answered well and found nothing to change. */
+  readonly #idle: AuditLimit;
   readonly #looking = new Set<Promise<void>>();
   readonly #store: Store;
 
   constructor({ store, log, now = Date.now }: AuditParts) {
     this.#refused = new AuditLimit(now);
-    this.#logins = new AuditLimit(now);
+    this.#idle = new AuditLimit(now);
     this.#store = store;
     this.#batch = new AuditBatch(store, log);
   }
@@ -75,10 +76,9 @@ export class Audit {
     if (record.changed && !record.login && (succeeded || !record.unauthenticated)) {
       return await this.#batch.addNow(row);
     }
-    if (succeeded && !record.login) return this.#batch.add(row);
     if (record.claim && row.user_id === null) return this.#endClaimed(record, record.claim);
     // what changes nothing can be sent without end
-    this.#batch.add((succeeded ? this.#logins : this.#refused).admit(row));
+    this.#batch.add((succeeded ? this.#idle : this.#refused).admit(row));
   }
 
   /** Finds out whom a failed login named; nobody waits for it, so that answers take the same time for users that do not exist. */

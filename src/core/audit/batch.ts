@@ -117,11 +117,11 @@ export class AuditBatch {
 /** What a deletion is about is gone by then: its name is in the record of when it was made. */
 async function withKnownNames(db: Reader, rows: AuditRow[]): Promise<AuditRow[]> {
   const nameless = rows.filter(
-    ({ target_id, target_name, outcome }) =>
-      target_id !== null && target_name === null && outcome === 'succeeded',
+    ({ target_type, target_id, target_name, outcome }) =>
+      target_type !== null && target_id !== null && target_name === null && outcome === 'succeeded',
   );
   const known = new Map(
-    (await knownTargets(db, [...new Set(nameless.map(({ target_id }) => target_id!))])).map((one) => [
+    (await knownTargets(db, [...new Map(nameless.map((row) => [keyOf(row), row])).values()])).map((one) => [
       keyOf(one),
       one,
     ]),

@@ -1,4 +1,4 @@
-import { auditBeyond, removeAudits } from '../../store/audit.js';
+import { type AuditShare, auditBeyond, countAudits, removeAudits } from '../../store/audit.js';
 import type { App } from '../app.js';
 import { lowestAuditId } from './id.js';
 
@@ -11,25 +11,43 @@ const REFUSED_SHARE = 4;
 /** Forgets records that are older, or more, than the configuration says; gives how many. */
 export async function pruneAuditRecords(app: App): Promise<number> {
   const { audit_retention, audit_entries } = app.config;
-  const db = app.store.read;
-  const all = { unchanged: false };
-  const unchanged = { unchanged: true };
-  return (
-    (await remove(app, lowestAuditId(Date.now() - audit_retention * 86_400_000), all)) +
-    (await remove(
-      app,
-      await auditBeyond(db, Math.floor(audit_entries / REFUSED_SHARE), unchanged),
-      unchanged,
-    )) +
-    (await remove(app, await auditBeyond(db, audit_entries, all), all))
-  );
+  const old = await remove(app, lowestAuditId(Date.now() - audit_retention * 86_400_000), {});
+  const idle = await pruneShares(app, Math.floor(audit_entries / REFUSED_SHARE), false);
+  const changed = await pruneShares(app, audit_entries - idle.left, true);
+  return old + idle.gone + changed.gone;
 }
 
-async function remove(
-  { store }: App,
-  upTo: string | undefined,
-  which: { readonly unchanged: boolean },
-): Promise<number> {
+/** The most that each may keep so that all together keep no more than `total`: who has less keeps all. */
+export function fairShare(counts: readonly number[], total: number): number {
+  let left = total;
+  const rising = [...counts].sort((a, b) => a - b);
+  for (const [n, count] of rising.entries()) {
+    const share = Math.floor(left / (rising.length - n));
+    if (count > share) return share;
+    left -= count;
+  }
+  return Number.POSITIVE_INFINITY;
+}
+
+/** Takes from those users who have the most: what one does without end pushes out nobody else's records. */
+async function pruneShares(
+  app: App,
+  total: number,
+  changed: boolean,
+): Promise<{ readonly gone: number; readonly left: number }> {
+  const users = await countAudits(app.store.read, changed);
+  const counts = users.map(({ count }) => count);
+  const share = fairShare(counts, total);
+  let gone = 0;
+  for (const { user, count } of users) {
+    if (count <= share) continue;
+    const which = { user, changed };
+    gone += await remove(app, await auditBeyond(app.store.read, share, which), which);
+  }
+  return { gone, left: counts.reduce((sum, count) => sum + count, 0) - gone };
+}
+
+async function remove({ store }: App, upTo: string | undefined, which: AuditShare): Promise<number> {
   let gone = 0;
   for (let run = 0; upTo !== undefined && run < MOST_RUNS; run++) {
     const some = await store.tx((tx) => removeAudits(tx, upTo, PRUNED_AT_ONCE, which), { unseen: true });

@@ -163,9 +163,9 @@ export class RequestRecord implements AuditCarrier {
   answered(status: number, reason: string | null): void {
     this.row.status = status;
     this.row.outcome = outcomeOf(status);
-    // a transaction may have committed before it failed
-    this.row.changed =
-      status < 400 ? Number(!this.login) : Number(this.stored || (this.changed && !this.unauthenticated));
+    // a transaction may have committed before it failed; what was answered well may have found nothing to change
+    const committed = this.stored || (this.changed && (status < 400 || !this.unauthenticated));
+    this.row.changed = Number(committed && !(status < 400 && this.login));
     if (!this.#ownReason) this.row.reason = cut(reason, LONGEST.reason);
   }
 

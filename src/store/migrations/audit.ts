@@ -22,7 +22,14 @@ export async function createAuditTables(db: Kysely<unknown>): Promise<void> {
     .column('id')
     .where(sql.ref('changed'), '=', 0)
     .execute();
-  for (const column of ['user_id', 'project_id', 'target_id', 'target_project_id', 'request_id'] as const) {
+  // what a thing was called
+  await db.schema
+    .createIndex('audit_target_name')
+    .on('audit')
+    .columns(['target_id', 'target_type', 'id'])
+    .where(sql.ref('target_name'), 'is not', null)
+    .execute();
+  for (const column of ['user_id', 'project_id', 'target_project_id', 'request_id'] as const) {
     await db.schema.createIndex(`audit_${column}`).on('audit').columns([column, 'id']).execute();
   }
 }
