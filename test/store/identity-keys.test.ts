@@ -118,4 +118,22 @@ forEachStore('keys of identity', (openStore) => {
     const late = await credentials.get(store.read, 'late');
     expect(await other.open(late!.blob, 'late')).toBe('late');
   });
+
+  it('are sealed anew although one secret cannot be opened, whose key stays', async () => {
+    const store = await openStore();
+    const sealing = new Sealing(store, master, new KeyRing(store, master, 'credential'));
+    const insert = async (id: string, blob: string) =>
+      store.tx((tx) => credentials.insert(tx, { id, user_id: 'u', project_id: null, type: 'x', blob }));
+    await insert('a-broken', `${(await sealing.seal('x', 'a-broken')).slice(0, -4)}AAAA`);
+    for (let i = 0; i < 3; i++) await insert(`b-${i}`, await sealing.seal(`secret ${i}`, `b-${i}`));
+    await age(store, 10);
+    expect(await sealing.rotate()).toBe(3);
+    expect(await sealing.open((await credentials.get(store.read, 'b-2'))!.blob, 'b-2')).toBe('secret 2');
+    await age(store, 2 * 86_400);
+    expect(await sealing.housekeeping()).toBe(0);
+    expect(await sealing.keys()).toHaveLength(2);
+    await store.tx((tx) => credentials.remove(tx, 'a-broken'));
+    await sealing.housekeeping();
+    expect(await sealing.keys()).toHaveLength(1);
+  });
 });

@@ -21,12 +21,19 @@ export type ResolvedScope =
   | { readonly kind: 'project'; readonly project: ProjectRow; readonly domain: ProjectRow }
   | { readonly kind: 'domain'; readonly domain: ProjectRow };
 
+/** Looks up user and scope of a token; `resolveSubject`, or one that remembers. */
+export type SubjectOf = (userId: string, scope: TokenScope, ownRoles: boolean) => Promise<Subject | null>;
+
 /**
  * What a token says now: null when it is revoked, or its user, project or domain is gone or disabled, or no role is left on
  * its scope.
  */
-export async function resolveToken(db: Reader, payload: TokenPayload): Promise<TokenInfo | null> {
-  const subject = await resolveSubject(db, payload.userId, payload.scope, payload.trustId === null);
+export async function resolveToken(
+  db: Reader,
+  payload: TokenPayload,
+  subjectOf: SubjectOf = (...of) => resolveSubject(db, ...of),
+): Promise<TokenInfo | null> {
+  const subject = await subjectOf(payload.userId, payload.scope, payload.trustId === null);
   if (!subject) return null;
   const delegated = await delegatedRoles(db, payload, subject);
   if (!delegated || (subject.scope.kind !== 'unscoped' && delegated.roles.length === 0)) return null;

@@ -4,12 +4,13 @@ import { purgeRevocations, type RevocationKind, revoke } from '../../store/ident
 import type { Reader, Store, Tx } from '../../store/store.js';
 import { nowText } from '../../store/store.js';
 import type { Authenticator } from '../auth.js';
-import { renderCatalog } from '../catalog/render.js';
+import { type CatalogEntry, renderCatalog } from '../catalog/render.js';
 import type { TokenInfo } from '../context.js';
 import type { IdentityEpoch } from '../identity/epoch.js';
 import type { KeyRing } from '../identity/key-ring.js';
 import { effectiveRoles } from '../role/effective.js';
 import { delegationEnd } from './delegation.js';
+import { EpochCache } from './epoch-cache.js';
 import { TokenKeys } from './keys.js';
 import {
   type AuthMethod,
@@ -18,12 +19,14 @@ import {
   type TokenPayload,
   type TokenScope,
 } from './payload.js';
-import { resolveToken } from './resolve.js';
+import { resolveSubject, resolveToken, type Subject } from './resolve.js';
 
 /** Tokens kept with what they say; enough for every client of a large installation. */
 const MOST_TOKENS = 5000;
 /** Rendered replies kept; each is some kilobytes of catalogue. */
 const MOST_BODIES = 500;
+/** Users with a scope that are kept for their next token. */
+const MOST_SUBJECTS = 2000;
 
 /** Seconds after which another key begins to sign. */
 const KEY_LIFETIME = 24 * 3600;
@@ -69,6 +72,8 @@ export class TokenService implements Authenticator {
   /** Replies of this epoch: key is the token's text, with or without catalogue. */
   readonly #bodies = new Map<string, string>();
   #bodiesEpoch = 0;
+  readonly #subjects = new EpochCache<Subject>(MOST_SUBJECTS);
+  readonly #catalogs = new EpochCache<readonly CatalogEntry[]>(MOST_BODIES);
 
   constructor(config: Config, store: Store, epoch: IdentityEpoch, ring: KeyRing) {
     this.#store = store;
@@ -121,7 +126,7 @@ export class TokenService implements Authenticator {
       auditIds: parent ? [auditId, parent.auditIds.at(-1)!] : [auditId],
       ...delegation,
     };
-    const info = await resolveToken(this.#store.read, payload);
+    const info = await resolveToken(this.#store.read, payload, (...of) => this.#subject(epoch, ...of));
     if (!info) return null;
     await this.#refreshKeys(epoch);
     return this.#remember({ text: await this.#keys.sign(encodePayload(payload)), payload, info, epoch });
@@ -137,7 +142,7 @@ export class TokenService implements Authenticator {
     const key = options.catalog ? token.text : `${token.text}-`;
     const known = this.#bodies.get(key);
     if (known !== undefined) return known;
-    const text = JSON.stringify({ token: await this.#render(token, options.catalog) });
+    const text = JSON.stringify({ token: await this.#render(token, options.catalog, epoch) });
     keep(this.#bodies, MOST_BODIES, key, text);
     return text;
   }
@@ -178,6 +183,19 @@ export class TokenService implements Authenticator {
     await this.#keys.rotate(KEY_LIFETIME);
     await this.#keys.prune();
     await this.#store.tx((tx) => purgeRevocations(tx, nowText()));
+  }
+
+  /** User and scope of new tokens, which tools ask for again and again. */
+  async #subject(
+    epoch: number,
+    userId: string,
+    scope: TokenScope,
+    ownRoles: boolean,
+  ): Promise<Subject | null> {
+    const key = JSON.stringify([userId, scope, ownRoles]);
+    return await this.#subjects.get(epoch, key, () =>
+      resolveSubject(this.#store.read, userId, scope, ownRoles),
+    );
   }
 
   #lookUp(text: string, epoch: number): ValidToken | null | Promise<ValidToken | null> {
@@ -221,7 +239,7 @@ export class TokenService implements Authenticator {
     return token;
   }
 
-  async #render({ info }: ValidToken, withCatalog: boolean): Promise<Record<string, unknown>> {
+  async #render({ info }: ValidToken, withCatalog: boolean, epoch: number): Promise<Record<string, unknown>> {
     const { project, domain, system, roles, is_domain, application_credential, trust, oauth1, ...rest } =
       info;
     const scoped = project ?? domain ?? system;
@@ -241,7 +259,9 @@ export class TokenService implements Authenticator {
       ...(oauth1 && { 'OS-OAUTH1': oauth1 }),
       ...(scoped &&
         withCatalog && {
-          catalog: await renderCatalog(this.#store.read, { projectId, userId: rest.user.id }),
+          catalog: await this.#catalogs.get(epoch, `${projectId}/${rest.user.id}`, () =>
+            renderCatalog(this.#store.read, { projectId, userId: rest.user.id }),
+          ),
         }),
     };
   }
