@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { MaruError } from '../../core/errors.js';
 import { authenticate } from '../../core/token/authenticate.js';
 import { type Operation, OpReply, type OpRequest } from '../shared/operation.js';
@@ -5,6 +6,8 @@ import { type Operation, OpReply, type OpRequest } from '../shared/operation.js'
 const PATH = '/v3/OS-OAUTH2/token';
 /** Far more than a grant type, an id and a secret. */
 const LONGEST_FORM = 16 * 1024;
+/** Milliseconds for the form to arrive: nobody has shown who they are yet. */
+const FORM_TIME = 30_000;
 /** RFC 6749, 5.1. */
 const NO_STORE = { 'cache-control': 'no-store', pragma: 'no-cache' };
 
@@ -89,10 +92,18 @@ async function readForm({ raw, body }: OpRequest): Promise<URLSearchParams> {
   if (!type.toLowerCase().startsWith('application/x-www-form-urlencoded')) return new URLSearchParams();
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of (body ?? []) as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > LONGEST_FORM) throw new OauthProblem(400, 'invalid_request', 'The request is too large.');
-    chunks.push(chunk);
+  const stream = (body ?? Readable.from([])) as Readable;
+  const late = setTimeout(() => {
+    stream.destroy(new OauthProblem(408, 'invalid_request', 'The form did not arrive in time.'));
+  }, FORM_TIME);
+  try {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > LONGEST_FORM) throw new OauthProblem(400, 'invalid_request', 'The request is too large.');
+      chunks.push(chunk);
+    }
+  } finally {
+    clearTimeout(late);
   }
   const form = new URLSearchParams(Buffer.concat(chunks).toString('utf8'));
   for (const name of new Set(form.keys())) {
