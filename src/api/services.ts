@@ -8,8 +8,8 @@ import { placementService } from './placement/service.js';
 import type { Service } from './shared/service.js';
 import { volumeService } from './volume/service.js';
 
-/** Every service of the cloud, as mounted in one API. */
-export function allServices(app: App): readonly Service[] {
+/** Every service of the cloud, as mounted in one API. Declaring them takes the configuration only. */
+export function allServices(app: Pick<App, 'config'>): readonly Service[] {
   return [
     identityService(app),
     imageService(app.config),

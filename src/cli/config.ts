@@ -48,7 +48,7 @@ async function check(file: string, json: boolean): Promise<void> {
   const whole = readWhole(file);
   const { document } = whole;
   // what is derived from values that were refused says nothing
-  if (document.problems.length === 0) crossCheck(whole);
+  if (document.problems.length === 0) await crossCheck(whole);
   const problems = inOrder(document.problems);
   const errors = problems.filter(({ severity }) => severity === 'error').length;
   if (errors > 0) process.exitCode = 1;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { crossCheck } from '../../src/cli/config/cross-checks.js';
-import { readWhole } from '../../src/cli/config/sections.js';
+import { readWhole, type WholeReading } from '../../src/cli/config/sections.js';
 import { describeProblem, inOrder } from '../../src/protocol/config/problem.js';
 
 /** What `maru config check` says, as operators read it: files in test/golden/config. */
@@ -17,16 +17,27 @@ beforeAll(() => {
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 /** Everything that is said of a text, without the directory of its file. */
-function said(text: string, mode = 0o640, cross = false): string[] {
+function said(text: string, mode = 0o640): string[] {
+  return shown(readText(text, mode));
+}
+
+/** The same, with what only the whole shows. */
+async function saidOfWhole(text: string, mode = 0o640): Promise<string[]> {
+  const whole = readText(text, mode);
+  expect(whole.document.problems).toEqual([]);
+  await crossCheck(whole);
+  return shown(whole);
+}
+
+function readText(text: string, mode: number): WholeReading {
   const file = join(directory, 'maru.yaml');
   writeFileSync(file, text.replaceAll('DIRECTORY', directory));
   chmodSync(file, mode);
-  const whole = readWhole(file);
-  if (cross) {
-    expect(whole.document.problems).toEqual([]);
-    crossCheck(whole);
-  }
-  return inOrder(whole.document.problems).map((one) => describeProblem(one).replaceAll(`${directory}/`, ''));
+  return readWhole(file);
+}
+
+function shown({ document }: WholeReading): string[] {
+  return inOrder(document.problems).map((one) => describeProblem(one).replaceAll(`${directory}/`, ''));
 }
 
 describe('mistakes in a configuration file', () => {
@@ -103,19 +114,42 @@ agent:
   listen: 0.0.0.0:5443
   underlay_ip: 192.0.2.77
 `;
-    const lines = said(text, 0o644, true).map((line) => line.replace(/; it has [\d., :a-f]+$/, '; it has …'));
+    const lines = (await saidOfWhole(text, 0o644)).map((line) =>
+      line.replace(/; it has [\d., :a-f]+$/, '; it has …'),
+    );
     await expect(`${lines.join('\n')}\n`).toMatchFileSnapshot(join(GOLDEN, 'together.txt'));
   });
 
-  it('finds nothing wrong with a right file, and warns of a password in it', () => {
+  it('refuses every policy file with which the controller would not start', async () => {
+    const file = join(directory, 'policy.yaml');
+    const check = async (rules: string) => {
+      writeFileSync(file, rules);
+      return await saidOfWhole('controller:\n  policy_file: DIRECTORY/policy.yaml\n');
+    };
+    expect(await check('"os_compute_api:servers:reboot": "role:x"\n')).toEqual([]);
+    expect(await check('"os_compute_api:servers:rebot": "role:x"\n')).toEqual([
+      expect.stringMatching(
+        /2:3: error: 'policy_file' cannot be used: .* there is no policy named 'os_compute_api:servers:rebot'; did you mean/,
+      ),
+    ]);
+    expect(await check('"os_compute_api:servers:reboot": "rule:nobody_has"\n')).toEqual([
+      expect.stringContaining("refers to rule 'nobody_has', which does not exist"),
+    ]);
+    expect(await check('a: "rule:b"\nb: "rule:a"\n')).toEqual([expect.stringContaining('in a circle: a')]);
+    expect(await check('"share:create": "role:x"\n')).toEqual([
+      expect.stringMatching(/warning: 'policy_file' has names that nothing here has: share:create;/),
+    ]);
+  });
+
+  it('finds nothing wrong with a right file, and warns of a password in it', async () => {
     expect(
-      said('controller:\n  listen: 0.0.0.0:5000\n  public_url: http://cloud.example.org:5000\n', 0o640, true),
+      await saidOfWhole('controller:\n  listen: 0.0.0.0:5000\n  public_url: http://cloud.example.org:5000\n'),
     ).toEqual([]);
     expect(
-      said('controller:\n  database: postgres://maru@db/x\n  database_password: sesame\n', 0o640, true),
+      await saidOfWhole('controller:\n  database: postgres://maru@db/x\n  database_password: sesame\n'),
     ).toEqual([
       "maru.yaml:3:3: warning: 'database_password' is in the configuration itself; put it into a file of its own: database_password_file",
     ]);
-    expect(said('', 0o640, true)).toEqual([]);
+    expect(await saidOfWhole('')).toEqual([]);
   });
 });

@@ -45,13 +45,13 @@ describe('the documented file', () => {
     expect(loadAgentConfig(file(text))).toEqual(loadAgentConfig(file('')));
   });
 
-  it('says the same whichever of its keys are taken out of their comments, and passes the check', () => {
-    fc.assert(
-      fc.property(fc.subarray(keyLines), (chosen) => {
+  it('says the same whichever of its keys are taken out of their comments, and passes the check', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.subarray(keyLines), async (chosen) => {
         const lines = text.split('\n');
         for (const i of chosen) lines[i] = lines[i]!.replace('#', '');
         const whole = readWhole(file(lines.join('\n')));
-        crossCheck(whole);
+        await crossCheck(whole);
         expect(whole.document.problems.filter(({ severity }) => severity === 'error')).toEqual([]);
         expect(loadConfig(file(lines.join('\n')))).toEqual(loadConfig(file('')));
         expect(loadAgentConfig(file(lines.join('\n')))).toEqual(loadAgentConfig(file('')));
@@ -168,7 +168,7 @@ describe('loading', () => {
     }
   });
 
-  it('warns of a key that the controller’s user may not read, and says which directory or file keeps it out', () => {
+  it('warns of a key that the controller’s user may not read, and says which directory or file keeps it out', async () => {
     // what is below it may be looked at by everybody
     chmodSync(directory, 0o755);
     const inside = join(directory, 'tls');
@@ -178,21 +178,24 @@ describe('loading', () => {
     writeFileSync(secret, '', { mode: 0o600 });
     symlinkSync(secret, join(directory, 'link.key'));
     const text = `controller:\n  tls_cert_file: ${certificate}\n  tls_key_file: ${directory}/link.key\n`;
-    const warnings = (user?: string) => {
+    const warnings = async (user?: string) => {
       const whole = readWhole(file(text));
-      crossCheck(whole, user);
+      await crossCheck(whole, user);
       return whole.document.problems.map(({ severity, message }) => `${severity}: ${message}`);
     };
     const closed = (key: string, by: string) =>
       `warning: '${key}' is closed to user nobody, as whom the controller runs, by the mode of ${by}`;
     chmodSync(inside, 0o755);
-    expect(warnings('nobody')).toEqual([closed('tls_key_file', secret)]);
+    expect(await warnings('nobody')).toEqual([closed('tls_key_file', secret)]);
     chmodSync(inside, 0o700);
-    expect(warnings('nobody')).toEqual([closed('tls_cert_file', inside), closed('tls_key_file', inside)]);
+    expect(await warnings('nobody')).toEqual([
+      closed('tls_cert_file', inside),
+      closed('tls_key_file', inside),
+    ]);
     chmodSync(inside, 0o755);
     chmodSync(secret, 0o644);
-    expect(warnings('nobody')).toEqual([]);
-    expect(warnings('no-such-user')).toEqual([]);
+    expect(await warnings('nobody')).toEqual([]);
+    expect(await warnings('no-such-user')).toEqual([]);
   });
 
   it('refuses times that timers cannot be set to', () => {

@@ -34,7 +34,7 @@ import { versionOperations } from './versions.js';
 const SLASHED = ['/v3', '/v3/OS-TRUST/trusts'];
 
 /** The identity service (Keystone, v3). */
-export function identityService(app: App): Service {
+export function identityService(app: Pick<App, 'config'>): Service {
   return {
     name: 'identity',
     prefix: '/identity',

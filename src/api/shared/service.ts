@@ -11,6 +11,7 @@ import { coveredByRules } from './access-rules.js';
 import { beginAudit, endAudit, endAuditRefused, statusOf } from './audit.js';
 import { readBody } from './body.js';
 import { ANONYMOUS, createContext } from './context.js';
+import { declarePolicies } from './declare.js';
 import { atLeast, compareVersions, type MicroversionRange, negotiate, parseVersion } from './microversion.js';
 import { type Microversion, type Operation, OpReply, type OpRequest, type ServiceName } from './operation.js';
 import { type Problem, type ProblemFormat, toProblem } from './problem.js';
@@ -77,16 +78,7 @@ declare module 'fastify' {
 
 /** Mounts a service: one encapsulated fastify plugin with its own error format. */
 export async function mountService(root: FastifyInstance, app: App, service: Service): Promise<void> {
-  for (const operation of service.operations) {
-    if (!operation.policy) continue;
-    const { method, path, summary } = operation;
-    const use = { service: service.name, method, path: service.prefix + path, summary };
-    app.policy.register(operation.policy.name, operation.policy.rule, use);
-  }
-  for (const [name, rule] of Object.entries(service.rules ?? {})) app.policy.register(name, rule);
-  for (const { name, rule, use } of service.actionPolicies ?? []) {
-    app.policy.register(name, rule, { service: service.name, ...use, path: service.prefix + use.path });
-  }
+  declarePolicies(app.policy, service);
   await root.register(
     async (fastify) => {
       fastify.removeAllContentTypeParsers();

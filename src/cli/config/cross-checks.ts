@@ -1,6 +1,5 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { RulePolicy } from '../../core/policy/engine.js';
 import { splitAddress } from '../../net/listen-address.js';
 import type { SectionName } from '../../protocol/config/document.js';
 import { hasPassword } from '../../protocol/config/secrets.js';
@@ -11,10 +10,13 @@ import { usedSections, type WholeReading } from './sections.js';
  * What no key shows by itself: ports that collide, addresses that this machine does not have, secrets that others may read. Noted
  * in the document; only of sections that the file has. `serviceUser`: as whom the controller's unit runs.
  */
-export function crossCheck(whole: WholeReading, serviceUser = 'maru'): void {
+export async function crossCheck(whole: WholeReading, serviceUser = 'maru'): Promise<void> {
   const used = usedSections(whole);
   checkPorts(whole, used);
-  if (used.includes('controller')) checkController(whole, serviceUser);
+  if (used.includes('controller')) {
+    checkController(whole, serviceUser);
+    await checkPolicies(whole);
+  }
   if (used.includes('agent')) checkAgent(whole);
 }
 
@@ -90,13 +92,6 @@ function checkController(whole: WholeReading, serviceUser: string): void {
     const hint = `sudo -u ${serviceUser} cat ${file} must work: chgrp ${serviceUser}, chmod g+rX, or copy it to /etc/maru`;
     warn('controller', key, message, hint);
   }
-  if (values.policy_file !== null) {
-    try {
-      new RulePolicy(values.policy_file);
-    } catch (failure) {
-      error('controller', 'policy_file', `cannot be used: ${(failure as Error).message}`);
-    }
-  }
   const { hostname } = new URL(values.public_url);
   const local = /^(127\.|localhost$|\[::1\]$)/.test(hostname);
   const { host } = splitAddress(values.listen);
@@ -111,6 +106,22 @@ function checkController(whole: WholeReading, serviceUser: string): void {
   }
   warnUnlessHere(whole, 'controller', 'listen', host);
   warnUnlessHere(whole, 'controller', 'agent_listen', splitAddress(values.agent_listen).host);
+}
+
+async function checkPolicies(whole: WholeReading): Promise<void> {
+  const { values } = whole.controller;
+  if (values.policy_file === null) return;
+  // every service is read for it, which nobody else who checks a file should wait for
+  const { checkPolicyFile } = await import('./policy-file.js');
+  try {
+    const unused = checkPolicyFile(values);
+    if (unused.length === 0) return;
+    const message = `has names that nothing here has: ${unused.join(', ')}`;
+    warningsOf(whole)('controller', 'policy_file', message, 'rules for them govern nothing');
+  } catch (failure) {
+    const message = `cannot be used: ${(failure as Error).message}`;
+    errorsOf(whole)('controller', 'policy_file', message);
+  }
 }
 
 function checkAgent(whole: WholeReading): void {
