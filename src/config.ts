@@ -234,8 +234,8 @@ export const CONTROLLER_KEYS = {
     default: 1_000_000,
     reload: true,
     description:
-      'How many records of that are kept in all; the oldest go first, and those of what was refused or only gave a token take no ' +
-      'more than a quarter. A record takes some 1,000 bytes.',
+      'How many records of that are kept in all: the oldest of those with the most go first. Those of what was refused or only ' +
+      'gave a token take no more than a quarter. A record takes some 1,000 bytes.',
   }),
   policy_file: key(optional(existingPath()), {
     default: null,

@@ -31,9 +31,25 @@ interface CheckOptions {
   readonly json?: boolean;
 }
 
+const ROLE_OF_YOUR_OWN = `
+A role of your own: anna may look at everything in project web, and reboot its servers, but nothing else.
+The key policy_file of the controller's configuration names a file as "maru policy export" writes it; what
+was set by command replaces rules of the same name in that file.
+
+Examples:
+  openstack role create operator
+  openstack implied role create operator --implied-role reader
+  openstack role add --user anna --project web operator
+  maru policy set compute:servers:reboot \\
+    'rule:project_member_or_admin or (role:operator and project_id:%(project_id)s)'
+  maru policy check --user anna --project web --action compute:servers:reboot`;
+
 /** `maru policy …`: who may do what, without a policy file. */
 export function addPolicyCommands(program: Command): void {
-  const policy = program.command('policy').description('Show, try and change who may do what');
+  const policy = program
+    .command('policy')
+    .description('Show, try and change who may do what')
+    .addHelpText('after', ROLE_OF_YOUR_OWN);
   policy
     .command('list [words]')
     .description('List policies whose name or operation has the words in it, with the rule in force')
@@ -67,7 +83,12 @@ Examples:
     )
     .action(async (name: string, rule: string, options: { new?: boolean; json?: boolean }) => {
       const body = { policy: { rule, ...(options.new && { own: true }) } };
-      const { policy: set } = await new Client().request<{ policy: PolicyView }>('PUT', pathOf(name), body);
+      const { policy: set, notes } = await new Client().request<{ policy: PolicyView; notes: string[] }>(
+        'PUT',
+        pathOf(name),
+        body,
+      );
+      printNotes(notes);
       if (options.json) return printJson(set);
       printPolicy(set);
     });
@@ -127,7 +148,11 @@ function addFileCommands(policy: Command): void {
     .addHelpText('after', '\nExamples:\n  maru policy import policy.yaml')
     .action(async (file: string, { replace }: { replace?: boolean }) => {
       const body = { policies: rulesOf(file), ...(replace && { replace: true }) };
-      const { changes } = await new Client().request<{ changes: PolicyChangeView[] }>('PUT', PATH, body);
+      const { changes, notes } = await new Client().request<{
+        changes: PolicyChangeView[];
+        notes: string[];
+      }>('PUT', PATH, body);
+      printNotes(notes);
       printTable(
         ['name', 'before', 'now'],
         changes.map((change) => [change.name, ruleText(change.old), ruleText(change.new)]),
@@ -227,6 +252,11 @@ function printPolicy(policy: PolicyView): void {
       : ([['set', `${policy.updated_at} by user ${policy.updated_by ?? 'unknown'}`]] as const)),
     ['governs', policy.uses.map(({ method, path, summary }) => `${method} ${path}: ${summary}`)],
   ]);
+}
+
+/** Beside what is printed for others to read. */
+function printNotes(notes: readonly string[]): void {
+  for (const note of notes) process.stderr.write(`maru: note: ${note}\n`);
 }
 
 function ruleText(rule: unknown): string {
