@@ -83,12 +83,7 @@ Examples:
     )
     .action(async (name: string, rule: string, options: { new?: boolean; json?: boolean }) => {
       const body = { policy: { rule, ...(options.new && { own: true }) } };
-      const { policy: set, notes } = await new Client().request<{ policy: PolicyView; notes: string[] }>(
-        'PUT',
-        pathOf(name),
-        body,
-      );
-      printNotes(notes);
+      const { policy: set } = await new Client().request<{ policy: PolicyView }>('PUT', pathOf(name), body);
       if (options.json) return printJson(set);
       printPolicy(set);
     });
@@ -148,11 +143,7 @@ function addFileCommands(policy: Command): void {
     .addHelpText('after', '\nExamples:\n  maru policy import policy.yaml')
     .action(async (file: string, { replace }: { replace?: boolean }) => {
       const body = { policies: rulesOf(file), ...(replace && { replace: true }) };
-      const { changes, notes } = await new Client().request<{
-        changes: PolicyChangeView[];
-        notes: string[];
-      }>('PUT', PATH, body);
-      printNotes(notes);
+      const { changes } = await new Client().request<{ changes: PolicyChangeView[] }>('PUT', PATH, body);
       printTable(
         ['name', 'before', 'now'],
         changes.map((change) => [change.name, ruleText(change.old), ruleText(change.new)]),
@@ -252,11 +243,6 @@ function printPolicy(policy: PolicyView): void {
       : ([['set', `${policy.updated_at} by user ${policy.updated_by ?? 'unknown'}`]] as const)),
     ['governs', policy.uses.map(({ method, path, summary }) => `${method} ${path}: ${summary}`)],
   ]);
-}
-
-/** Beside what is printed for others to read. */
-function printNotes(notes: readonly string[]): void {
-  for (const note of notes) process.stderr.write(`maru: note: ${note}\n`);
 }
 
 function ruleText(rule: unknown): string {
