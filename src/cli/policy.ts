@@ -83,7 +83,12 @@ Examples:
     )
     .action(async (name: string, rule: string, options: { new?: boolean; json?: boolean }) => {
       const body = { policy: { rule, ...(options.new && { own: true }) } };
-      const { policy: set } = await new Client().request<{ policy: PolicyView }>('PUT', pathOf(name), body);
+      const { policy: set, notes } = await new Client().request<{ policy: PolicyView; notes: string[] }>(
+        'PUT',
+        pathOf(name),
+        body,
+      );
+      printNotes(notes);
       if (options.json) return printJson(set);
       printPolicy(set);
     });
@@ -116,7 +121,7 @@ function addCheckCommand(policy: Command): void {
     .addHelpText(
       'after',
       `
-Ends with 0 when it is allowed, with 1 when not.
+Ends with 0 when it is allowed, with 1 when not, with 2 when that cannot be told.
 
 Examples:
   maru policy check --user anna --project web --action compute:servers:create
@@ -143,7 +148,11 @@ function addFileCommands(policy: Command): void {
     .addHelpText('after', '\nExamples:\n  maru policy import policy.yaml')
     .action(async (file: string, { replace }: { replace?: boolean }) => {
       const body = { policies: rulesOf(file), ...(replace && { replace: true }) };
-      const { changes } = await new Client().request<{ changes: PolicyChangeView[] }>('PUT', PATH, body);
+      const { changes, notes } = await new Client().request<{
+        changes: PolicyChangeView[];
+        notes: string[];
+      }>('PUT', PATH, body);
+      printNotes(notes);
       printTable(
         ['name', 'before', 'now'],
         changes.map((change) => [change.name, ruleText(change.old), ruleText(change.new)]),
@@ -196,7 +205,17 @@ function searchText({ name, uses }: PolicyView): string {
     .toLowerCase();
 }
 
+/** Exit codes of its own: 1 is an answer, so what cannot be answered is 2. */
 async function check(options: CheckOptions): Promise<void> {
+  const answer = await ask(options).catch((error: unknown) => {
+    throw error instanceof CliError ? new CliError(error.message, 2) : error;
+  });
+  if (options.json) printJson(answer);
+  else printAnswer(answer);
+  if (!answer.allowed) process.exitCode = 1;
+}
+
+async function ask(options: CheckOptions): Promise<PolicyAnswer> {
   const { user, project, domain, system, action, rule } = options;
   const body = {
     user,
@@ -211,10 +230,7 @@ async function check(options: CheckOptions): Promise<void> {
     ...(options.file !== undefined && { rules: rulesOf(options.file) }),
   };
   const reply = await new Client().request<{ check: PolicyAnswer }>('POST', `${PATH}/check`, { check: body });
-  const answer = reply.check;
-  if (options.json) printJson(answer);
-  else printAnswer(answer);
-  if (!answer.allowed) process.exitCode = 1;
+  return reply.check;
 }
 
 function printAnswer(answer: PolicyAnswer): void {
@@ -243,6 +259,11 @@ function printPolicy(policy: PolicyView): void {
       : ([['set', `${policy.updated_at} by user ${policy.updated_by ?? 'unknown'}`]] as const)),
     ['governs', policy.uses.map(({ method, path, summary }) => `${method} ${path}: ${summary}`)],
   ]);
+}
+
+/** Beside what is printed for others to read. */
+function printNotes(notes: readonly string[]): void {
+  for (const note of notes) process.stderr.write(`maru: note: ${note}\n`);
 }
 
 function ruleText(rule: unknown): string {

@@ -12,13 +12,15 @@ import { ADMIN_PASSWORD, TestApp } from '../support/app.js';
 describe('maru policy', () => {
   const directory = mkdtempSync(join(tmpdir(), 'maru-policies-'));
   let cloud: TestApp;
+  let url: string;
 
   beforeAll(async () => {
     cloud = await TestApp.open({ services: [({ config }) => computeService(config), () => adminService()] });
     await cloud.fastify.listen({ host: '127.0.0.1', port: 0 });
     const { port } = cloud.fastify.server.address() as AddressInfo;
     vi.stubEnv('OS_CLOUD', undefined);
-    vi.stubEnv('OS_AUTH_URL', `http://127.0.0.1:${port}/identity/v3`);
+    url = `http://127.0.0.1:${port}/identity/v3`;
+    vi.stubEnv('OS_AUTH_URL', url);
     for (const [name, value] of [
       ['OS_USERNAME', 'admin'],
       ['OS_PASSWORD', ADMIN_PASSWORD],
@@ -88,6 +90,38 @@ describe('maru policy', () => {
     writeFileSync(file, '{}\n');
     await maru('import', '--replace', file);
     expect(await check('web-member')).toContain('allowed: yes');
+  });
+
+  it('notes roles that do not exist where rules ask for them, beside what it prints', async () => {
+    const errors = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+    const noted = () => errors.mock.calls.splice(0).map(([text]) => String(text));
+    try {
+      await maru('set', 'compute:servers:reboot', 'role:membre or role:Admin');
+      expect(noted()).toEqual(["maru: note: no role is named 'membre'; did you mean 'member'?\n"]);
+      const file = join(directory, 'roles.yaml');
+      writeFileSync(file, '"os_compute_api:servers:reboot": "role:nobody_has and role:%(name)s"\n');
+      await maru('import', file);
+      expect(noted()).toEqual([expect.stringContaining("no role is named 'nobody_has'")]);
+      await maru('set', 'compute:servers:reboot', "role:'member'");
+      expect(noted()).toEqual([]);
+    } finally {
+      errors.mockRestore();
+      await maru('unset', 'compute:servers:reboot');
+    }
+  });
+
+  it('ends with another exit code than that of "no" when a question cannot be answered', async () => {
+    for (const words of [
+      ['--user', 'nobody', '--action', 'compute:servers:create'],
+      ['--user', 'web-member', '--action', 'compute:servers:crate'],
+      ['--user', 'web-member', '--action', 'context_is_admin', '--target', 'nonsense'],
+      ['--user', 'web-member', '--action', 'context_is_admin', '--file', join(directory, 'none.yaml')],
+    ]) {
+      await expect(maru('check', ...words), words.join(' ')).rejects.toMatchObject({ exitCode: 2 });
+    }
+    vi.stubEnv('OS_AUTH_URL', 'http://127.0.0.1:9/identity/v3');
+    await expect(check('web-member')).rejects.toMatchObject({ exitCode: 2 });
+    vi.stubEnv('OS_AUTH_URL', url);
   });
 
   it('says what is wrong', async () => {

@@ -1,6 +1,8 @@
+import { badRequest, conflict } from '../../core/errors.js';
 import { checkPolicy, type PolicyAnswer } from '../../core/policy/check.js';
 import type { PolicyEntry } from '../../core/policy/engine.js';
 import { findPolicyName, policyName } from '../../core/policy/names.js';
+import { notesOnRoles } from '../../core/policy/role-names.js';
 import { changePolicies, POLICY_API, type PolicyChange, storedSince } from '../../core/policy/stored.js';
 import type { Operation, OpRequest, Schema } from '../shared/operation.js';
 
@@ -94,6 +96,7 @@ export const policyOperations: readonly Operation[] = [
       body,
     }: OpRequest<{ policies: Record<string, unknown>; replace?: boolean }>) => ({
       changes: await changePolicies(app, ctx, changesOf(body.policies), { replace: body.replace === true }),
+      notes: await notesOnRoles(app.store.read, Object.values(body.policies)),
     }),
   },
   {
@@ -140,12 +143,20 @@ async function setPolicy({
   ctx,
   params,
   body,
-}: OpRequest<{ policy: { rule: unknown; own?: boolean } }>): Promise<{ policy: PolicyView }> {
+}: OpRequest<{ policy: { rule: unknown; own?: boolean } }>): Promise<{
+  policy: PolicyView;
+  notes: readonly string[];
+}> {
   const { rule, own = false } = body.policy;
   // a new name is the administrator's own only when that is said; otherwise it is probably misspelt
-  const name = findPolicyName(app.policy, params.name!) ?? params.name!;
-  await changePolicies(app, ctx, [{ name, rule, own: own && !app.policy.isDeclared(name) }]);
-  return { policy: await view(app, name) };
+  const name = own
+    ? (findPolicyName(app.policy, params.name!) ?? params.name!)
+    : policyName(app.policy, params.name!, badRequest);
+  if (own && app.policy.isDeclared(name)) {
+    throw conflict(`Policy ${name} is not new: to set its rule, leave "own" (maru policy set --new) out.`);
+  }
+  await changePolicies(app, ctx, [{ name, rule, own }]);
+  return { policy: await view(app, name), notes: await notesOnRoles(app.store.read, [rule]) };
 }
 
 async function check({ app, body }: OpRequest<{ check: CheckBody }>): Promise<{ check: PolicyAnswer }> {

@@ -3,10 +3,13 @@ import { findUser, type UserRow, users } from '../../store/identity/users.js';
 import type { App } from '../app.js';
 import type { PolicyTarget, TokenInfo } from '../context.js';
 import { badRequest, notFound } from '../errors.js';
+import { lookUp } from './credentials.js';
 import { type Explanation, explain } from './explain.js';
 import { policyName } from './names.js';
+import { notesOnRoles } from './role-names.js';
+import type { RuleSet } from './rule-set.js';
 import { applyChanges, type PolicyChange } from './stored.js';
-import { ownTarget } from './target.js';
+import { imaginedTarget } from './target.js';
 
 /** Whose request is imagined. Users, projects and domains by id, or by name in their domain. */
 export interface PolicyQuestion {
@@ -46,13 +49,17 @@ export async function checkPolicy(app: App, question: PolicyQuestion): Promise<P
   const problems = app.policy.problemsOf(after).filter(({ message }) => !known.has(message));
   if (problems.length > 0) throw badRequest(problems.map(({ message }) => message).join('\n'));
   const { token, notes } = await imagine(app, question);
-  const target = completed(ownTarget(token), question.target);
   const rules = app.policy.candidate(after);
+  const names = rules.targetNames(name);
+  const target = imaginedTarget(token, question.target, { names, identity: name.startsWith('identity:') });
   const allowed = rules.check(name, token, target);
+  const effective = app.policy.effective(after.rules);
+  // the rules that came with the program may be about roles that this cloud has no use for
+  const changed = rules.closure(name).filter((one) => after.rules.has(one) || app.policy.isOverridden(one));
   return {
     policy: name,
     allowed,
-    rule: app.policy.effective(after.rules).get(name),
+    rule: effective.get(name),
     user: { id: token.user.id, name: token.user.name },
     scope: scopeText(token),
     roles: token.roles.map((role) => role.name),
@@ -60,7 +67,13 @@ export async function checkPolicy(app: App, question: PolicyQuestion): Promise<P
     explanation: explain(rules, name, token, target),
     notes: [
       ...notes,
-      ...(allowed ? beyondRule(rules.check('context_is_admin', token, target), token, target) : []),
+      ...(allowed
+        ? beyondRule(rules.check('context_is_admin', token, target), token, target)
+        : lacking(rules, name, target)),
+      ...(await notesOnRoles(
+        app.store.read,
+        changed.map((one) => effective.get(one)),
+      )),
     ],
   };
 }
@@ -121,9 +134,14 @@ async function domainId(app: App, domain: string): Promise<string> {
   return (await findProject(app.store.read, '', domain))?.id ?? domain;
 }
 
-function completed(own: PolicyTarget, given: PolicyTarget): PolicyTarget {
-  const project = given.project_id ?? given.tenant_id;
-  return { ...own, ...(project !== undefined && { project_id: project, tenant_id: project }), ...given };
+/** What a rule looks at and the target has not, nobody can have imagined. */
+function lacking(rules: RuleSet, name: string, target: PolicyTarget): string[] {
+  const missing = [...rules.targetNames(name)].filter((one) => lookUp(target, one) === undefined);
+  if (missing.length === 0) return [];
+  const options = missing.map((one) => `--target ${one}=…`).join(' ');
+  return [
+    `the rule looks at what is not known of the target (${missing.join(', ')}): give it with ${options}`,
+  ];
 }
 
 /** Rules are not all: what belongs to another project is found by who satisfies context_is_admin only. */

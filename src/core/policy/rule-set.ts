@@ -47,7 +47,7 @@ export class RuleSet {
     let names = this.#names.get(name);
     if (!names) {
       names = new Set(
-        this.#closure(name).flatMap((one) => {
+        this.closure(name).flatMap((one) => {
           const node = this.node(one);
           return node ? targetNames(node) : [];
         }),
@@ -57,7 +57,8 @@ export class RuleSet {
     return names;
   }
 
-  #closure(name: string): string[] {
+  /** The rule's name, and those of all rules that it refers to, also by others. */
+  closure(name: string): string[] {
     const found = new Set([name]);
     for (const one of found) {
       const node = this.node(one);
