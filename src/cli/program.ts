@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { programVersion } from '../protocol/version.js';
+import { addAdminCommands } from './admin.js';
 import { addAgentCommand } from './agent.js';
 import { addAuditCommands } from './audit.js';
 import { addBridgeCommands } from './bridge.js';
@@ -68,6 +69,7 @@ Examples:
   addIncarnationCommands(program);
   addAuthorityCommands(program);
   addKeyCommands(program);
+  addAdminCommands(program);
   addBridgeCommands(program);
   addConfigCommands(program);
   addLogsCommand(program);

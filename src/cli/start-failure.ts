@@ -24,12 +24,17 @@ export async function startOrExplain(
 
 /** What is wrong and what to do about it; of what nobody expected, with the stack. */
 export function explainStartFailure(program: 'controller' | 'agent', error: unknown): string {
+  return explainFailure(`the ${program} cannot start`, error, program);
+}
+
+/** The same of something else that uses a program's configuration; `what` has failed. */
+export function explainFailure(what: string, error: unknown, program: 'controller' | 'agent'): string {
   if (error instanceof ConfigInvalid || error instanceof CliError) return error.message;
   const known = explained(error);
-  if (known) return withoutPasswords(`the ${program} cannot start: ${known.explain(known.failure, program)}`);
+  if (known) return withoutPasswords(`${what}: ${known.explain(known.failure, program)}`);
   const failure = firstOf(error);
   const text = isBug(failure) ? failure.stack : failure.message;
-  return withoutPasswords(`the ${program} cannot start: ${text}`);
+  return withoutPasswords(`${what}: ${text}`);
 }
 
 type Failure = NodeJS.ErrnoException & {

@@ -18,7 +18,7 @@ export function holdDatabase(url: string): { release(): void } {
   } catch (error) {
     lock.close();
     if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error;
-    throw new Error(
+    throw new DatabaseHeld(
       `another controller${holder(holderFile)} uses the database ${file} (it holds ${lockFile}). ` +
         'An SQLite database serves one controller: stop the other, or use PostgreSQL for several.',
     );
@@ -31,6 +31,9 @@ export function holdDatabase(url: string): { release(): void } {
     },
   };
 }
+
+/** Another process works on the SQLite database. */
+export class DatabaseHeld extends Error {}
 
 function holder(file: string): string {
   try {

@@ -1,13 +1,12 @@
-import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { randomUUID } from 'node:crypto';
 import { endpoints, regions, services } from '../../store/identity/catalog.js';
 import { findProject, projects } from '../../store/identity/projects.js';
 import { addAssignment, addImplication, findRole, roles } from '../../store/identity/roles.js';
 import { readSetting, writeSetting } from '../../store/identity/tokens.js';
 import { findUser, users } from '../../store/identity/users.js';
-import { nowText, type Tx } from '../../store/store.js';
+import { nowText, type Reader, type Tx } from '../../store/store.js';
 import type { App } from '../app.js';
+import { firstAdminPassword } from './admin-password.js';
 import { hashPassword } from './passwords.js';
 
 /** Services by mount point, with the entries that each has in the catalogue. */
@@ -35,11 +34,11 @@ const PUBLIC_URL = 'identity.public_url';
  * administrator edited or removed stays so.
  */
 export async function bootstrapIdentity(app: App, mounted: readonly string[]): Promise<void> {
-  const first = (await readSetting(app.store.read, FIRST_START)) === undefined;
-  const passwordHash = first ? await hashPassword(adminPassword(app.config.admin_password_file)) : null;
+  const first = !(await isBootstrapped(app.store.read));
+  const passwordHash = first ? await hashPassword(firstAdminPassword(app.config.admin_password_file)) : null;
   await app.identity.write(async (tx) => {
-    if (passwordHash !== null && (await readSetting(tx, FIRST_START)) === undefined) {
-      await createFirstRows(tx, passwordHash);
+    if (passwordHash !== null && !(await isBootstrapped(tx))) {
+      await ensureAdministrator(tx, 'admin', passwordHash);
       await writeSetting(tx, FIRST_START, nowText());
     }
     await moveEndpoints(tx, app.config.public_url);
@@ -47,7 +46,20 @@ export async function bootstrapIdentity(app: App, mounted: readonly string[]): P
   });
 }
 
-async function createFirstRows(tx: Tx, passwordHash: string): Promise<void> {
+/** True once a controller has made what a cloud begins with. */
+export async function isBootstrapped(db: Reader): Promise<boolean> {
+  return (await readSetting(db, FIRST_START)) !== undefined;
+}
+
+/**
+ * Makes what is missing of: domain `default`, project `admin`, the built-in roles and what each implies, a user of that name with that
+ * password, and its role `admin` on the project and the system. What is there stays as it is.
+ */
+export async function ensureAdministrator(
+  tx: Tx,
+  name: string,
+  passwordHash: string,
+): Promise<{ readonly userId: string; readonly projectId: string }> {
   const empty = { enabled: 1, description: '', options: '{}', extra: '{}' };
   if (!(await projects.get(tx, 'default'))) {
     await projects.insert(tx, {
@@ -72,11 +84,11 @@ async function createFirstRows(tx: Tx, passwordHash: string): Promise<void> {
       is_domain: 0,
     });
   }
-  const userId = (await findUser(tx, 'default', 'admin'))?.id ?? newId();
+  const userId = (await findUser(tx, 'default', name))?.id ?? newId();
   if (!(await users.get(tx, userId))) {
     await users.insert(tx, {
       id: userId,
-      name: 'admin',
+      name,
       domain_id: 'default',
       enabled: 1,
       default_project_id: null,
@@ -89,7 +101,7 @@ async function createFirstRows(tx: Tx, passwordHash: string): Promise<void> {
     });
   }
   const roleIds = new Map<string, string>();
-  for (const name of [...ROLE_CHAIN, 'service']) roleIds.set(name, await ensureRole(tx, name));
+  for (const role of [...ROLE_CHAIN, 'service']) roleIds.set(role, await ensureRole(tx, role));
   for (const [i, prior] of ROLE_CHAIN.slice(0, -1).entries()) {
     await addImplication(tx, roleIds.get(prior)!, roleIds.get(ROLE_CHAIN[i + 1]!)!);
   }
@@ -101,6 +113,7 @@ async function createFirstRows(tx: Tx, passwordHash: string): Promise<void> {
   } as const;
   await addAssignment(tx, { ...grant, target_type: 'project', target_id: projectId });
   await addAssignment(tx, { ...grant, target_type: 'system', target_id: 'all' });
+  return { userId, projectId };
 }
 
 async function ensureRole(tx: Tx, name: string): Promise<string> {
@@ -150,21 +163,6 @@ async function addServices(tx: Tx, app: App, mounted: readonly string[]): Promis
     }
   }
   await writeSetting(tx, KNOWN_SERVICES, JSON.stringify([...known, ...added]));
-}
-
-/** The administrator's first password: the file's text, which is made (0600) when there is none. */
-function adminPassword(file: string): string {
-  try {
-    const text = readFileSync(file, 'utf8').trim();
-    if (text === '') throw new Error(`${file} holds no password: write one into it, or remove it`);
-    return text;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-  const password = randomBytes(15).toString('base64url');
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, `${password}\n`, { mode: 0o600, flag: 'wx' });
-  return password;
 }
 
 /** An id as Keystone makes them: a UUID without dashes. */
