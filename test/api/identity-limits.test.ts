@@ -160,7 +160,7 @@ describe.each(DIALECTS)('limits on %s', (dialect) => {
     expect((await on.call('GET', '/limits/model')).json.model.name).toBe('flat');
   });
 
-  it('shows limits with the projects of a tree, and forgets those of a project or service that goes', async () => {
+  it('shows limits with the projects of a tree, and keeps the service and region of one that projects have', async () => {
     const going = await on.make('service', { type: 'going' });
     await register({ resource_name: 'a', service_id: going });
     const admin = await on.cloud.admin();
@@ -170,11 +170,29 @@ describe.each(DIALECTS)('limits on %s', (dialect) => {
     const made = await limit({ resource_name: 'a', service_id: going, project_id: project });
     const tree = await on.call('GET', `/projects/${admin.projectId}?subtree_as_list&include_limits`);
     expect(tree.json.project.subtree[0].project.limits).toEqual(made.json.limits);
-    await on.call('DELETE', `/services/${going}`);
-    expect((await on.call('GET', `/registered_limits?service_id=${going}`)).json.registered_limits).toEqual(
-      [],
-    );
-    expect((await on.call('GET', `/limits/${made.json.limits[0].id}`)).status).toBe(404);
+    const [{ id }] = made.json.limits;
+    const refused = await on.call('DELETE', `/services/${going}`);
+    const [registered] = (await on.call('GET', `/registered_limits?service_id=${going}`)).json
+      .registered_limits;
+    expect(refused.status).toBe(403);
+    expect(refused.json.error.message).toContain(registered.id);
+    expect((await on.call('GET', `/services/${going}`)).status).toBe(200);
+    expect((await on.call('GET', `/limits/${id}`)).status).toBe(200);
+    await on.call('DELETE', `/limits/${id}`);
+    expect((await on.call('DELETE', `/services/${going}`)).status).toBe(204);
+    expect((await on.call('GET', `/registered_limits/${registered.id}`)).status).toBe(404);
+
+    for (const region of [{ id: 'above' }, { id: 'below', parent_region_id: 'above' }]) {
+      await on.call('POST', '/regions', { region });
+    }
+    const kept = await on.make('service', { type: 'kept' });
+    await register({ resource_name: 'b', service_id: kept, region_id: 'below' });
+    const there = { resource_name: 'b', service_id: kept, region_id: 'below', project_id: project };
+    const [below] = (await limit(there)).json.limits;
+    expect((await on.call('DELETE', '/regions/above')).status).toBe(403);
+    expect((await on.call('GET', '/regions/below')).status).toBe(200);
+    expect((await on.call('DELETE', `/limits/${below.id}`)).status).toBe(204);
+    expect((await on.call('DELETE', '/regions/above')).status).toBe(204);
   });
 
   it('and tags change without making controllers look up their tokens again', async () => {

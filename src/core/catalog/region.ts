@@ -1,9 +1,9 @@
 import { endpoints, type RegionRow, regions } from '../../store/identity/catalog.js';
-import { removeRegisteredLimits } from '../../store/identity/limits.js';
 import { removePolicyAssociations } from '../../store/identity/policy-associations.js';
 import type { App } from '../app.js';
 import { badRequest, forbidden } from '../errors.js';
 import { extraOf, mustGet, newId, storing } from '../identity/rows.js';
+import { removeRegisteredLimitsOf } from '../limit/registered-limit.js';
 
 const KNOWN = ['id', 'description', 'parent_region_id'];
 
@@ -47,7 +47,7 @@ export async function updateRegion(app: App, id: string, body: RegionBody): Prom
   });
 }
 
-/** Deletes a region that has no endpoints, with the regions below it. */
+/** Deletes a region that has no endpoints, with the regions below it; 403 while limits of projects are for one of them. */
 export async function deleteRegion(app: App, id: string): Promise<void> {
   await app.identity.write(async (tx) => {
     await mustGet(regions, tx, id, 'region');
@@ -61,7 +61,7 @@ export async function deleteRegion(app: App, id: string): Promise<void> {
       doomed.push(...(await regions.list(tx, { parent_region_id: parent })).map((child) => child.id));
     }
     for (const region of doomed) {
-      await removeRegisteredLimits(tx, { region_id: region });
+      await removeRegisteredLimitsOf(tx, { region_id: region });
       await removePolicyAssociations(tx, { region_id: region });
       await regions.remove(tx, region);
     }

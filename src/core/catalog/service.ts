@@ -4,10 +4,10 @@ import {
   type ServiceRow,
   services,
 } from '../../store/identity/catalog.js';
-import { removeRegisteredLimits } from '../../store/identity/limits.js';
 import { removePolicyAssociations } from '../../store/identity/policy-associations.js';
 import type { App } from '../app.js';
 import { extraOf, mustGet, newId, storing } from '../identity/rows.js';
+import { removeRegisteredLimitsOf } from '../limit/registered-limit.js';
 
 const KNOWN = ['id', 'type', 'name', 'description', 'enabled'];
 
@@ -50,7 +50,7 @@ export async function updateService(app: App, id: string, body: ServiceBody): Pr
   });
 }
 
-/** Deletes a service with its endpoints. */
+/** Deletes a service with its endpoints and registered limits; 403 while limits of projects are based on those. */
 export async function deleteService(app: App, id: string): Promise<void> {
   await app.identity.write(async (tx) => {
     await mustGet(services, tx, id, 'service');
@@ -59,7 +59,7 @@ export async function deleteService(app: App, id: string): Promise<void> {
       await removePolicyAssociations(tx, { endpoint_id: endpoint.id });
       await endpoints.remove(tx, endpoint.id);
     }
-    await removeRegisteredLimits(tx, { service_id: id });
+    await removeRegisteredLimitsOf(tx, { service_id: id });
     await removePolicyAssociations(tx, { service_id: id });
     await services.remove(tx, id);
   });

@@ -85,6 +85,25 @@ export async function getRegisteredLimit(db: Reader, id: string): Promise<Regist
   return row;
 }
 
+/**
+ * Removes the registered limits of a service or region that is about to go. Refuses (403) while limits of projects or domains are based on
+ * them: those must not go without a word.
+ */
+export async function removeRegisteredLimitsOf(
+  tx: Tx,
+  of: { readonly service_id: string } | { readonly region_id: string },
+): Promise<void> {
+  const [what, id] = 'service_id' in of ? ['service', of.service_id] : ['region', of.region_id];
+  const based = await listLimits(tx, of);
+  if (based.length > 0) {
+    const registered = [...new Set(based.map((limit) => limit.registered_limit_id))];
+    throw forbidden(
+      `Unable to delete ${what} ${id} because there are project limits associated with its registered limits: ${registered.join(', ')}.`,
+    );
+  }
+  for (const row of await registeredLimits.list(tx, { ...of })) await registeredLimits.remove(tx, row.id);
+}
+
 async function unusedRegisteredLimit(tx: Tx, id: string): Promise<RegisteredLimitRow> {
   const row = await getRegisteredLimit(tx, id);
   if ((await listLimits(tx, { registered_limit_id: id })).length > 0) {

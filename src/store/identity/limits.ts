@@ -64,17 +64,6 @@ export async function removeLimits(
   await query.execute();
 }
 
-/** Removes the registered limits of a service or region that goes, with the limits based on them. */
-export async function removeRegisteredLimits(
-  tx: Tx,
-  of: { readonly service_id: string } | { readonly region_id: string },
-): Promise<void> {
-  for (const { id } of await registeredLimits.list(tx, { ...of })) {
-    await removeLimits(tx, { registered_limit_id: id });
-    await registeredLimits.remove(tx, id);
-  }
-}
-
 function limitQuery(db: Reader) {
   return db
     .selectFrom('project_limit')
