@@ -169,6 +169,29 @@ describe.each(DIALECTS)('audit records on %s', (dialect) => {
     });
   });
 
+  it('of rotated keys say whose they are, which was made, and whether tokens ended', async () => {
+    const rotate = async (keys: string, body: object) => {
+      const on = { token: (await cloud.admin()).token, body };
+      const reply = await cloud.request('POST', `/maru/v1/keys/${keys}/rotate`, on);
+      expect(reply.status, reply.text).toBe(200);
+      const of = reply.json.keys.filter((key: { purpose: string }) => key.purpose === keys);
+      admin = await cloud.admin();
+      return { record: await recordOf(reply), made: of[0].id as string };
+    };
+    const kept = await rotate('tokens', {});
+    expect(kept.record).toMatchObject({
+      action: 'maru:key:rotate',
+      target: { type: 'key', id: kept.made, name: 'tokens' },
+    });
+    expect(kept.record.detail).toEqual({ end_tokens: false, made: kept.made });
+    const credentials = await rotate('credentials', {});
+    expect(credentials.record.target).toMatchObject({ type: 'key', name: 'credentials' });
+    expect(credentials.record.detail).toEqual({ sealed: 0, made: credentials.made });
+    const ended = await rotate('tokens', { end_tokens: true });
+    expect(ended.record.detail).toEqual({ end_tokens: true, made: ended.made });
+    member = await cloud.projectUser('demo');
+  });
+
   it('are not left by reads', async () => {
     const reply = await cloud.request('GET', '/identity/v3/projects', { token: admin.token });
     expect(await list({ request_id: reply.headers['x-openstack-request-id']! })).toEqual([]);

@@ -25,8 +25,11 @@ export const keyOperations: readonly Operation[] = [
       additionalProperties: false,
     },
     async handler({ app, body }: OpRequest<{ end_tokens?: boolean }>) {
-      await app.identity.tokens.rotateKeys({ end: body.end_tokens === true });
-      return { keys: await listKeys(app) };
+      const end = body.end_tokens === true;
+      // said first: it is the rotation's transaction that carries the record
+      app.audit.note({ target: { type: 'key', id: null, name: 'tokens' }, detail: { end_tokens: end } });
+      await app.identity.tokens.rotateKeys({ end });
+      return { keys: await noteMade(app, 'tokens') };
     },
   },
   {
@@ -37,11 +40,21 @@ export const keyOperations: readonly Operation[] = [
     status: 200,
     body: { type: 'object', properties: {}, additionalProperties: false },
     async handler({ app }) {
+      app.audit.note({ target: { type: 'key', id: null, name: 'credentials' } });
       const sealed = await app.identity.sealing.rotate();
-      return { sealed, keys: await listKeys(app) };
+      app.audit.note({ detail: { sealed } });
+      return { sealed, keys: await noteMade(app, 'credentials') };
     },
   },
 ];
+
+/** Every key, the newest of a purpose being the one just made. */
+async function noteMade(app: App, purpose: string) {
+  const keys = await listKeys(app);
+  const id = keys.find((key) => key.purpose === purpose && key.in_use)?.id ?? null;
+  app.audit.note({ target: { id }, detail: { made: id } });
+  return keys;
+}
 
 async function listKeys(app: App) {
   const view = (purpose: string) => (key: { id: string; createdAt: number }, i: number) => ({

@@ -10,6 +10,8 @@ import { withoutSecretsOf } from './secrets.js';
 
 /** Ids of what one request has made; more are only counted. */
 const MOST_IDS = 50;
+/** Statuses of answers that show what was made: Created, Accepted, Multi-Status. */
+const MAKING: ReadonlySet<number> = new Set([201, 202, 207]);
 
 /** Begins the record of a request; null for one that only reads. */
 export function beginAudit(
@@ -43,7 +45,8 @@ export async function endAudit(
 ): Promise<void> {
   if (record.login) await noteToken(app, record, result);
   else record.found(targetOfAnswer(operation, record.presumed, result));
-  const ids = operation.method === 'POST' ? severalOfAnswer(result) : [];
+  // an answer with 200 shows what there is, which need not be what was made
+  const ids = operation.method === 'POST' && MAKING.has(status) ? severalOfAnswer(result) : [];
   if (ids.length > 0) record.note({ detail: { ids: ids.slice(0, MOST_IDS), count: ids.length } });
   record.answered(status, null);
   await app.audit.end(record);
