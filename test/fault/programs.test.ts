@@ -384,7 +384,11 @@ describe('a program that cannot start', () => {
       /Cannot open database because the directory does not exist/,
     ],
     ['a state directory in a file', () => ({ state_dir: '/etc/passwd/x' }), /\/etc\/passwd/],
-    ['a bad policy file', () => ({ policy_file: badPolicy() }), /there is no policy named 'os_compute_api:servers:rebot'; did you mean/],
+    [
+      'a bad policy file',
+      () => ({ policy_file: badPolicy() }),
+      /there is no policy named 'os_compute_api:servers:rebot'; did you mean/,
+    ],
     [
       'a certificate that is none',
       () => ({ tls_cert_file: notDatabase(), tls_key_file: notDatabase() }),
