@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createNetworkPart, type NetworkPart } from '../../agents/network/part.js';
+import { tapName } from '../../src/net/names.js';
 import type { ObjectReport } from '../../src/protocol/messages.js';
 import type { ObjectBodies, ObjectKey } from '../../src/protocol/objects.js';
 import { until } from '../support/lab-host.js';
@@ -69,7 +70,13 @@ class Site {
 
   /** An agent that is started anew, after its host was: nothing of the router is there. */
   async reboot(): Promise<void> {
-    await this.lab.host.machine.exec('ip', ['netns', 'del', `qrouter-${ROUTER}`]);
+    const { machine } = this.lab.host;
+    await machine.exec('ip', ['netns', 'del', `qrouter-${ROUTER}`]);
+    // the kernel takes the cables of a deleted namespace away in its own time, and answers on them until then
+    for (const device of [QR, QG].map(tapName))
+      await until(`the end of ${device}`, 10_000, async () => {
+        return !(await machine.succeeds('ip', ['link', 'show', device]));
+      });
     this.part = createNetworkPart(this.lab.context);
   }
 
