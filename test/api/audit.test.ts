@@ -197,6 +197,26 @@ describe.each(DIALECTS)('audit records on %s', (dialect) => {
     expect(await list({ request_id: reply.headers['x-openstack-request-id']! })).toEqual([]);
   });
 
+  it('are not left by trials, allowed or not', async () => {
+    const tried = async (token: string, user: string) => {
+      const body = { check: { user, action: 'identity:list_users' } };
+      const reply = await cloud.request('POST', '/maru/v1/policies/check', { token, body });
+      expect(await list({ request_id: reply.headers['x-openstack-request-id']! })).toEqual([]);
+      return reply.status;
+    };
+    expect(await tried(admin.token, 'admin')).toBe(200);
+    expect(await tried(admin.token, 'nobody of that name')).toBe(404);
+    expect(await tried(member.token, 'admin')).toBe(403);
+  });
+
+  it('name a change of one’s own password whatever its summary says', async () => {
+    const { userId } = await cloud.projectUser('chooser');
+    const reply = await cloud.request('POST', `/identity/v3/users/${userId}/password`, {
+      body: { user: { original_password: 'not it', password: 'another-secret' } },
+    });
+    expect(await recordOf(reply)).toMatchObject({ action: 'identity:change_password', status: 401 });
+  });
+
   it('stay readable when user and project are gone', async () => {
     const { userId, projectId, token } = await cloud.projectUser('passing');
     const made = await cloud.request('POST', '/network/v2.0/security-groups', {

@@ -25,6 +25,7 @@ export const placementOperations: readonly Operation[] = [
     method: 'POST',
     path: '/v1/placement/explain',
     policy: { name: 'maru:placement:explain', rule: 'rule:context_is_admin' },
+    audit: 'none',
     summary: 'Explain where servers would go, host by host, without creating any',
     status: 200,
     body: {

@@ -103,6 +103,7 @@ export const policyOperations: readonly Operation[] = [
     method: 'POST',
     path: '/v1/policies/check',
     policy: { name: POLICY_API.check, rule: ADMIN },
+    audit: 'none',
     summary: 'Try a policy for a user and a target, with rules as they are or as they might be',
     body: envelope(
       'check',

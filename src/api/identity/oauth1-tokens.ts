@@ -37,6 +37,7 @@ export const oauthTokenOperations: readonly Operation[] = [
     method: 'POST',
     path: '/v3/OS-OAUTH1/request_token',
     policy: null,
+    audit: { action: 'identity:create_request_token' },
     summary: 'create an OAuth1 request token',
     status: 201,
     async handler(request) {
@@ -61,6 +62,7 @@ export const oauthTokenOperations: readonly Operation[] = [
     method: 'POST',
     path: '/v3/OS-OAUTH1/access_token',
     policy: null,
+    audit: { action: 'identity:create_access_token' },
     summary: 'exchange an OAuth1 request token for an access token',
     status: 201,
     handler: async (request) => formReply(await createAccessToken(request.app, oauthRequest(request))),

@@ -47,6 +47,7 @@ export const oauth2Operations: readonly Operation[] = [
       method,
       path: PATH,
       policy: null,
+      audit: 'none',
       summary: 'refuse: only POST issues tokens',
       status: 405,
       handler: (request) =>

@@ -140,6 +140,7 @@ export const userOperations: readonly Operation[] = [
     method: 'POST',
     path: '/v3/users/:user_id/password',
     policy: null,
+    audit: { action: 'identity:change_password' },
     summary: 'replace one’s own password',
     body: PASSWORDS,
     status: 204,

@@ -13,7 +13,7 @@ const MOST_IDS = 50;
 /** Statuses of answers that show what was made: Created, Accepted, Multi-Status. */
 const MAKING: ReadonlySet<number> = new Set([201, 202, 207]);
 
-/** Begins the record of a request; null for one that only reads. */
+/** Begins the record of a request; null for one that changes nothing, whatever comes of it. */
 export function beginAudit(
   app: App,
   service: ServiceName,
@@ -21,7 +21,7 @@ export function beginAudit(
   requestId: string,
 ): RequestRecord | null {
   const { operation } = request.routeOptions.config;
-  if (!operation || operation.method === 'GET' || operation.method === 'HEAD') return null;
+  if (!operation || !isRecorded(operation)) return null;
   const record = app.audit.begin({
     service,
     action: actionOf(service, operation),
@@ -29,7 +29,7 @@ export function beginAudit(
     path: pathOf(request),
     requestId,
     address: request.ip,
-    login: operation.audit?.login ?? false,
+    login: typeof operation.audit === 'object' && operation.audit.login === true,
   });
   record.presume(targetOfPath(operation, request.params as Record<string, string>));
   return record;
@@ -79,8 +79,12 @@ async function noteToken(app: App, record: RequestRecord, result: unknown): Prom
   if (token) record.issued(token.info);
 }
 
-function actionOf(service: ServiceName, { audit, policy, summary }: Operation): string {
-  return (
-    audit?.action ?? policy?.name ?? `${service}:${summary.toLowerCase().replaceAll(/[^a-z0-9]+/g, '_')}`
-  );
+function isRecorded({ method, audit }: Operation): boolean {
+  return method !== 'GET' && method !== 'HEAD' && audit !== 'none';
+}
+
+/** What operations without a policy and an action of their own are called says at least which they are. */
+function actionOf(service: ServiceName, { audit, policy, method, path }: Operation): string {
+  const own = typeof audit === 'object' ? audit.action : undefined;
+  return own ?? policy?.name ?? `${service}:${method} ${path}`;
 }

@@ -56,8 +56,11 @@ export interface Operation {
   readonly policy: { readonly name: string; readonly rule: string } | null;
   /** What happens, in a few words: for the list of operations and the audit trail. */
   readonly summary: string;
-  /** How it is recorded where its policy's name does not say. `login`: it gives a token, and changes nothing. */
-  readonly audit?: { readonly action?: string; readonly login?: boolean };
+  /**
+   * How it is recorded where its policy's name does not say: without a policy it names its `action`. `login`: it gives a token,
+   * and changes nothing. `none`: not at all, since it changes nothing though its method is one of those that do.
+   */
+  readonly audit?: 'none' | { readonly action?: string; readonly login?: boolean };
   /** Microversions in which the operation exists (both ends included); outside: 404. */
   readonly since?: string;
   readonly until?: string;
