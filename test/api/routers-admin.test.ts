@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { adminService } from '../../src/api/admin/service.js';
 import { networkService } from '../../src/api/network/service.js';
+import { listHosts } from '../../src/store/hosts.js';
 import { TestApp, type TestUser } from '../support/app.js';
 import { RowHosts } from '../support/fake-hosts.js';
 
@@ -78,5 +79,27 @@ describe('routers and their hosts, for operators', () => {
     });
     const again = await call('POST', `/${router.id}/move`, {});
     expect([again.status, again.text]).toEqual([409, expect.stringContaining('maru task show')]);
+  });
+
+  it('are back on their host at once when the last other one is lost while they are moved', async () => {
+    const look = async () => {
+      await cloud.app.store.tx((tx) => cloud.app.tasks.wake(tx, { kind: 'router', id: router.id }));
+      await cloud.app.tasks.drain();
+      return (await call('GET', `/${router.id}`)).json;
+    };
+    expect(await look()).toMatchObject({
+      router: { state: 'moving', note: 'for host host1 to give the router up' },
+    });
+    for (const name of ['host2', 'host3']) {
+      const [row] = (await listHosts(cloud.app.store.read)).filter((host) => host.name === name);
+      hosts.down.add(row!.id);
+    }
+    expect(await look()).toMatchObject({
+      router: { host: 'host1', epoch: 2, state: 'up', to_be_given_up_by: [] },
+    });
+    const tasks = await cloud.request('GET', '/maru/v1/tasks?state=failed', {
+      token: admin.token,
+    });
+    expect(tasks.text).toContain('no other host can have router');
   });
 });

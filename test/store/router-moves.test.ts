@@ -22,6 +22,8 @@ import { forEachStore } from '../support/stores.js';
 /** Three hosts with the provider network; a router on h1, with a guest's network of h1 and h3. */
 class World {
   readonly down = new Set<string>();
+  /** Not heard of yet since the controller started. */
+  readonly unheard = new Set<string>();
   /** Who answers for any address, as witnesses find; null: witnesses do not reply. */
   answering: string | null = '';
   /** Milliseconds since a host that is down was heard of; negative, so that what a test makes is old enough to be known to it. */
@@ -33,7 +35,7 @@ class World {
 
   private constructor(readonly store: Store) {
     const hosts = {
-      isUp: (id: string) => !this.down.has(id),
+      isUp: (id: string) => !this.down.has(id) && !this.unheard.has(id),
       isDown: (id: string) => this.down.has(id),
       silence: () => this.silence,
       deliveryFault: () => null,
@@ -308,18 +310,105 @@ forEachStore('a router', (openStore) => {
     core.close();
   });
 
-  it('waits for a host that can have it', async () => {
+  it('waits for a host that may turn out to be up, and says which', async () => {
     const world = await create();
     await world.store.tx((tx) => setPhysicalNetworks(tx, 'h1', []));
     await world.settle();
-    for (const host of ['h2', 'h3']) await world.store.tx((tx) => updateHost(tx, host, { enabled: 0 }));
+    world.unheard.add('h2');
+    await world.store.tx((tx) => updateHost(tx, 'h3', { enabled: 0 }));
     await world.core.applied('h1', world.key);
     await world.settle();
     expect(await world.owner()).toBe('h1@1');
-    expect((await world.task())?.waiting_for).toContain("provider network 'extnet'");
-    await world.store.tx((tx) => updateHost(tx, 'h3', { enabled: 1 }));
+    expect((await world.task())?.waiting_for).toBe(
+      "for an enabled host with provider network 'extnet' that is up (name-of-h2 is not heard of yet, name-of-h3 is disabled)",
+    );
+    world.unheard.delete('h2');
     await world.settle();
-    expect(await world.owner()).toBe('h3@2');
+    expect(await world.owner()).toBe('h2@2');
+    world.core.close();
+  });
+
+  const losses: readonly [string, (world: World, host: string) => Promise<void>][] = [
+    ['is down', async ({ down }, host) => void down.add(host)],
+    ['was removed', async ({ store }, host) => void (await store.tx((tx) => deleteHost(tx, host)))],
+    [
+      'was disabled',
+      async ({ store }, host) => void (await store.tx((tx) => updateHost(tx, host, { enabled: 0 }))),
+    ],
+  ];
+  it.each(losses)('is back at once, under a new epoch, when each other host %s', async (_how, lose) => {
+    for (const given of [false, true]) {
+      const world = await create();
+      // it can have no gateway there, but serves its networks inside
+      await world.store.tx((tx) => setPhysicalNetworks(tx, 'h1', []));
+      await world.settle();
+      expect((await world.task())?.step).toBe('receipt');
+      const revision = specObject<'router'>((await world.object('h1'))!).revision;
+      await lose(world, 'h2');
+      await world.settle();
+      // one is left
+      expect(await world.owner()).toBe('h1@1');
+      await lose(world, 'h3');
+      if (given) await world.core.report('h1', { key: world.key, revision, state: 'applied' });
+      await world.settle();
+      expect(await world.owner()).toBe('h1@2');
+      expect(await world.object('h1')).toMatchObject({ epoch: 2, admin_state_up: true });
+      expect(await world.task()).toBeFalsy();
+      // the receipt of what was given up comes late
+      await world.core.report('h1', { key: world.key, revision, state: 'applied' });
+      await world.settle();
+      expect(await world.owner()).toBe('h1@2');
+      expect(await world.object('h1')).toMatchObject({ epoch: 2, admin_state_up: true });
+      world.core.close();
+    }
+  });
+
+  it('is not given back to a host that is silent itself, nor to another before the old one has answered', async () => {
+    const world = await create();
+    await world.move('h2');
+    for (const host of ['h1', 'h2', 'h3']) world.down.add(host);
+    for (let look = 0; look < 3; look++) await world.settle();
+    expect(await world.owner()).toBe('h1@1');
+    expect((await world.task())?.waiting_for).toMatch(
+      /no other host that is up can tell .*\(name-of-h2, name-of-h3 could, once up\); .* maru host remove name-of-h1/,
+    );
+    // found gone by the one that is back, which cannot have it
+    await world.store.tx((tx) => updateHost(tx, 'h3', { enabled: 0 }));
+    world.down.delete('h3');
+    await world.settle();
+    expect((await world.task())?.step).toBe('place');
+    expect((await world.task())?.waiting_for).toContain('name-of-h2 is down, name-of-h3 is disabled');
+    // what was found then is asked again when there is a host for it: somebody answers now
+    world.answering = 'fa:16:3e:00:00:01';
+    world.down.delete('h2');
+    await world.settle();
+    expect(await world.owner()).toBe('h1@1');
+    // the old host is heard of: what counts is its own word
+    world.down.delete('h1');
+    world.answering = '';
+    await world.settle();
+    expect(await world.owner()).toBe('h1@1');
+    expect(await world.object('h2')).toBeUndefined();
+    expect((await world.task())?.waiting_for).toBe('for host name-of-h1 to give the router up');
+    await world.core.applied('h1', world.key);
+    expect(await world.owner()).toBe('h2@2');
+    expect(await world.object('h1')).toBeUndefined();
+    world.core.close();
+  });
+
+  it('waits for the word of a host that was found gone and came back before another had its router', async () => {
+    const world = await create();
+    for (const host of ['h2', 'h3']) await world.store.tx((tx) => setPhysicalNetworks(tx, host, []));
+    world.down.add('h1');
+    await world.settle();
+    expect((await world.task())?.step).toBe('place');
+    world.down.delete('h1');
+    await world.store.tx((tx) => setPhysicalNetworks(tx, 'h2', ['extnet']));
+    await world.store.tx((tx) => setPhysicalNetworks(tx, 'h1', []));
+    await world.settle();
+    expect(await world.owner()).toBe('h1@1');
+    await world.core.applied('h1', world.key);
+    expect(await world.owner()).toBe('h2@2');
     world.core.close();
   });
 

@@ -34,6 +34,8 @@ export interface MovePayload {
   readonly epoch: number;
   /** The old host gave no receipt: others found that nobody answers for the router. */
   readonly lost?: boolean;
+  /** There was no host for it when it had left its old one. */
+  readonly waited?: boolean;
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { ProbeReply, ProbeTarget } from '../../protocol/messages.js';
-import { findHost } from '../../store/hosts.js';
+import { findHost, findHosts } from '../../store/hosts.js';
 import { addressesOfPorts } from '../../store/network/address.js';
 import { hostsOffering, hostsOnNetworkSince } from '../../store/network/router-place.js';
 import { findRows } from '../../store/network/rows.js';
@@ -26,14 +26,17 @@ export async function askWitnesses(app: App, routerId: string, suspect: string):
   if (targets.size === 0) return { gone: true, why: 'it has no addresses' };
   const asked = new Map<string, Set<string>>();
   const silent: string[] = [];
+  const away = new Set<string>();
   for (const [networkId, target] of targets) {
-    const hosts = (await hostsOf(app, target, heard)).filter((id) => id !== suspect && app.hosts.isUp(id));
+    const others = (await hostsOf(app, target, heard)).filter((id) => id !== suspect);
+    const hosts = others.filter((id) => app.hosts.isUp(id));
+    for (const id of others) if (!app.hosts.isUp(id)) away.add(id);
     if (hosts.length === 0) silent.push(networkId);
     for (const hostId of hosts.slice(0, WITNESSES)) {
       asked.set(hostId, (asked.get(hostId) ?? new Set()).add(networkId));
     }
   }
-  if (asked.size === 0) return { gone: false, why: 'no other host that is up can tell' };
+  if (asked.size === 0) return { gone: false, why: await nobodyWords(app, suspect, [...away]) };
   const replies = await Promise.all(
     [...asked].map(([hostId, networks]) =>
       ask(
@@ -60,6 +63,19 @@ export async function askWitnesses(app: App, routerId: string, suspect: string):
     gone: true,
     why: `nobody answers on ${told.size} of its ${targets.size} networks, ${asked.size} hosts say`,
   };
+}
+
+/** Whom it waits for, and the word of an operator that does as well. */
+async function nobodyWords(app: App, suspect: string, away: readonly string[]): Promise<string> {
+  const rows = await findHosts(app.store.read, [suspect, ...away.slice(0, WITNESSES)]);
+  const names = new Map(rows.map(({ id, name }) => [id, name]));
+  const others = away
+    .slice(0, WITNESSES)
+    .map((id) => names.get(id) ?? id)
+    .sort();
+  const could = others.length > 0 ? ` (${others.join(', ')} could, once up)` : '';
+  const name = names.get(suspect) ?? suspect;
+  return `for its host ${name}: no other host that is up can tell whether it still runs the router${could}; if ${name} is off for good, maru host remove ${name} says so`;
 }
 
 async function ask(app: App, hostId: string, targets: readonly ProbeTarget[]): Promise<ProbeReply | null> {

@@ -1,3 +1,4 @@
+import { hostName } from '../../../store/network/network.js';
 import {
   deleteWithdrawal,
   type RouterPlacement,
@@ -10,6 +11,7 @@ import type { Tx } from '../../../store/store.js';
 import type { Outcome, Step, Task, TaskKind } from '../../../tasks/kind.js';
 import type { App } from '../../app.js';
 import { canLeave, chooseHost, giveTo, isGone, type MovePayload, ROUTER_MOVE, withdraw } from '../place.js';
+import { prospects } from '../prospects.js';
 import { receiptOf } from '../state.js';
 import { askWitnesses, type Verdict } from '../witness.js';
 
@@ -71,8 +73,15 @@ export function routerMove(app: App): TaskKind<MovePayload> {
           case 'silent':
             return { to: 'witness' };
           case 'awaited':
-            return { wait: `for host ${payload.from} to give the router up`, seconds: LOOK_S };
+            break;
         }
+        const name = (await hostName(tx, payload.from)) ?? payload.from;
+        return (
+          (await giveBack(tx, app, router, payload)) ?? {
+            wait: `for host ${name} to give the router up`,
+            seconds: LOOK_S,
+          }
+        );
       },
     },
     witness: {
@@ -86,7 +95,7 @@ export function routerMove(app: App): TaskKind<MovePayload> {
         if (isElsewhere(router, payload)) return { end: 'done' };
         // it came back while others were asked
         if (!isGone(app, payload.from) && router.host_known) {
-          if (router.withdrawing) return { to: 'receipt' };
+          if (router.withdrawing) return { to: 'receipt', payload: { lost: false } };
           return payload.wanted ? { to: 'withdraw' } : { end: 'done' };
         }
         if (!verdict.gone) return { wait: verdict.why, seconds: ASK_AGAIN_S };
@@ -105,13 +114,18 @@ export function routerMove(app: App): TaskKind<MovePayload> {
         const router = await placementOf(tx, object.id);
         if (!router) return gone(object.id);
         if (isElsewhere(router, payload)) return { end: 'done' };
+        // its silent host is back, and may run it until it reports that it does not
+        const back = payload.lost && router.host_id !== null && router.host_known;
+        if (back && !isGone(app, router.host_id)) return { to: 'receipt', payload: { lost: false } };
         const hostId = await chooseHost(tx, app, router, payload.target);
         if (hostId === null) {
-          const what = router.physical_network
-            ? `provider network '${router.physical_network}'`
-            : 'room for it';
-          return { wait: `for an enabled host with ${what} that is up`, seconds: LOOK_S };
+          const again = await giveBack(tx, app, router, payload);
+          if (again) return again;
+          const { words } = await prospects(tx, app, router, null);
+          return { wait: words, seconds: LOOK_S, payload: { waited: true } };
         }
+        // what witnesses said may have ceased to be true while it waited
+        if (back && payload.waited) return { to: 'witness', payload: { waited: false } };
         if (!(await giveTo(tx, router, hostId))) return { end: 'done' };
         // without its own word the old host has to give it up still, when it is back
         if (!payload.lost && payload.from) await deleteWithdrawal(tx, object.id, payload.from);
@@ -133,6 +147,26 @@ export function routerMove(app: App): TaskKind<MovePayload> {
     },
   };
   return { name: ROUTER_MOVE, steps, first: 'withdraw', deadline: DEADLINE_S, uncancellable: null };
+}
+
+/**
+ * What a host was to give up it gets again, under a new epoch, once all that could have had it instead are down, removed or unable:
+ * waiting for them would leave the router nowhere. Nobody else has had it since, so there are never two. Null: not so.
+ */
+async function giveBack(
+  tx: Tx,
+  app: App,
+  router: RouterPlacement,
+  { from, lost }: MovePayload,
+): Promise<Outcome<MovePayload> | null> {
+  if (lost || from === null || router.host_id !== from || !router.host_known || !app.hosts.isUp(from))
+    return null;
+  if (!(await prospects(tx, app, router, from)).hopeless) return null;
+  if (!(await giveTo(tx, router, from))) return null;
+  const name = (await hostName(tx, from)) ?? from;
+  const error = `no other host can have router ${router.id} now: ${name}, which was to give it up, has it again`;
+  app.log.warn('a router goes back to its host: no other can have it', { router: router.id, host: from });
+  return { end: 'failed', error };
 }
 
 async function placementOf(tx: Tx, routerId: string): Promise<Router> {
