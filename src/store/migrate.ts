@@ -11,6 +11,7 @@ import { createImageTables } from './migrations/image.js';
 import { createLimitTables } from './migrations/limits.js';
 import { createNetworkTables } from './migrations/network.js';
 import { createPolicyTables } from './migrations/policy.js';
+import { addSecurityColumns } from './migrations/security.js';
 import { createSharedTables } from './migrations/shared.js';
 import { createTaskTables } from './migrations/tasks.js';
 import { createTrailTables } from './migrations/trail.js';
@@ -37,6 +38,7 @@ function migrations(dialect: 'sqlite' | 'postgres'): Record<string, Migration> {
     '015-delegation': { up: createDelegationTables },
     '016-policy': { up: createPolicyTables },
     '017-audit': { up: createAuditTables },
+    '020-security': { up: addSecurityColumns },
   };
 }
 

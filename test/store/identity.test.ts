@@ -113,6 +113,7 @@ describe('token texts', () => {
     scope: { kind: 'project', id: 'default' },
     issuedAt: 1_790_000_000_123,
     expiresAt: 1_790_003_600,
+    epoch: 4_000_000_000,
     auditIds: ['AAAAAAAAAAAAAAAAAAAAAA', 'BBBBBBBBBBBBBBBBBBBBBA'],
     applicationCredentialId: 'fedcba9876543210fedcba9876543210',
     trustId: null,
@@ -126,6 +127,7 @@ describe('token texts', () => {
       { ...payload, scope: { kind: 'unscoped' }, auditIds: ['AAAAAAAAAAAAAAAAAAAAAA'] },
       { ...payload, scope: { kind: 'domain', id: payload.userId } },
       { ...payload, applicationCredentialId: null, trustId: '00112233445566778899aabbccddeeff' },
+      { ...payload, epoch: null },
       { ...payload, applicationCredentialId: null, accessTokenId: '00112233445566778899aabbccddeeff' },
     ];
     const text = new Set<string>();

@@ -16,16 +16,19 @@ export async function authenticateRequest(
 ): Promise<ValidToken | OpReply> {
   const { app, body, raw } = request;
   const receipt = raw.headers[RECEIPT];
+  // what is revoked while the request is judged ends what it gives
+  const since = await app.identity.tokens.epoch();
   try {
     const caller = {
       address: raw.ip,
       signed: oauthRequest(request),
+      since,
       ...(typeof receipt === 'string' && receipt !== '' && { receipt }),
     };
     return await authenticate(app, body.auth, caller);
   } catch (error) {
     if (!(error instanceof InsufficientAuthMethods)) throw error;
-    const { text, body: reply } = await issueReceipt(app, error.userId, error.methods);
+    const { text, body: reply } = await issueReceipt(app, error.userId, error.methods, since);
     return new OpReply(401, reply, {
       [RECEIPT]: text,
       vary: 'X-Auth-Token',

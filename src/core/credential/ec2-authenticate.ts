@@ -16,6 +16,7 @@ export async function authenticateEc2(
   check: (secret: string) => void,
 ): Promise<ValidToken> {
   if (typeof request.access !== 'string') throw unauthorized('EC2 Signature not supplied');
+  const since = await app.identity.tokens.epoch();
   const pair = await findEc2Credential(app, request.access);
   if (!pair) throw notFound('EC2 access key not found.');
   check(pair.secret);
@@ -25,6 +26,7 @@ export async function authenticateEc2(
   const token = await app.identity.tokens.issue({
     userId: pair.user_id,
     methods: ['ec2credential'],
+    since,
     scope: { kind: 'project', id: pair.tenant_id },
     ...(pair.trust_id !== null && { trustId: pair.trust_id }),
     ...(pair.app_cred_id !== null && { applicationCredentialId: pair.app_cred_id }),

@@ -5,13 +5,15 @@ import type { Store, Tx } from '../../store/store.js';
  * A number that rises with every write that tokens depend on (users, projects, roles, grants, catalogue, revocations):
  * what was derived from those rows is good for as long as the number has not changed.
  *
- * On SQLite there is one controller, and the number lives in its memory. On PostgreSQL it is a row, raised in the writing
- * transaction, and each use waits for a read that began after the use did; concurrent uses share one read. So a revocation
- * holds from the next request on, at every controller.
+ * It is a row, raised in the writing transaction. On SQLite there is one controller, which keeps it in memory too. On PostgreSQL
+ * each use waits for a read that began after the use did; concurrent uses share one read. So a revocation holds from the next
+ * request on, at every controller. Revocations have the number of their write and tokens the one that they were issued by: which
+ * was first does not depend on clocks.
  */
 export class IdentityEpoch {
   readonly #store: Store;
-  #value = 1;
+  /** On SQLite: the row's value, once it has been read. */
+  #value: number | undefined;
   #reading: Promise<number> | undefined;
   #next: Promise<number> | undefined;
   #catching: Promise<number> | undefined;
@@ -29,7 +31,7 @@ export class IdentityEpoch {
    */
   current(): number | Promise<number> {
     if (this.#store.dialect === 'sqlite') {
-      return this.#followed === this.#value ? this.#value : this.#catchUp();
+      return this.#value !== undefined && this.#followed === this.#value ? this.#value : this.#catchUp();
     }
     if (!this.#reading) return this.#read();
     // the read under way may have begun before a write that this caller must see: wait for the next one
@@ -47,14 +49,15 @@ export class IdentityEpoch {
 
   /** Runs a write transaction whose rows tokens depend on. */
   async write<T>(body: (tx: Tx) => Promise<T>): Promise<T> {
-    const result = await this.#store.tx(async (tx) => {
-      const value = await body(tx);
-      if (this.#store.dialect === 'postgres') await raiseEpoch(tx);
-      return value;
-    });
-    this.#value++;
+    const { result, value } = await this.#store.tx(async (tx) => ({
+      result: await body(tx),
+      value: await raiseEpoch(tx),
+    }));
     // on PostgreSQL it is the next reader of the number that finds it changed
-    if (this.#store.dialect === 'sqlite') await this.settled();
+    if (this.#store.dialect === 'sqlite') {
+      this.#value = Math.max(this.#value ?? 0, value);
+      await this.settled();
+    }
     return result;
   }
 
@@ -70,12 +73,18 @@ export class IdentityEpoch {
   /** Tells followers until they know of the last write; callers share one run. */
   #catchUp(): Promise<number> {
     this.#catching ??= (async () => {
-      while (this.#followed !== this.#value) {
-        const value = this.#value;
+      if (this.#value === undefined) {
+        const read = await readEpoch(this.#store.read);
+        // a write may have ended meanwhile
+        this.#value = Math.max(this.#value ?? 0, read);
+      }
+      let value = this.#value;
+      while (this.#followed !== value) {
         await this.#tellFollowers();
         this.#followed = value;
+        value = this.#value;
       }
-      return this.#value;
+      return value;
     })().finally(() => {
       this.#catching = undefined;
     });

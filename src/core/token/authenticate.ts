@@ -48,11 +48,12 @@ const GUESSED: readonly string[] = ['password', 'totp'];
  * InsufficientAuthMethods when the user's rules want more methods than the request and its receipt have.
  */
 export async function authenticate(app: App, auth: AuthRequest, caller: Caller): Promise<ValidToken> {
+  const since = caller.since ?? (await app.identity.tokens.epoch());
   const { proof, methods } = await proveAll(app, auth.identity, caller);
   await admit(app, proof, methods, auth.identity.methods);
   const trust = typeof auth.scope === 'object' ? auth.scope['OS-TRUST:trust'] : undefined;
   if (proof.parent) refuseRescope(app.config, proof.parent, askedKind(auth.scope));
-  if (trust) return await byTrust(app, proof, methods, trust.id);
+  if (trust) return await byTrust(app, proof, methods, trust.id, since);
   const scope = await wantedScope(app.store.read, auth, proof);
   if (proof.parent) refuseFromSystem(proof.parent, scope.kind);
   const token = await app.identity.tokens.issue({
@@ -62,6 +63,7 @@ export async function authenticate(app: App, auth: AuthRequest, caller: Caller):
     parent: proof.parent,
     applicationCredentialId: proof.credential?.id,
     accessTokenId: proof.accessTokenId,
+    since,
   });
   if (!token) throw unauthorized();
   return token;
@@ -121,6 +123,7 @@ async function byTrust(
   proof: Proof,
   methods: readonly AuthMethod[],
   trustId: string,
+  since: number,
 ): Promise<ValidToken> {
   const trust = await trusts.get(app.store.read, trustId);
   const mayUse = trust?.trustee_user_id === proof.userId && trust.project_id !== null;
@@ -134,6 +137,7 @@ async function byTrust(
     scope: { kind: 'project', id: trust.project_id! } as const,
     parent: proof.parent,
     trustId,
+    since,
   };
   if (trust.remaining_uses !== null && !(await app.store.tx((tx) => useTrust(tx, trustId)))) {
     throw unauthorized();

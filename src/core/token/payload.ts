@@ -7,6 +7,8 @@ export interface TokenPayload {
   readonly issuedAt: number;
   /** Whole seconds since 1970. */
   readonly expiresAt: number;
+  /** Identity's epoch when its proof began; null in tokens of releases that had none. */
+  readonly epoch: number | null;
   /** The token's own audit id, then that of the first of its chain of rescoped tokens. */
   readonly auditIds: readonly [string] | readonly [string, string];
   readonly applicationCredentialId: string | null;
@@ -34,14 +36,16 @@ const METHODS = [
 export type AuthMethod = (typeof METHODS)[number];
 
 const SCOPES = ['unscoped', 'project', 'domain', 'system'] as const;
-const FORMAT = 1;
+/** With the epoch, and as it was before. */
+const FORMAT = 2;
+const FORMAT_WITHOUT_EPOCH = 1;
 const HAS_PARENT = 0x10;
 const HAS_APPLICATION_CREDENTIAL = 0x20;
 const HAS_TRUST = 0x40;
 const HAS_ACCESS_TOKEN = 0x80;
 const AUDIT_BYTES = 16;
 
-/** Packs a payload into about 70 bytes. */
+/** Packs a payload into about 76 bytes. */
 export function encodePayload(payload: TokenPayload): Buffer {
   const { scope, auditIds, applicationCredentialId, trustId, accessTokenId } = payload;
   let methods = 0;
@@ -51,11 +55,12 @@ export function encodePayload(payload: TokenPayload): Buffer {
   if (applicationCredentialId !== null) flags |= HAS_APPLICATION_CREDENTIAL;
   if (trustId !== null) flags |= HAS_TRUST;
   if (accessTokenId !== null) flags |= HAS_ACCESS_TOKEN;
-  const times = Buffer.alloc(11);
+  const times = Buffer.alloc(payload.epoch === null ? 11 : 17);
   times.writeUIntBE(payload.issuedAt, 0, 6);
   times.writeUIntBE(payload.expiresAt, 6, 5);
+  if (payload.epoch !== null) times.writeUIntBE(payload.epoch, 11, 6);
   return Buffer.concat([
-    Buffer.from([FORMAT, methods, flags]),
+    Buffer.from([payload.epoch === null ? FORMAT_WITHOUT_EPOCH : FORMAT, methods, flags]),
     packId(payload.userId),
     'id' in scope ? packId(scope.id) : Buffer.alloc(0),
     applicationCredentialId === null ? Buffer.alloc(0) : packId(applicationCredentialId),
@@ -86,7 +91,7 @@ class Reader {
 
   payload(): TokenPayload {
     const [format, methods, flags] = this.#take(3) as unknown as [number, number, number];
-    if (format !== FORMAT) throw new RangeError(`token format ${format}`);
+    if (format !== FORMAT && format !== FORMAT_WITHOUT_EPOCH) throw new RangeError(`token format ${format}`);
     const kind = SCOPES[flags & 0x0f];
     const userId = this.#id();
     const scope: TokenScope =
@@ -100,6 +105,7 @@ class Reader {
     const accessTokenId = flags & HAS_ACCESS_TOKEN ? this.#id() : null;
     const issuedAt = this.#take(6).readUIntBE(0, 6);
     const expiresAt = this.#take(5).readUIntBE(0, 5);
+    const epoch = format === FORMAT ? this.#take(6).readUIntBE(0, 6) : null;
     const own = this.#take(AUDIT_BYTES).toString('base64url');
     const auditIds: TokenPayload['auditIds'] =
       flags & HAS_PARENT ? [own, this.#take(AUDIT_BYTES).toString('base64url')] : [own];
@@ -110,6 +116,7 @@ class Reader {
       scope,
       issuedAt,
       expiresAt,
+      epoch,
       auditIds,
       applicationCredentialId,
       trustId,

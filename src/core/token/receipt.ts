@@ -19,16 +19,18 @@ export interface Receipt {
   readonly issuedAt: number;
   /** Seconds since 1970. */
   readonly expiresAt: number;
+  /** Identity's epoch when the proof began. */
+  readonly epoch: number;
 }
 
-/** A receipt for the methods that succeeded: its text, and the reply that tells which would do. */
-export async function issueReceipt(app: App, userId: string, methods: readonly string[]) {
+/** A receipt for the methods that succeeded, in a request that began at that epoch: its text, and the reply that tells which would do. */
+export async function issueReceipt(app: App, userId: string, methods: readonly string[], epoch: number) {
   const user = await users.get(app.store.read, userId);
   const domain = user && (await projects.get(app.store.read, user.domain_id));
   if (!user || !domain) throw unauthorized();
   const issuedAt = Date.now();
   const expiresAt = Math.floor(issuedAt / 1000) + Math.ceil(app.config.auth_receipt_lifetime);
-  const content = JSON.stringify({ userId, methods, issuedAt, expiresAt } satisfies Receipt);
+  const content = JSON.stringify({ userId, methods, issuedAt, expiresAt, epoch } satisfies Receipt);
   const text = await app.identity.receipts.sign(Buffer.concat([Buffer.from([FORMAT]), Buffer.from(content)]));
   return {
     text,
@@ -52,8 +54,8 @@ export async function readReceipt(app: App, text: string): Promise<Receipt> {
   if (bytes?.[0] !== FORMAT) throw refused();
   const receipt = JSON.parse(bytes.subarray(1).toString('utf8')) as Receipt;
   if (receipt.expiresAt * 1000 <= Date.now()) throw refused();
-  const issuedAt = new Date(receipt.issuedAt).toISOString();
-  if (await isRevoked(app.store.read, issuedAt, [['user', receipt.userId]])) throw refused();
+  const issued = { time: new Date(receipt.issuedAt).toISOString(), epoch: receipt.epoch ?? null };
+  if (await isRevoked(app.store.read, issued, [['user', receipt.userId]])) throw refused();
   return receipt;
 }
 

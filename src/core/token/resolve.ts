@@ -40,7 +40,8 @@ export async function resolveToken(
   const { roles, info } = delegated;
   const subjects = subjectsOf(payload, subject);
   if (info.trust) subjects.push(['user', info.trust.trustor_user.id], ['user', info.trust.trustee_user.id]);
-  if (await isRevoked(db, new Date(payload.issuedAt).toISOString(), subjects)) return null;
+  const issued = { time: new Date(payload.issuedAt).toISOString(), epoch: payload.epoch };
+  if (await isRevoked(db, issued, subjects)) return null;
   return { ...tokenInfo(payload, { ...subject, roles }), ...info };
 }
 

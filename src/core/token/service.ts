@@ -52,6 +52,8 @@ export interface TokenRequest {
   readonly applicationCredentialId?: string;
   readonly trustId?: string;
   readonly accessTokenId?: string;
+  /** `epoch()` before anything was looked at that the request proves: what is revoked meanwhile ends the token. Absent: now. */
+  readonly since?: number;
 }
 
 /**
@@ -102,9 +104,14 @@ export class TokenService implements Authenticator {
     return await this.#resolve(text, await this.#epoch.current(), this.#window);
   }
 
+  /** Identity's epoch now: for `since` of a token that is asked for. */
+  epoch(): number | Promise<number> {
+    return this.#epoch.current();
+  }
+
   /** Makes a token; null when the user may not act on the scope. */
   async issue(request: TokenRequest): Promise<ValidToken | null> {
-    const epoch = await this.#epoch.current();
+    const epoch = request.since ?? (await this.#epoch.current());
     const now = Date.now();
     const auditId = randomBytes(16).toString('base64url');
     const { parent } = request;
@@ -123,6 +130,7 @@ export class TokenService implements Authenticator {
       scope: request.scope,
       issuedAt: now,
       expiresAt: Math.min(parent?.expiresAt ?? Math.floor(now / 1000) + this.#lifetime, end),
+      epoch,
       auditIds: parent ? [auditId, parent.auditIds.at(-1)!] : [auditId],
       ...delegation,
     };
@@ -213,6 +221,8 @@ export class TokenService implements Authenticator {
     const bytes = await this.#keys.verify(text);
     const payload = bytes && decodePayload(bytes);
     if (!payload || payload.expiresAt * 1000 + late <= Date.now()) return null;
+    // issued after a write that the database, restored since, does not know
+    if (payload.epoch !== null && payload.epoch > epoch) return null;
     const info = await resolveToken(this.#store.read as Reader, payload);
     if (!info) {
       this.#valid.delete(text);

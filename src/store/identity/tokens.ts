@@ -8,7 +8,21 @@ export type RevocationKind = RevocationTable['kind'];
 /** A revocation, for listings. */
 export type RevocationRow = Pick<RevocationTable, 'kind' | 'subject' | 'issued_until'>;
 
-/** Refuses tokens of the subject that were issued until now; the row may go once `expiresAt` has passed. */
+/** When a token or receipt was made: by its controller's clock, and after which of identity's writes (null: not known). */
+export interface IssuedAt {
+  readonly time: string;
+  readonly epoch: number | null;
+}
+
+/** Revocations of open transactions, which get the number of their write when it is known. */
+const unnumbered = new WeakMap<Tx, number[]>();
+/** Rows of one statement: databases limit its parameters. */
+const ROWS_AT_ONCE = 500;
+
+/**
+ * Refuses tokens of the subject that were issued until now; the row may go once `expiresAt` has passed. The transaction is to end with
+ * `raiseEpoch`: without, times are compared, which need clocks in step.
+ */
 export async function revoke(
   tx: Tx,
   kind: RevocationKind,
@@ -16,22 +30,33 @@ export async function revoke(
   issuedUntil: string,
   expiresAt: string,
 ): Promise<void> {
-  await tx
+  const { seq } = await tx
     .insertInto('revocation')
     .values({ kind, subject, issued_until: issuedUntil, expires_at: expiresAt })
-    .execute();
+    .returning('seq')
+    .executeTakeFirstOrThrow();
+  const before = unnumbered.get(tx);
+  if (before) before.push(seq);
+  else unnumbered.set(tx, [seq]);
 }
 
-/** True when a token with these subjects, issued at that time, is revoked. */
+/** True when a token with these subjects, issued then, is revoked. Clocks count only where a write's number is not known. */
 export async function isRevoked(
   db: Reader,
-  issuedAt: string,
+  issued: IssuedAt,
   subjects: readonly (readonly [RevocationKind, string])[],
 ): Promise<boolean> {
   const row = await db
     .selectFrom('revocation')
     .select('seq')
-    .where('issued_until', '>=', issuedAt)
+    .where((eb) =>
+      issued.epoch === null
+        ? eb('issued_until', '>=', issued.time)
+        : eb.or([
+            eb('epoch', '>', issued.epoch),
+            eb.and([eb('epoch', '=', 0), eb('issued_until', '>=', issued.time)]),
+          ]),
+    )
     .where((eb) =>
       eb.or(subjects.map(([kind, subject]) => eb.and([eb('kind', '=', kind), eb('subject', '=', subject)]))),
     )
@@ -60,8 +85,23 @@ export async function readEpoch(db: Reader): Promise<number> {
     .value;
 }
 
-export async function raiseEpoch(tx: Tx): Promise<void> {
-  await tx.updateTable('identity_epoch').set({ value: sql<number>`value + 1` }).where('id', '=', 1).execute();
+/**
+ * Ends a transaction of identity: raises the number and gives it to the transaction's revocations. The row is held until the commit, so
+ * whoever reads the new number sees all that the transaction wrote.
+ */
+export async function raiseEpoch(tx: Tx): Promise<number> {
+  const { value } = await tx
+    .updateTable('identity_epoch')
+    .set({ value: sql<number>`value + 1` })
+    .where('id', '=', 1)
+    .returning('value')
+    .executeTakeFirstOrThrow();
+  const revoked = unnumbered.get(tx) ?? [];
+  for (let at = 0; at < revoked.length; at += ROWS_AT_ONCE) {
+    const some = revoked.slice(at, at + ROWS_AT_ONCE);
+    await tx.updateTable('revocation').set({ epoch: value }).where('seq', 'in', some).execute();
+  }
+  return value;
 }
 
 /** The setting's value; undefined when it was never written. */

@@ -107,7 +107,7 @@ export interface EndpointTable {
   extra: string;
 }
 
-/** Tokens that are refused although they have not expired: those of the subject issued until the given time. */
+/** Tokens that are refused although they have not expired: those of the subject issued before the write, `issued_until` by its clock. */
 export interface RevocationTable {
   seq: Generated<number>;
   kind: 'token' | 'user' | 'project' | 'domain';
@@ -115,6 +115,8 @@ export interface RevocationTable {
   issued_until: string;
   /** When the last such token has expired and the row can go. */
   expires_at: string;
+  /** The number of identity's writes as this one raised it; 0: not known, `issued_until` counts. */
+  epoch: Generated<number>;
 }
 
 /** One row: a counter that rises with every change that tokens depend on. */

@@ -42,6 +42,8 @@ export interface Caller {
   readonly receipt?: string;
   /** The request as a consumer has signed it, for method oauth1. */
   readonly signed?: OauthRequest;
+  /** Identity's epoch before anything was looked at; absent: as it is now. */
+  readonly since?: number;
 }
 
 /** Whom a method has proved the caller to be. */
