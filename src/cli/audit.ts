@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { AuditRecord } from '../core/audit/read.js';
+import { isTrailKind } from '../core/trail/kinds.js';
 import { Client } from './client.js';
 import { CliError } from './error.js';
 import { printFields, printJson, printTable } from './output.js';
@@ -137,7 +138,7 @@ function printRecord(record: AuditRecord): void {
       'Scope',
       record.scope === null ? '-' : `${record.scope}${record.project ? ` ${withId(record.project)}` : ''}`,
     ],
-    ['Domain', record.domain && withId(record.domain)],
+    [record.project ? "Project's domain" : 'Domain', record.domain && withId(record.domain)],
     ['Application credential', record.application_credential_id],
     ['Trust', record.trust_id],
     ['Token', record.token_audit_id],
@@ -146,30 +147,16 @@ function printRecord(record: AuditRecord): void {
     ['Target id', target.id],
     ["Target's project", target.project_id],
     ['Request', request.id],
-    ['', request.method && `${request.method} ${request.path}`],
+    ['Call', request.method && `${request.method} ${request.path}`],
     ...more.map(
       ([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)] as const,
     ),
   ]);
-  if (TRAILED.has(target.type ?? '') && target.id) {
+  if (isTrailKind(target.type ?? '') && target.id) {
     process.stdout.write(`\nWhat it led to:  maru trail ${target.type}/${target.id}\n`);
   }
   if (request.id) process.stdout.write(`What was logged: maru logs --request ${request.id}\n`);
 }
-
-/** Kinds of things that leave a trail. */
-const TRAILED: ReadonlySet<string> = new Set([
-  'server',
-  'port',
-  'network',
-  'subnet',
-  'router',
-  'floating-ip',
-  'security-group',
-  'volume',
-  'image',
-  'host',
-]);
 
 function scopeOf({ project, domain, scope }: AuditRecord): string {
   if (project) return project.name ?? project.id;

@@ -75,7 +75,11 @@ export class Client {
 
 async function decode<T>({ status, text }: HttpReply, what: string): Promise<T> {
   if (status < 200 || status > 299) throw new CliError(`${what}: ${status} ${messageOf(text)}`);
-  return (text ? JSON.parse(text) : undefined) as T;
+  try {
+    return (text ? JSON.parse(text) : undefined) as T;
+  } catch {
+    throw new CliError(`${what}: ${status}, but what answers is no controller: ${text.slice(0, 100)}`);
+  }
 }
 
 /** The message inside any service's error body. */

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import type { PolicyChangeView, PolicyView } from '../api/admin/policies.js';
@@ -8,6 +7,7 @@ import { parsePolicies } from '../core/policy/file.js';
 import { Client } from './client.js';
 import { CliError } from './error.js';
 import { printFields, printJson, printTable } from './output.js';
+import { readTextFile } from './text-file.js';
 
 const PATH = '/maru/v1/policies';
 
@@ -272,8 +272,9 @@ function ruleText(rule: unknown): string {
 }
 
 function rulesOf(file: string): Record<string, unknown> {
+  const text = readTextFile(file);
   try {
-    return Object.fromEntries(parsePolicies(readFileSync(file, 'utf8'), file));
+    return Object.fromEntries(parsePolicies(text, file));
   } catch (error) {
     throw new CliError((error as Error).message);
   }

@@ -130,7 +130,10 @@ describe('maru policy', () => {
     );
     await expect(maru('set', 'compute:servers:create', 'role:a or')).rejects.toThrow('character 10');
     await expect(maru('set', 'context_is_admin', '!')).rejects.toThrow('lock you out');
-    await expect(maru('import', join(directory, 'none.yaml'))).rejects.toThrow('none.yaml');
+    await expect(maru('import', join(directory, 'none.yaml'))).rejects.toThrow(
+      /none\.yaml cannot be read: there is no such file$/,
+    );
+    await expect(maru('import', directory)).rejects.toThrow(`${directory} cannot be read: it is a directory`);
     await expect(check('web-member', '--target', 'nonsense')).rejects.toThrow('attribute=value');
   });
 });

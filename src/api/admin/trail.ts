@@ -1,5 +1,6 @@
 import { badRequest } from '../../core/errors.js';
-import { readTrail, TRAIL_KINDS, type TrailKind } from '../../core/trail/trail.js';
+import { isTrailKind, TRAIL_KINDS } from '../../core/trail/kinds.js';
+import { readTrail } from '../../core/trail/trail.js';
 import type { Operation } from '../shared/operation.js';
 
 const MOST = 2_000;
@@ -25,14 +26,11 @@ export const trailOperations: readonly Operation[] = [
     },
     handler: async ({ app, query }) => {
       const [, kind = '', id = ''] = /^([a-z-]+)\/(.+)$/.exec(String(query.object)) ?? [];
-      if (!isKind(kind)) throw badRequest(`'${kind}' leaves no trail; what does: ${TRAIL_KINDS.join(', ')}.`);
+      if (!isTrailKind(kind))
+        throw badRequest(`'${kind}' leaves no trail; what does: ${TRAIL_KINDS.join(', ')}.`);
       const limit = Math.min(MOST, query.limit === undefined ? USUAL : Number(query.limit));
       const before = query.before === undefined ? {} : { before: Number(query.before) };
       return { trail: await readTrail(app, kind, id, { limit, ...before }) };
     },
   },
 ];
-
-function isKind(kind: string): kind is TrailKind {
-  return (TRAIL_KINDS as readonly string[]).includes(kind);
-}

@@ -6,6 +6,7 @@ import { nowText, type Reader } from '../../store/store.js';
 import { listTrail, pruneTrail, type TrailRow } from '../../store/trail.js';
 import type { App } from '../app.js';
 import { conflict, notFound } from '../errors.js';
+import type { TrailKind } from './kinds.js';
 
 /** One thing that happened, as operators read it. */
 export interface TrailEntry {
@@ -31,21 +32,6 @@ export interface Trail {
   /** There are older ones. */
   readonly more: boolean;
 }
-
-/** Kinds of objects that leave a trail. */
-export const TRAIL_KINDS = [
-  'server',
-  'port',
-  'network',
-  'subnet',
-  'router',
-  'floating-ip',
-  'security-group',
-  'volume',
-  'image',
-  'host',
-] as const;
-export type TrailKind = (typeof TRAIL_KINDS)[number];
 
 /**
  * What happened to an object, oldest first: also after it is gone, as long as it is kept. Servers, networks and hosts are found by their

@@ -105,6 +105,9 @@ describe('maru audit', () => {
     const text = await maru('audit', 'show', record.id);
     expect(asked).toEqual([`GET /maru/v1/audit/${record.id}`]);
     expect(text).toMatch(/User: +alice \(u1\) of domain Default \(default\)/);
+    expect(text).toMatch(/Request: +req-1\nCall: +DELETE \/compute\/v2.1\/servers\/s1\n/);
+    expect(text).toMatch(/Scope: +project demo \(p1\)\nProject's domain: +Default \(default\)\n/);
+    expect(text).not.toMatch(/^ *:/m);
     expect(text).toContain('maru trail server/s1');
     expect(text).toContain('maru logs --request req-1');
     answer = { records: [record, record], next: null };
