@@ -15,12 +15,16 @@ export interface PolicyUse {
 
 /** Evaluates named rules in oslo.policy's language. */
 export interface PolicyEngine {
+  /** Raised with every change of the rules in force. */
+  readonly revision: number;
   /** Makes a rule known with its default; called for every declared operation at start. `use`: what it governs. */
   register(name: string, defaultRule: string, use?: PolicyUse): void;
   /** True when the rule allows the token's holder to act on the target. An unknown name denies. */
   check(name: string, token: TokenInfo, target: PolicyTarget): boolean;
   /** True when the rule in force is not the declared one. */
   isOverridden(name: string): boolean;
+  /** True when the rule in force, or one that it refers to, is not the declared one. */
+  isCustom(name: string): boolean;
   /** Attributes of the target that the rule, with all that it refers to, looks at. */
   targetNames(name: string): ReadonlySet<string>;
 }

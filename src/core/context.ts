@@ -45,7 +45,8 @@ export type PolicyTarget = Readonly<Record<string, unknown>>;
 
 /**
  * Who asks, and under which request id: passed to every core function. `allows` evaluates a named rule without refusing;
- * `authorize` throws a 403 in the caller's words.
+ * `authorize` throws a 403 in the caller's words. Without a target they are about the thing in the path where that is another project's,
+ * else about one of the token's own project and user.
  */
 export interface Context {
   readonly requestId: string;
@@ -55,6 +56,14 @@ export interface Context {
   readonly projectId: string;
   /** True when the token satisfies the rule `context_is_admin`. */
   readonly isAdmin: boolean;
+  /**
+   * True for the projects whose things this request may be about: the token's own; the one of the thing in the path, where the
+   * policy's rule allows it for that thing; all for administrators.
+   */
+  reaches(projectId: string): boolean;
+  /** Whose things a list shows that this policy governs: null for everybody's, else a project's. */
+  listScope(policy: string): string | null;
   allows(policy: string, target?: PolicyTarget): boolean;
-  authorize(policy: string, target?: PolicyTarget): void;
+  /** `thing`: what the audit record names, where the rule is asked about something else. */
+  authorize(policy: string, target?: PolicyTarget, thing?: PolicyTarget): void;
 }

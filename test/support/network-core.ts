@@ -49,6 +49,8 @@ export class NetworkCore {
       userId: 'user',
       projectId: 'project',
       isAdmin: true,
+      reaches: () => true,
+      listScope: () => null,
       allows: () => true,
       authorize: () => {},
     };

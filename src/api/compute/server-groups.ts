@@ -116,7 +116,8 @@ async function list(request: OpRequest) {
     return Number(text);
   };
   const page = { limit: Math.min(number('limit', MAX_LIMIT), MAX_LIMIT), offset: number('offset', 0) };
-  const everybody = ctx.isAdmin && query.all_projects !== undefined;
+  const everybody =
+    query.all_projects !== undefined && ctx.allows('os_compute_api:os-server-groups:index:all_projects');
   const groups = await listGroups(app.store.read, everybody ? null : ctx.projectId, page);
   return { server_groups: await show(request, groups) };
 }

@@ -31,7 +31,10 @@ import { usageOperations } from './tenant-usage.js';
 const RULES: Readonly<Record<string, string>> = {
   'os_compute_api:os-extended-server-attributes': ADMIN,
   'os_compute_api:servers:show:host_status': ADMIN,
+  'os_compute_api:servers:allow_all_filters': ADMIN,
+  'os_compute_api:servers:index:get_all_tenants': ADMIN,
   'os_compute_api:servers:detail:get_all_tenants': ADMIN,
+  'os_compute_api:os-server-groups:index:all_projects': ADMIN,
   'os_compute_api:servers:create:forced_host': ADMIN,
   'compute:servers:create:requested_destination': ADMIN,
   'os_compute_api:os-lock-server:unlock:unlock_override': ADMIN,

@@ -2,7 +2,7 @@ import type { App } from '../../core/app.js';
 import type { RequestRecord } from '../../core/audit/record.js';
 import type { Context, PolicyTarget, TokenInfo } from '../../core/context.js';
 import { forbidden } from '../../core/errors.js';
-import { ownTarget } from '../../core/policy/target.js';
+import { ANOTHERS, ownTarget } from '../../core/policy/target.js';
 
 /** The token of a request that has none: rights to nothing. */
 export const ANONYMOUS: TokenInfo = {
@@ -17,6 +17,9 @@ export const ANONYMOUS: TokenInfo = {
   is_domain: false,
   roles: [],
 };
+
+/** What a rule about all projects may look at: of the things of a list no more is known before it is read. */
+const OF_ANYTHING = new Set(Object.keys(ANOTHERS));
 
 /** The context of one request; `audit`: its record, if it has one. */
 export function createContext(
@@ -38,12 +41,39 @@ export function createContext(
       isAdmin ??= allows('context_is_admin');
       return isAdmin;
     },
+    reaches(id) {
+      return (id !== '' && id === projectId) || this.isAdmin;
+    },
+    listScope(policy) {
+      const general = [...app.policy.targetNames(policy)].every((name) => OF_ANYTHING.has(name));
+      return (general ? allows(policy, ANOTHERS) : this.isAdmin) ? null : projectId;
+    },
     allows,
-    authorize(policy, target) {
-      audit?.checks(policy, target);
+    authorize(policy, target, thing = target) {
+      audit?.checks(policy, thing);
       if (!allows(policy, target)) {
         throw forbidden(`Policy doesn't allow ${policy} to be performed.`, 'PolicyNotAuthorized');
       }
     },
+  };
+}
+
+/** The context of a request about this thing, which is another project's and which the policy's rule allows it for. */
+export function contextAbout(ctx: Context, target: PolicyTarget): Context {
+  return withTarget(ctx, target, (projectId) => projectId !== '' && projectId === target.project_id);
+}
+
+/** The context in which the things of all projects are listed. */
+export function contextOfAll(ctx: Context): Context {
+  return ctx.isAdmin ? ctx : withTarget(ctx, ANOTHERS, () => true);
+}
+
+/** What is asked besides, of attributes say, is about that thing, too, and not about one of the caller's own. */
+function withTarget(ctx: Context, target: PolicyTarget, reaches: (projectId: string) => boolean): Context {
+  return {
+    ...ctx,
+    reaches: (projectId) => ctx.reaches(projectId) || reaches(projectId),
+    allows: (policy, other = target) => ctx.allows(policy, other),
+    authorize: (policy, other = target, thing = other) => ctx.authorize(policy, other, thing),
   };
 }

@@ -16,7 +16,7 @@ import { atLeast, compareVersions, type MicroversionRange, negotiate, parseVersi
 import { type Microversion, type Operation, OpReply, type OpRequest, type ServiceName } from './operation.js';
 import { type Problem, type ProblemFormat, toProblem } from './problem.js';
 import { errorWithoutSecrets } from './secrets.js';
-import { type FindTarget, objectTarget } from './target.js';
+import { type FindTarget, judge } from './target.js';
 import { validate } from './validate.js';
 
 /** A policy that counts for some requests of an operation. */
@@ -47,7 +47,7 @@ export interface Service {
    * target of the token's own project and user, where neither operation nor `objectTarget` has another.
    */
   readonly baseTarget?: (request: OpRequest) => PolicyTarget;
-  /** Looks up the thing that a request is about, for rules about more than its project. */
+  /** Looks up the thing that a request is about, for rules that somebody has set. */
   readonly objectTarget?: FindTarget;
   /** True: a known path with another verb is 405 with Allow; false: 404. */
   readonly methodNotAllowed?: boolean;
@@ -171,7 +171,7 @@ async function handle(
   reply: FastifyReply,
 ): Promise<unknown> {
   const { ctx, version } = request.maru;
-  const opRequest: OpRequest = {
+  let opRequest: OpRequest = {
     app,
     ctx,
     params: request.params as Record<string, string>,
@@ -185,11 +185,12 @@ async function handle(
   service.check?.(opRequest);
   if (operation.policy) {
     const name = (await operation.otherPolicy?.(opRequest)) ?? operation.policy.name;
-    const target = operation.target
-      ? await operation.target(opRequest)
-      : await objectTarget(service.objectTarget, opRequest, name);
-    const base = service.baseTarget?.(opRequest);
-    ctx.authorize(name, base ? { ...base, ...target } : target);
+    if (operation.target || service.baseTarget) {
+      const target = await operation.target?.(opRequest);
+      ctx.authorize(name, service.baseTarget ? { ...service.baseTarget(opRequest), ...target } : target);
+    } else {
+      opRequest = { ...opRequest, ctx: await judge(service.objectTarget, opRequest, name) };
+    }
   }
   if (operation.query) validate(operation.query, request.query);
   const schema = operation.body && bodySchema(operation.body, version);

@@ -1,24 +1,35 @@
-import type { PolicyTarget } from '../../core/context.js';
+import type { Context, PolicyTarget } from '../../core/context.js';
+import { ownTarget } from '../../core/policy/target.js';
+import { contextAbout } from './context.js';
 import type { OpRequest } from './operation.js';
 
 /** Looks up the thing that a request is about, for rules; undefined when it is about none, or there is none. */
 export type FindTarget = (request: OpRequest) => Promise<PolicyTarget | undefined>;
 
-/** That a thing is in the project of the token is seen to when it is looked up: rules about no more need not see it before. */
-const KNOWN = new Set(['project_id', 'tenant_id']);
-
 /**
- * The target that a policy's rule is to be checked against, when the rule looks at more than the project: the thing itself.
- * None of the default rules does, so that nothing is read twice unless somebody asked for it.
+ * Judges a request by a policy; 403 when its rule does not allow it. Gives the context to go on with, which reaches the thing that
+ * the request is about where that is another project's and the rule allows it for that thing.
+ *
+ * What is in force as it was declared lets nobody but administrators beyond their own project, which the look-up of the thing sees
+ * to, so that it is read twice only where somebody has set a rule. What is another project's, and not allowed, is judged as if it
+ * were the caller's own: who lacks the role hears so, everybody else that it does not exist, unless it is shared with him.
  */
-export async function objectTarget(
+export async function judge(
   find: FindTarget | undefined,
   request: OpRequest,
   policy: string,
-): Promise<PolicyTarget | undefined> {
-  if (!find) return undefined;
-  for (const name of request.app.policy.targetNames(policy)) {
-    if (!KNOWN.has(name)) return await find(request);
+): Promise<Context> {
+  const { app, ctx } = request;
+  const custom = find !== undefined && app.policy.isCustom(policy);
+  const target = custom ? await find(request) : undefined;
+  if (!target || target.project_id === ctx.projectId) {
+    ctx.authorize(policy, target);
+    return ctx;
   }
-  return undefined;
+  if (ctx.isAdmin || ctx.allows(policy, target)) {
+    ctx.authorize(policy, target);
+    return contextAbout(ctx, target);
+  }
+  ctx.authorize(policy, { ...target, ...ownTarget(ctx.token) }, target);
+  return ctx;
 }

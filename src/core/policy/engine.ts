@@ -49,6 +49,9 @@ export class RulePolicy implements PolicyEngine {
   #fromFile: Rules;
   #stored = NOTHING;
   #rules = new RuleSet();
+  revision = 0;
+  /** Whether a rule depends on one that is not the declared one; forgotten when there are other rules. */
+  readonly #custom = new Map<string, boolean>();
 
   /** Reads the file. Throws with the file and the rule when it cannot be read. */
   constructor(file: string | null) {
@@ -65,6 +68,7 @@ export class RulePolicy implements PolicyEngine {
       throw new Error(`policy ${name} is declared twice: '${before}' and '${defaultRule}'`);
     }
     this.#defaults.set(name, defaultRule);
+    this.#custom.clear();
     this.#rules.put(name, this.#stored.rules.get(name) ?? this.#fromFile.get(name) ?? defaultRule);
   }
 
@@ -88,6 +92,15 @@ export class RulePolicy implements PolicyEngine {
     return this.#stored.rules.has(name) || this.#fromFile.has(name);
   }
 
+  isCustom(name: string): boolean {
+    let custom = this.#custom.get(name);
+    if (custom === undefined) {
+      custom = this.#rules.closure(name).some((one) => this.isOverridden(one));
+      this.#custom.set(name, custom);
+    }
+    return custom;
+  }
+
   /**
    * Reads the file, or another, again, and returns what it says otherwise than before; on an error, which is thrown, the rules stay
    * as they were.
@@ -98,7 +111,7 @@ export class RulePolicy implements PolicyEngine {
     const changes = differences(this.#fromFile, fromFile);
     this.#file = file;
     this.#fromFile = fromFile;
-    this.#rules = compile(this.effective());
+    this.#use(compile(this.effective()));
     return changes;
   }
 
@@ -109,7 +122,7 @@ export class RulePolicy implements PolicyEngine {
   replaceStored(stored: StoredRules): readonly PolicyProblem[] {
     const { usable, problems } = this.#settle(stored);
     this.#stored = { ...stored, rules: usable };
-    this.#rules = compile(this.effective());
+    this.#use(compile(this.effective()));
     return problems;
   }
 
@@ -157,6 +170,12 @@ export class RulePolicy implements PolicyEngine {
   /** Names in the policy file that nothing here has, as in a file written for more services than there are. */
   unusedFileNames(): string[] {
     return unknownNames(this.#fromFile, this.#defaults).map(({ name }) => name);
+  }
+
+  #use(rules: RuleSet): void {
+    this.#rules = rules;
+    this.#custom.clear();
+    this.revision++;
   }
 
   #unused({ rules, own }: StoredRules): PolicyProblem[] {

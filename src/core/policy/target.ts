@@ -6,6 +6,16 @@ export function ownTarget(token: TokenInfo): PolicyTarget {
   return { project_id: projectId, tenant_id: projectId, user_id: token.user.id };
 }
 
+/**
+ * A thing of some other project and user, of which nothing more is known: what a rule allows for it, it allows for the things of all
+ * projects.
+ */
+export const ANOTHERS: PolicyTarget = {
+  project_id: 'another project',
+  tenant_id: 'another project',
+  user_id: 'another user',
+};
+
 /** What rules of identity call the owner of a thing, the project and the domain that it is about. */
 const USER = [
   'target.user.id',

@@ -46,7 +46,7 @@ export async function createServerGroup(
 /** A group that the caller may see; 404 for others'. */
 export async function visibleServerGroup(db: Reader, ctx: Context, id: string): Promise<ServerGroupRow> {
   const group = await findServerGroup(db, id);
-  if (!group || (group.project_id !== ctx.projectId && !ctx.isAdmin)) throw groupNotFound(id);
+  if (!group || !ctx.reaches(group.project_id)) throw groupNotFound(id);
   return group;
 }
 

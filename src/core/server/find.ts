@@ -20,6 +20,6 @@ export function serverNotFound(id: string): MaruError {
 }
 
 function seen(ctx: Context, id: string, server: ServerRow | undefined): ServerRow {
-  if (!server || (server.project_id !== ctx.projectId && !ctx.isAdmin)) throw serverNotFound(id);
+  if (!server || !ctx.reaches(server.project_id)) throw serverNotFound(id);
   return server;
 }

@@ -5,7 +5,7 @@ import { addServerGroup, removeServerGroup } from '../../../core/server/security
 import { lockServer, resetState, unlockServer } from '../../../core/server/update.js';
 import { atLeast, compareVersions, parseVersion } from '../../shared/microversion.js';
 import { type Operation, OpReply, type OpRequest, type Schema } from '../../shared/operation.js';
-import { objectTarget } from '../../shared/target.js';
+import { judge } from '../../shared/target.js';
 import { validate } from '../../shared/validate.js';
 import { associateFloatingIp, dissociateFloatingIp } from '../network/floating-ips.js';
 import { ADMIN, ANYBODY, MEMBER, policy } from '../policy.js';
@@ -106,10 +106,9 @@ async function act(request: OpRequest<Record<string, unknown>>) {
   const action = Object.hasOwn(SERVER_ACTIONS, name) ? SERVER_ACTIONS[name] : undefined;
   if (!action || (action.until && compareVersions(request.version, parseVersion(action.until)) > 0))
     throw badRequest(`There is no such action: ${name}`);
-  const target = await objectTarget(serverTarget, request, action.policy.name);
-  request.ctx.authorize(action.policy.name, target);
+  const ctx = await judge(serverTarget, request, action.policy.name);
   if (action.schema) validate(envelope(name, action.schema), request.body);
-  return await action.run(request, request.params.server_id!, request.body[name]);
+  return await action.run({ ...request, ctx }, request.params.server_id!, request.body[name]);
 }
 
 const LOCK: Schema = {

@@ -21,7 +21,7 @@ export interface ServerFilters {
   readonly nothing: boolean;
 }
 
-/** Filters that are compared as they are: query parameter → column, and since when others than administrators may use it. */
+/** Filters that are compared as they are: query parameter → column, and since when those may use it who may not use all. */
 const EQUAL: Readonly<Record<string, readonly [column: string, since: string]>> = {
   reservation_id: ['reservation_id', '2.1'],
   image: ['image_id', '2.1'],
@@ -40,19 +40,21 @@ const EQUAL: Readonly<Record<string, readonly [column: string, since: string]>> 
   access_ip_v6: ['access_ip_v6', 'admin'],
 };
 
-/** Reads a list's filters. Those that the caller may not use are ignored, as Nova does. */
+/** Reads a list's filters; 403 when `all_tenants` is asked for and its policy does not allow it. Those that the caller may not use are ignored, as Nova does. */
 export async function readFilters(
   db: Reader,
   ctx: Context,
   version: Microversion,
   query: Query,
+  allTenantsPolicy: string,
 ): Promise<ServerFilters> {
   const allTenants = isSet(query.all_tenants);
-  if (allTenants) ctx.authorize('os_compute_api:servers:detail:get_all_tenants');
+  if (allTenants) ctx.authorize(allTenantsPolicy);
+  const any = ctx.allows('os_compute_api:servers:allow_all_filters');
   const filters: Record<string, (string | number | null)[]> = {};
   for (const [name, [column, since]] of Object.entries(EQUAL)) {
     const values = [query[name] ?? []].flat();
-    if (values.length && (ctx.isAdmin || (since !== 'admin' && atLeast(version, since)))) {
+    if (values.length && (any || (since !== 'admin' && atLeast(version, since)))) {
       filters[column] = values.map((value) => (value === 'None' ? null : value));
     }
   }
@@ -68,7 +70,7 @@ export async function readFilters(
     filters.locked = [isSet(query.locked) ? 1 : 0];
   }
   const host = lastValue(query.host) ?? lastValue(query.node) ?? lastValue(query.hypervisor_hostname);
-  if (host !== undefined && ctx.isAdmin) {
+  if (host !== undefined && any) {
     const found = [...(await hostNames(db))].find(([, name]) => name === host);
     filters.host_id = [found?.[0] ?? ''];
   }
@@ -90,7 +92,7 @@ export async function readFilters(
     },
     name: pattern(lastValue(query.name)),
     ip: pattern(lastValue(query.ip)),
-    ip6: ctx.isAdmin || atLeast(version, '2.5') ? pattern(lastValue(query.ip6)) : null,
+    ip6: any || atLeast(version, '2.5') ? pattern(lastValue(query.ip6)) : null,
     nothing: statuses.length > 0 && states.length === 0,
   };
 }

@@ -62,8 +62,9 @@ export class ListCache {
 }
 
 /** Everything a reply depends on besides the database and the hosts. */
-function keyOf({ ctx, raw, version, baseUrl }: OpRequest): string {
-  return [raw.url, baseUrl, showVersion(version), ...callerOf(ctx)].join('\n');
+function keyOf({ app, ctx, raw, version, baseUrl }: OpRequest): string {
+  const { revision } = app.policy;
+  return [raw.url, baseUrl, showVersion(version), String(revision), ...callerOf(ctx)].join('\n');
 }
 
 /** What policies see of a caller. */

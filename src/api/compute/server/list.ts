@@ -3,6 +3,7 @@ import { badRequest } from '../../../core/errors.js';
 import { findServers } from '../../../store/compute/server.js';
 import { type ListedServerRow, listServerRows, serverIps } from '../../../store/compute/server-list.js';
 import type { Reader } from '../../../store/store.js';
+import { contextOfAll } from '../../shared/context.js';
 import type { OpRequest } from '../../shared/operation.js';
 import { nextLinks, readPage, readSort } from '../paging.js';
 import { readFilters, type ServerFilters } from './filters.js';
@@ -51,8 +52,8 @@ export async function listBrief(request: OpRequest): Promise<unknown> {
 /** GET /servers/detail, joined from rendered texts; the same bytes again while nothing changes. */
 export async function listDetail(request: OpRequest): Promise<Buffer> {
   return await listCache(request.app).reply(request, async () => {
-    const { rows, links } = await find(request, '/servers/detail');
-    const texts = await serverFragments(request.app).render(viewerOf(request), rows);
+    const { rows, links, ctx } = await find(request, '/servers/detail');
+    const texts = await serverFragments(request.app).render(viewerOf({ ...request, ctx }), rows);
     const more = links ? `, "servers_links": ${JSON.stringify(links)}` : '';
     return {
       body: `{"servers": [${texts.join(', ')}]${more}}`,
@@ -77,12 +78,15 @@ async function find(request: OpRequest, path: string) {
   const db = app.store.read;
   const page = readPage(query);
   const sort = readSort(query, SORT_KEYS, [...NEWEST_FIRST]);
-  const filters = await readFilters(db, ctx, version, query);
+  const policy = `os_compute_api:servers:${path === '/servers' ? 'index' : 'detail'}:get_all_tenants`;
+  const filters = await readFilters(db, ctx, version, query, policy);
+  const viewer = filters.options.projectId === null ? contextOfAll(ctx) : ctx;
   const marker = page.marker === null ? null : await findMarker(db, page.marker, filters);
-  if (filters.nothing) return { rows: [], links: undefined };
+  if (filters.nothing) return { rows: [], links: undefined, ctx: viewer };
   const rows = await pick(db, filters, { sort, marker, limit: page.limit + 1 });
   const shown = rows.slice(0, page.limit);
-  return { rows: shown, links: nextLinks(request, path, rows.length > page.limit, shown.at(-1)?.id) };
+  const links = nextLinks(request, path, rows.length > page.limit, shown.at(-1)?.id);
+  return { rows: shown, links, ctx: viewer };
 }
 
 async function findMarker(db: Reader, id: string, { options }: ServerFilters) {
