@@ -28,13 +28,12 @@ export class Client {
   }
 
   async #authenticate(): Promise<string> {
-    const { username, password, projectName, userDomain, projectDomain } = this.#credentials;
-    const user = { name: username, password, domain: { name: userDomain } };
-    const scope = { project: { name: projectName, domain: { name: projectDomain } } };
-    const body = { auth: { identity: { methods: ['password'], password: { user } }, scope } };
-    const response = await this.#fetch('POST', '/identity/v3/auth/tokens?nocatalog', body, {});
-    if (response.status === 401)
-      throw new CliError(`the controller refuses user ${username}: wrong name or password`);
+    const { auth, token, who, doubt } = this.#credentials;
+    if (token !== null) return token;
+    const response = await this.#fetch('POST', '/identity/v3/auth/tokens?nocatalog', { auth }, {});
+    if (response.status === 401) {
+      throw new CliError(`the controller refuses ${who}: ${wantedMethods(response) ?? doubt}`);
+    }
     await decode(response, 'authentication');
     return String(response.headers['x-subject-token']);
   }
@@ -45,7 +44,7 @@ export class Client {
     body: unknown,
     headers: Record<string, string>,
   ): Promise<HttpReply> {
-    const { ca } = this.#credentials;
+    const { ca, unfollowed } = this.#credentials;
     const json: Record<string, string> = body ? { 'content-type': 'application/json' } : {};
     try {
       return await send(this.#root + path, {
@@ -58,7 +57,7 @@ export class Client {
     } catch (error) {
       if (error instanceof NoReplyInTime) throw new NoAnswer(this.#hangs(method, path, error));
       throw new NoAnswer(
-        `no answer from the controller at ${this.#root} (${(error as Error).message}); is it running?`,
+        `no answer from the controller at ${this.#root} (${(error as Error).message}); is it running?${unfollowed ? ` ${unfollowed}` : ''}`,
       );
     }
   }
@@ -80,6 +79,14 @@ async function decode<T>({ status, text }: HttpReply, what: string): Promise<T> 
   } catch {
     throw new CliError(`${what}: ${status}, but what answers is no controller: ${text.slice(0, 100)}`);
   }
+}
+
+/** What is missing where what was proved is right, and not all that is wanted of the user. */
+function wantedMethods({ headers, text }: HttpReply): string | null {
+  if (headers['openstack-auth-receipt'] === undefined) return null;
+  const { required_auth_methods: rules } = JSON.parse(text) as { required_auth_methods: string[][] };
+  const choices = rules.map((methods) => methods.join(' and ')).join(', or ');
+  return `it must prove who it is by ${choices} (auth_type v3multifactor, auth_methods, OS_PASSCODE)`;
 }
 
 /** The message inside any service's error body. */

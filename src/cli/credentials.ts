@@ -1,23 +1,24 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { type AuthRequest, authRequest, type Settings, UNDERSTOOD } from './auth-request.js';
 import { CliError } from './error.js';
+import { readTextFile } from './text-file.js';
 
 /** What is needed to get a token. */
-export interface Credentials {
+export interface Credentials extends AuthRequest {
   readonly authUrl: string;
-  readonly username: string;
-  readonly password: string;
-  readonly projectName: string;
-  readonly userDomain: string;
-  readonly projectDomain: string;
+  /** What was given, under keystoneauth's names. */
+  readonly settings: Settings;
+  /** What was given and is not followed, in words; null when there is nothing. */
+  readonly unfollowed: string | null;
   /** PEM text of the authorities that the controller's certificate must come from; absent: the system's. */
   readonly ca?: string;
 }
 
 /**
- * Credentials as the openstack command finds them: a cloud of clouds.yaml (--os-cloud, OS_CLOUD, or the only one there),
+ * Credentials as the openstack command finds them: passwords, passcodes, tokens and application credentials of a cloud of clouds.yaml (--os-cloud, OS_CLOUD, or the only one there),
  * else OS_* variables. Looked for: $OS_CLIENT_CONFIG_FILE, ./clouds.yaml, ~/.config/openstack, /etc/openstack, /etc/maru.
  */
 export function findCredentials(env: NodeJS.ProcessEnv = process.env, cloudName?: string): Credentials {
@@ -26,11 +27,12 @@ export function findCredentials(env: NodeJS.ProcessEnv = process.env, cloudName?
   const file = cloudFiles(env).find((path) => existsSync(path));
   if (!file) {
     throw new CliError(
-      'no credentials: set OS_CLOUD and have a clouds.yaml (OS_CLIENT_CONFIG_FILE names it), or set OS_AUTH_URL, OS_USERNAME, OS_PASSWORD and OS_PROJECT_NAME',
+      'no credentials: set OS_CLOUD and have a clouds.yaml (OS_CLIENT_CONFIG_FILE names it), or set OS_AUTH_URL and OS_USERNAME, ' +
+        'OS_PASSWORD and OS_PROJECT_NAME, or OS_APPLICATION_CREDENTIAL_ID and OS_APPLICATION_CREDENTIAL_SECRET',
       2,
     );
   }
-  return fromCloudsFile(file, name);
+  return fromCloudsFile(file, name, env);
 }
 
 function cloudFiles(env: NodeJS.ProcessEnv): string[] {
@@ -44,60 +46,75 @@ function cloudFiles(env: NodeJS.ProcessEnv): string[] {
   ];
 }
 
-function fromCloudsFile(file: string, wanted: string | undefined): Credentials {
-  const { clouds = {} } = (parse(readable(file)) ?? {}) as {
-    clouds?: Record<string, { auth?: Record<string, string>; cacert?: string }>;
-  };
+function fromCloudsFile(file: string, wanted: string | undefined, env: NodeJS.ProcessEnv): Credentials {
+  const { clouds = {} } = (parse(readTextFile(file, '', 2)) ?? {}) as { clouds?: Record<string, Entry> };
   const names = Object.keys(clouds);
   const name = wanted ?? (names.includes('maru') ? 'maru' : names.length === 1 ? names[0] : undefined);
   const cloud = name === undefined ? undefined : clouds[name];
-  const auth = cloud?.auth;
-  if (!auth)
+  if (!cloud?.auth)
     throw new CliError(
       `${file}: no cloud '${name ?? ''}' (it has: ${names.join(', ') || 'none'}); set OS_CLOUD`,
       2,
     );
-  return {
-    authUrl: required(auth.auth_url, `${file}: cloud ${name}: auth_url`),
-    username: required(auth.username, `${file}: cloud ${name}: username`),
-    password: required(auth.password, `${file}: cloud ${name}: password`),
-    projectName: required(auth.project_name, `${file}: cloud ${name}: project_name`),
-    userDomain: auth.user_domain_name ?? 'Default',
-    projectDomain: auth.project_domain_name ?? 'Default',
-    ...authority(cloud.cacert, `${file}: cloud ${name}: cacert`),
-  };
+  const given = { ...cloud, ...cloud.auth };
+  const settings: Record<string, string | undefined> = {};
+  for (const key of UNDERSTOOD) settings[key] = textOf(given[key]);
+  // secrets that are typed rather than kept
+  for (const key of ['password', 'passcode', 'token']) settings[key] ??= fromVariable(env, key);
+  const strange = Object.keys(cloud.auth).filter((key) => !UNDERSTOOD.includes(key));
+  const hint = strange.length > 0 ? `; maru does not understand ${strange.join(', ')}` : '';
+  return complete(settings, (key) => `${file}: cloud ${name}: ${key}`, {
+    hint,
+    cacert: textOf(cloud.cacert),
+    unchecked: cloud.verify === false || cloud.insecure === true,
+  });
 }
 
-function readable(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new CliError(`${(error as Error).message}; as root it can be read: use sudo`);
-  }
+/** A cloud of clouds.yaml. */
+interface Entry extends Readonly<Record<string, unknown>> {
+  readonly auth?: Readonly<Record<string, unknown>>;
 }
 
 function fromEnvironment(env: NodeJS.ProcessEnv): Credentials {
+  const settings = Object.fromEntries(UNDERSTOOD.map((key) => [key, fromVariable(env, key)]));
+  return complete(settings, variable, {
+    hint: '',
+    cacert: fromVariable(env, 'cacert'),
+    unchecked: /^(1|true|yes)$/i.test(env.OS_INSECURE ?? ''),
+  });
+}
+
+function complete(
+  settings: Settings,
+  called: (key: string) => string,
+  rest: { readonly hint: string; readonly cacert: string | undefined; readonly unchecked: boolean },
+): Credentials {
+  const { auth_url } = settings;
+  if (auth_url === undefined) throw new CliError(`${called('auth_url')} is missing${rest.hint}`, 2);
   return {
-    authUrl: required(env.OS_AUTH_URL, 'OS_AUTH_URL'),
-    username: required(env.OS_USERNAME, 'OS_USERNAME'),
-    password: required(env.OS_PASSWORD, 'OS_PASSWORD'),
-    projectName: required(env.OS_PROJECT_NAME, 'OS_PROJECT_NAME'),
-    userDomain: env.OS_USER_DOMAIN_NAME ?? 'Default',
-    projectDomain: env.OS_PROJECT_DOMAIN_NAME ?? 'Default',
-    ...authority(env.OS_CACERT, 'OS_CACERT'),
+    authUrl: auth_url,
+    settings,
+    ...authRequest(settings, called, rest.hint),
+    ...(rest.cacert === undefined ? {} : { ca: readTextFile(rest.cacert, called('cacert'), 2) }),
+    unfollowed: rest.unchecked
+      ? 'maru always checks certificates, whatever verify, insecure and OS_INSECURE say: give cacert (OS_CACERT)'
+      : null,
   };
 }
 
-function authority(file: string | undefined, what: string): { ca?: string } {
-  if (!file) return {};
-  try {
-    return { ca: readFileSync(file, 'utf8') };
-  } catch (error) {
-    throw new CliError(`${what}: ${(error as Error).message}`, 2);
-  }
+function variable(key: string): string {
+  return `OS_${key.toUpperCase()}`;
 }
 
-function required(value: string | undefined, what: string): string {
-  if (!value) throw new CliError(`${what} is missing`, 2);
-  return value;
+/** What a variable of the environment says; those that are empty count as not set. */
+function fromVariable(env: NodeJS.ProcessEnv, key: string): string | undefined {
+  return env[variable(key)] || undefined;
+}
+
+/** A value of YAML, where secrets of digits are numbers and several methods are a list. */
+function textOf(value: unknown): string | undefined {
+  if (Array.isArray(value)) return value.map(String).join(',');
+  return value === undefined || value === null || value === '' || typeof value === 'object'
+    ? undefined
+    : String(value);
 }

@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { DemoResult } from '../../scripts/lab/cloud-demo.js';
+import type { Settings } from './auth-request.js';
 import { findCredentials } from './credentials.js';
 import { CliError } from './error.js';
 import { printJson } from './output.js';
@@ -38,14 +39,15 @@ export function addDemoCommand(program: Command): void {
     )
     .action(async (options: DemoOptions) => {
       const outside = outsideOf(options);
-      const { authUrl, username, password, projectName, ca } = findCredentials();
+      const { authUrl, ca, settings } = findCredentials();
+      const admin = passwordOf(settings);
       // only this command needs what labs are made with
       const { cloudDemo } = await import('../../scripts/lab/cloud-demo.js');
       const { Cloud } = await import('../../scripts/lab/cloud.js');
       const { printStep, silentStep } = await import('../../scripts/lab/steps.js');
       const endpoint = authUrl.replace(/\/identity(\/v3)?\/?$/, '');
       const request = {
-        admin: new Cloud(endpoint, { username, password, project: projectName }, ca),
+        admin: new Cloud(endpoint, admin, ca),
         outside,
         image: options.image ? resolve(options.image) : null,
         sshUser: options.sshUser ?? null,
@@ -58,6 +60,14 @@ export function addDemoCommand(program: Command): void {
       if (options.json) return printJson(result);
       process.stdout.write(whatToType(result));
     });
+}
+
+/** Whose password is kept for later in the demo's clouds.yaml. */
+function passwordOf({ username, password, project_name }: Settings) {
+  if (username === undefined || password === undefined || project_name === undefined) {
+    throw new CliError('maru demo needs credentials with username, password and project_name', 2);
+  }
+  return { username, password, project: project_name };
 }
 
 function outsideOf({ cidr, gateway, pool, physicalNetwork }: DemoOptions) {

@@ -48,17 +48,22 @@ const ENDING: readonly string[] = [
   '.SH EXIT STATUS',
   ...item('0', 'Done.'),
   ...item('1', 'Failed, or what was looked at is not healthy.'),
-  ...item('2', 'Wrong usage.'),
+  ...item('2', 'Wrong usage; of maru policy check: it cannot be told.'),
   '.SH ENVIRONMENT',
   ...item('OS_CLOUD, OS_CLIENT_CONFIG_FILE', 'The cloud of clouds.yaml to ask, and where that file is.'),
   ...item(
     'OS_AUTH_URL, OS_USERNAME, OS_PASSWORD, OS_PROJECT_NAME …',
-    'The same without a file, as for openstack(1).',
+    'The same without a file, as for openstack(1). OS_AUTH_TYPE is password, token, v3totp, v3multifactor or v3applicationcredential, ' +
+      'which takes OS_APPLICATION_CREDENTIAL_ID and OS_APPLICATION_CREDENTIAL_SECRET and no project.',
   ),
+  ...item('OS_PASSWORD, OS_PASSCODE, OS_TOKEN', 'Also what a cloud of clouds.yaml leaves out.'),
   ...item('MARU_JOIN_TOKEN', 'The one-time token of maru agent --join, kept out of the list of processes.'),
   '.SH FILES',
   ...item('/etc/maru/maru.yaml', 'Configuration of controller and agent.'),
-  ...item('/etc/maru/clouds.yaml', 'Where the commands that ask the controller find it.'),
+  ...item(
+    '~/.config/openstack/clouds.yaml, /etc/openstack/clouds.yaml, /etc/maru/clouds.yaml',
+    'Where the commands that ask the controller find it, and as whom they ask; ./clouds.yaml goes before.',
+  ),
   ...item('/var/lib/maru', "The controller's state: database, keys, images."),
   ...item(
     '/var/lib/maru-agent',

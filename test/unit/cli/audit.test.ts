@@ -56,7 +56,7 @@ describe('maru audit', () => {
     outcome: 'succeeded',
     status: 204,
     reason: null,
-    request: { id: 'req-1', method: 'DELETE', path: '/compute/v2.1/servers/s1' },
+    request: { id: 'req-1', global_id: null, method: 'DELETE', path: '/compute/v2.1/servers/s1' },
     user: { id: 'u1', name: 'alice', domain: { id: 'default', name: 'Default' } },
     scope: 'project',
     project: { id: 'p1', name: 'demo' },
@@ -105,7 +105,8 @@ describe('maru audit', () => {
     const text = await maru('audit', 'show', record.id);
     expect(asked).toEqual([`GET /maru/v1/audit/${record.id}`]);
     expect(text).toMatch(/User: +alice \(u1\) of domain Default \(default\)/);
-    expect(text).toMatch(/Request: +req-1\nCall: +DELETE \/compute\/v2.1\/servers\/s1\n/);
+    expect(text).toMatch(/^Request: +req-1$/m);
+    expect(text).toMatch(/^Call: +DELETE \/compute\/v2.1\/servers\/s1$/m);
     expect(text).toMatch(/Scope: +project demo \(p1\)\nProject's domain: +Default \(default\)\n/);
     expect(text).not.toMatch(/^ *:/m);
     expect(text).toContain('maru trail server/s1');
