@@ -95,7 +95,14 @@ describe('application credentials', () => {
 
   it('choose no scope', async () => {
     const made = await make({ name: 'scope' });
-    expect((await login(made, { project: { id: admin.projectId } })).status).toBe(401);
+    for (const projectId of [admin.projectId, owner.projectId]) {
+      const refused = await login(made, { project: { id: projectId } });
+      expect(refused.status).toBe(401);
+      expect(refused.json.error.message).toBe(
+        'Error authenticating with application credential: Application credentials cannot request a scope.',
+      );
+    }
+    expect((await login(made, 'unscoped')).status).toBe(401);
     const token = await tokenOf(made);
     const identity = { methods: ['token'], token: { id: token } };
     const rescope = (scope?: unknown) =>

@@ -3,7 +3,7 @@ import { findProject } from '../../store/identity/projects.js';
 import { users } from '../../store/identity/users.js';
 import type { Reader } from '../../store/store.js';
 import type { App } from '../app.js';
-import { badRequest } from '../errors.js';
+import { badRequest, MaruError } from '../errors.js';
 import { admitActive } from '../user/activity.js';
 import { forgiveFailures } from '../user/attempt.js';
 import { factorRules, InsufficientAuthMethods, satisfies } from '../user/factors.js';
@@ -48,6 +48,7 @@ const GUESSED: readonly string[] = ['password', 'totp'];
  * InsufficientAuthMethods when the user's rules want more methods than the request and its receipt have.
  */
 export async function authenticate(app: App, auth: AuthRequest, caller: Caller): Promise<ValidToken> {
+  refuseChosenScope(auth);
   const since = caller.since ?? (await app.identity.tokens.epoch());
   const { proof, methods } = await proveAll(app, auth.identity, caller);
   await admit(app, proof, methods, auth.identity.methods);
@@ -67,6 +68,15 @@ export async function authenticate(app: App, auth: AuthRequest, caller: Caller):
   });
   if (!token) throw unauthorized();
   return token;
+}
+
+/** An application credential is for its project; said before anything is looked at, so that it tells nothing about what exists. */
+function refuseChosenScope({ identity, scope }: AuthRequest): void {
+  if (scope === undefined || !identity.methods.includes('application_credential')) return;
+  throw new MaruError(
+    'unauthorized',
+    'Error authenticating with application credential: Application credentials cannot request a scope.',
+  );
 }
 
 /** Whom the methods of a request prove the caller to be: all the same. With it, the methods that count, a receipt's too. */
