@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { createApi } from './api/api.js';
+import { OwnCertificate } from './api/own-certificate.js';
 import { allServices } from './api/services.js';
 import { followCertificate } from './api/tls.js';
 import { CONTROLLER_SECTION, type Config, loadConfig } from './config.js';
@@ -159,8 +160,11 @@ async function prepare(config: Config, log: Logger, store: Store, ownLog: LogSou
   hosts.onFacts((tx) => placeWaitingRouters(tx, app));
 
   const services = allServices(app);
+  const ownCertificate = await OwnCertificate.of(config, publicNames(config), log);
+  await ownCertificate?.renewIfDue();
   const api = await createApi(app, services);
   const certificate = followCertificate(api, config, log);
+  ownCertificate?.follow(api, certificate);
   policy.verify();
   await followStoredPolicies(app);
   await bootstrapIdentity(
@@ -170,6 +174,12 @@ async function prepare(config: Config, log: Logger, store: Store, ownLog: LogSou
   await createDefaultFlavors(app);
   await images.prepare();
   return { app, hosts, tasks, api, certificate };
+}
+
+/** By what clients may reach the APIs. */
+function publicNames({ public_url, agent_names }: Config): string[] {
+  const host = new URL(public_url).hostname.replace(/^\[|\]$/g, '');
+  return [...new Set([host, ...agent_names])];
 }
 
 /** Safe to run at several controllers at once. */

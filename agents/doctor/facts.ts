@@ -1,4 +1,5 @@
 import type { Role } from '../../src/protocol/doctor.js';
+import type { ClosedDirectory, UnitProgram } from '../../src/protocol/unit-paths.js';
 
 /** What was found out, or why it could not be. */
 export type Fact<T> =
@@ -29,6 +30,8 @@ export interface Facts {
   readonly processes: Fact<readonly ProcessFacts[]>;
   readonly sockets: Fact<readonly SocketFacts[]>;
   readonly units: Fact<UnitFacts>;
+  /** Directories that our programs need and the sandboxes of their units do not let them write to. */
+  readonly closed: Fact<readonly (ClosedDirectory & { readonly program: UnitProgram })[]>;
   readonly libvirt: Fact<LibvirtFacts>;
   readonly libvirtGuests: Fact<GuestsServiceFacts>;
   readonly defaultNetwork: Fact<DefaultNetworkFacts>;
@@ -61,6 +64,7 @@ export interface HostSettings {
   readonly physical_networks: Readonly<Record<string, string>>;
   readonly virt_type: 'auto' | 'kvm' | 'qemu';
   readonly libvirt_uri: string;
+  readonly log_file: string | null;
 }
 
 export interface ControllerSettings {
@@ -71,6 +75,10 @@ export interface ControllerSettings {
   readonly agent_listen: string;
   readonly image_dir: string;
   readonly underlay_mtu: number;
+  readonly log_file: string | null;
+  readonly admin_password_file: string;
+  /** null: the API is plain HTTP. */
+  readonly tls_cert_file: string | null;
 }
 
 export interface SystemFacts {
@@ -262,7 +270,8 @@ export interface FileFacts {
 }
 
 export interface CertificateFacts {
-  readonly what: 'agent' | 'authority';
+  /** `api`: of the public API; given, or made by this installation, as its authority then is. */
+  readonly what: 'agent' | 'authority' | 'api-given' | 'api-own' | 'api-authority';
   readonly path: string;
   readonly from: string;
   readonly to: string;

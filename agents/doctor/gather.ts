@@ -18,6 +18,7 @@ import {
   readRouterForwarding,
   readTunnelPeers,
 } from './facts/network.js';
+import { readClosed } from './facts/sandbox.js';
 import {
   readDefaultNetwork,
   readDenials,
@@ -79,6 +80,7 @@ export async function gatherFacts(options: GatherOptions): Promise<Facts> {
     programs: forHost(() => readPrograms(look)),
     sockets: fact(() => readSockets(look)),
     units: systemd ? fact(() => readUnits(look)) : Promise.resolve(NO_SYSTEMD),
+    closed: fact(() => readClosed(look, settings)),
     libvirt: forHost(() => readLibvirt(look, uri!)),
     libvirtGuests: forHost(() => readLibvirtGuests(look)),
     defaultNetwork: forHost(() => readDefaultNetwork(look, uri!)),

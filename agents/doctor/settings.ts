@@ -8,7 +8,26 @@ export function hostSettings(file: string | null): HostSettings {
 
 /** What doctor goes by, of a configuration that is loaded. */
 export function settingsOf(config: AgentConfig): HostSettings {
-  const { name, state_dir, controller, listen, underlay_ip, physical_networks, virt_type, libvirt_uri } =
-    config;
-  return { name, state_dir, controller, listen, underlay_ip, physical_networks, virt_type, libvirt_uri };
+  const {
+    name,
+    state_dir,
+    controller,
+    listen,
+    underlay_ip,
+    physical_networks,
+    virt_type,
+    libvirt_uri,
+    log_file,
+  } = config;
+  return {
+    name,
+    state_dir,
+    controller,
+    listen,
+    underlay_ip,
+    physical_networks,
+    virt_type,
+    libvirt_uri,
+    log_file,
+  };
 }

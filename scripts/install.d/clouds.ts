@@ -4,7 +4,7 @@ import { configured } from './config-file.js';
 import { CLOUDS } from './layout.js';
 import type { Step } from './run-steps.js';
 import { readSettings } from './settings.js';
-import { FILES } from './tls.js';
+import { FILES, isOwnCertificate } from './tls-files.js';
 
 /** The administrator's entry `maru` in /etc/openstack/clouds.yaml (0600, root): for maru and for the openstack command. */
 export function cloudsStep(): Step {
@@ -58,8 +58,9 @@ export async function withoutCredentials(): Promise<Action[]> {
 
 /** True when clients have to be told whom to trust. */
 async function usesOwnAuthority(): Promise<boolean> {
-  const secured = (await configured('controller', 'tls_cert_file')) === FILES.certificate;
-  return secured && (await machine.stat(FILES.ca)) !== null;
+  const file = await configured('controller', 'tls_cert_file');
+  const ours = file === FILES.certificate || (typeof file === 'string' && (await isOwnCertificate(file)));
+  return ours && (await machine.stat(FILES.ca)) !== null;
 }
 
 /** The file's text with the cloud in it; a password that the operator has changed there stays. */

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { type Document, parseDocument } from 'yaml';
 import { splitAddress } from '../../src/net/listen-address.js';
 import { type Action, ask, ensureDirectory, ensureFile, machine } from './actions.js';
-import { CONFIG, TLS, USER } from './layout.js';
+import { CONFIG, USER } from './layout.js';
 import { maskedConfig } from './masked.js';
 import {
   type InstallOptions,
@@ -13,6 +13,7 @@ import {
   physicalNetworks,
 } from './options.js';
 import type { Step } from './run-steps.js';
+import { FILES, isFormerOwn, ownFiles } from './tls-files.js';
 
 const EVERY_IPV4 = '0.0.0.0';
 const DEFAULT_NETWORKS = ['extnet:br-ex'];
@@ -97,6 +98,8 @@ async function settings(options: InstallOptions): Promise<Setting[]> {
   if (isController(role)) {
     const tlsGiven = options.tls !== undefined || options.tlsCert !== undefined;
     const secure = options.tls !== 'none';
+    const pair = options.tlsCert ? FILES : await ownFiles();
+    const moves = tlsGiven || (await isFormerOwn());
     const port = options.apiPort ?? 5000;
     const portGiven = options.apiPort !== undefined;
     const shown = address.includes(':') ? `[${address}]` : address;
@@ -117,8 +120,8 @@ async function settings(options: InstallOptions): Promise<Setting[]> {
     );
     set('controller', 'agent_names', [...new Set([ownName(), address, 'localhost', '127.0.0.1'])], named);
     set('controller', 'physical_networks', Object.keys(networks), networksGiven);
-    set('controller', 'tls_cert_file', secure ? `${TLS}/api.pem` : undefined, tlsGiven);
-    set('controller', 'tls_key_file', secure ? `${TLS}/api.key` : undefined, tlsGiven);
+    set('controller', 'tls_cert_file', secure ? pair.certificate : undefined, moves);
+    set('controller', 'tls_key_file', secure ? pair.key : undefined, moves);
   }
   if (isHost(role)) {
     const joined = role === 'all-in-one';

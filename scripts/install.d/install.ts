@@ -15,7 +15,7 @@ import { packagesStep } from './packages.js';
 import { programStep } from './program-tree.js';
 import { type Outcome, runSteps, type Step } from './run-steps.js';
 import { shareStep } from './share.js';
-import { FILES, tlsStep } from './tls.js';
+import { tlsStep } from './tls.js';
 import { runningStep, unitFilesStep } from './units.js';
 import { writableStep } from './writable.js';
 
@@ -43,11 +43,7 @@ async function stepsOf(options: InstallOptions): Promise<Step[]> {
       ? [
           tlsStep(options),
           unitFilesStep([UNITS.controller]),
-          runningStep(
-            UNITS.controller,
-            { section: 'controller', files: [FILES.certificate, FILES.key] },
-            controllerProblem,
-          ),
+          runningStep(UNITS.controller, 'controller', controllerProblem),
           cloudsStep(),
         ]
       : []),
@@ -58,7 +54,7 @@ async function stepsOf(options: InstallOptions): Promise<Step[]> {
           apparmorStep(),
           joinStep(role, () => joinToken(options, input), makeToken),
           unitFilesStep([UNITS.agent, ...revert]),
-          runningStep(UNITS.agent, { section: 'agent', files: [] }, agentProblem),
+          runningStep(UNITS.agent, 'agent', agentProblem),
         ]
       : []),
   ];

@@ -1,37 +1,40 @@
 import { X509Certificate } from 'node:crypto';
-import { type Action, ensureDirectory, ensureFile, machine } from './actions.js';
-import { issueServer, type KeyPair, makeAuthority, problemOf, RENEW_BEFORE_DAYS } from './certificates.js';
+import {
+  issueServer,
+  makeAuthority,
+  namesOf,
+  problemOf,
+  RENEW_BEFORE_DAYS,
+} from '../../src/api/server-certificate.js';
+import { type Action, ensureDirectory, ensureFile, ensureGone, machine } from './actions.js';
 import { configured } from './config-file.js';
 import { TLS, USER } from './layout.js';
 import { type InstallOptions, ownAddress, ownName } from './options.js';
 import type { Step } from './run-steps.js';
+import { FILES, FORMER, isFormerOwn, type OwnFiles, ownFiles, readPair } from './tls-files.js';
 
-export const FILES = {
-  ca: `${TLS}/ca.pem`,
-  caKey: `${TLS}/ca.key`,
-  certificate: `${TLS}/api.pem`,
-  key: `${TLS}/api.key`,
-} as const;
-const OWNER = `root:${USER}`;
+const GIVEN_OWNER = `root:${USER}`;
 
-/** Certificate and key of the public API: those given, or of an authority of its own, made once and kept. */
+/** Certificate and key of the public API: those given, or of an authority of its own, made once and then renewed by the controller. */
 export function tlsStep(options: InstallOptions): Step {
   return {
     name: 'TLS',
     async look() {
-      if (options.tls === 'none' || !(await wantsTls(options))) return [];
-      const directory = await ensureDirectory(TLS, 0o755);
-      if (options.tlsCert) return [...directory, ...(await given(options))];
-      return [...directory, ...(await own(options))];
+      if (options.tls === 'none') return [];
+      if (options.tlsCert) return [...(await ensureDirectory(TLS, 0o755)), ...(await given(options))];
+      const files = await ownFiles();
+      if (!(await wantsOwn(options, files))) return [];
+      return [...(await ensureDirectory(TLS, 0o755)), ...(await own(options, files))];
     },
   };
 }
 
 /** Who operates with files of his own, or without TLS, has said so in the configuration, which stays as it is. */
-async function wantsTls(options: InstallOptions): Promise<boolean> {
-  if (options.tls === 'own' || options.tlsCert) return true;
+async function wantsOwn(options: InstallOptions, files: OwnFiles): Promise<boolean> {
+  if (options.tls === 'own') return true;
   const file = await configured('controller', 'tls_cert_file');
-  return file === null ? (await configured('controller', 'listen')) === null : file === FILES.certificate;
+  if (file === null) return (await configured('controller', 'listen')) === null;
+  return file === files.certificate || (await isFormerOwn());
 }
 
 async function given(options: InstallOptions): Promise<Action[]> {
@@ -50,48 +53,65 @@ async function given(options: InstallOptions): Promise<Action[]> {
     ...(misfit ? [{ do: 'warn' as const, text: warn }] : []),
     ...(authority ? await ensureFile({ path: FILES.ca, content: authority, mode: 0o644 }) : []),
     ...(await ensureFile({ path: FILES.certificate, content: pair.certificate, mode: 0o644 })),
-    ...(await ensureFile({ path: FILES.key, content: pair.key, mode: 0o640, owner: OWNER, secret: true })),
+    ...(await ensureFile({
+      path: FILES.key,
+      content: pair.key,
+      mode: 0o640,
+      owner: GIVEN_OWNER,
+      secret: true,
+    })),
   ];
 }
 
-async function own(options: InstallOptions): Promise<Action[]> {
+async function own(options: InstallOptions, files: OwnFiles): Promise<Action[]> {
   const wanted = [options.address ?? (await ownAddress()), ownName(), 'localhost', '127.0.0.1'];
   const names = [...new Set(wanted)];
-  const problem = await currentProblem(names);
-  if (problem === null) return [];
-  const text = `certificate ${FILES.certificate} for ${names.join(', ')} (${problem}), signed by the authority ${FILES.ca}`;
-  return [{ do: 'call', say: `make a ${text}`, call: () => makeOwn(names) }];
+  const problem = await currentProblem(files, names);
+  // in /etc they are of an earlier version, and root's: nothing could renew with them
+  const former = await isFormerOwn();
+  const gone = [FORMER.caKey, ...(former ? [FILES.key, FILES.certificate] : [])];
+  const cleanUp = (await Promise.all(gone.map(ensureGone))).flat();
+  if (problem === null) {
+    const ca = await machine.readFile(files.ca);
+    return [...(await ensureFile({ path: FILES.ca, content: ca, mode: 0o644 })), ...cleanUp];
+  }
+  const text = `certificate ${files.certificate} for ${names.join(', ')} (${problem}), signed by the authority ${FILES.ca}; the controller renews it by itself`;
+  return [{ do: 'call', say: `make a ${text}`, call: () => makeOwn(files, names) }, ...cleanUp];
 }
 
-async function currentProblem(names: readonly string[]): Promise<string | null> {
-  const pair = await readPair(FILES.certificate, FILES.key);
-  if (!pair) return 'there is none yet';
+async function currentProblem(files: OwnFiles, names: readonly string[]): Promise<string | null> {
+  const pair = await readPair(files.certificate, files.key);
+  const authority = await readPair(files.ca, files.caKey);
+  if (!pair || !authority) return 'there is none yet';
+  const unusable = problemOf(authority, [], RENEW_BEFORE_DAYS);
+  if (unusable) return `its authority: ${unusable}`;
   const problem = problemOf(pair, names, RENEW_BEFORE_DAYS);
   if (problem) return problem;
-  const ca = await machine.readFileIfExists(FILES.ca);
-  // one that was given stays until another is asked for
-  const signed =
-    ca === null || new X509Certificate(pair.certificate).verify(new X509Certificate(ca).publicKey);
-  return signed ? null : `it is not signed by ${FILES.ca}`;
+  const { publicKey } = new X509Certificate(authority.certificate);
+  return new X509Certificate(pair.certificate).verify(publicKey) ? null : `it is not signed by ${files.ca}`;
 }
 
-async function makeOwn(names: readonly string[]): Promise<void> {
-  let authority = await readPair(FILES.ca, FILES.caKey);
-  if (!authority) {
-    authority = await makeAuthority(names[0] ?? 'maru');
-    // the key first: an authority without its key would be of no use
-    await machine.writeFile(FILES.caKey, authority.key, 0o600);
-    await machine.writeFile(FILES.ca, authority.certificate, 0o644);
-  }
-  const { certificate, key } = await issueServer(authority, names);
-  await machine.writeFile(FILES.key, key, 0o600);
-  await machine.run('chown', [OWNER, FILES.key]);
-  await machine.chmod(FILES.key, 0o640);
-  await machine.writeFile(FILES.certificate, certificate, 0o644);
-}
-
-async function readPair(certificateFile: string, keyFile: string): Promise<KeyPair | null> {
-  const certificate = await machine.readFileIfExists(certificateFile);
-  const key = await machine.readFileIfExists(keyFile);
-  return certificate !== null && key !== null ? { certificate, key } : null;
+async function makeOwn(files: OwnFiles, names: readonly string[]): Promise<void> {
+  const owner = `${USER}:${USER}`;
+  // -h: not what a link in a directory of the controller's leads to
+  const giveAway = (path: string) => machine.run('chown', ['-h', owner, path]);
+  await machine.makeDirectory(files.directory, 0o700);
+  await giveAway(files.directory);
+  const put = async (path: string, content: string, mode: number) => {
+    await machine.writeFile(path, content, mode);
+    await giveAway(path);
+  };
+  const known = (await readPair(files.ca, files.caKey)) ?? (await readPair(FORMER.ca, FORMER.caKey));
+  const kept = known !== null && problemOf(known, [], RENEW_BEFORE_DAYS) === null ? known : null;
+  const authority = kept ?? (await makeAuthority(names[0] ?? 'maru'));
+  // the key last: the controller takes the certificate for its own to renew when it sees it
+  await put(files.ca, authority.certificate, 0o644);
+  await put(files.caKey, authority.key, 0o600);
+  await machine.writeFile(FILES.ca, authority.certificate, 0o644);
+  // controllers that share the directory have one certificate, for the names of all of them
+  const before = kept ? await readPair(files.certificate, files.key) : null;
+  const all = [...new Set([...names, ...(before ? namesOf(before.certificate) : [])])];
+  const { certificate, key } = await issueServer(authority, all);
+  await put(files.key, key, 0o600);
+  await put(files.certificate, certificate, 0o644);
 }

@@ -8,11 +8,8 @@ import { dropInOf } from './writable.js';
 
 const READY_MS = 90_000;
 
-/** What a running program was started with, beside its code and unit file. */
-export interface Inputs {
-  readonly section: 'controller' | 'agent';
-  readonly files: readonly string[];
-}
+/** The part of the configuration that a program was started with. Certificates are no part of this: it reads them again by itself. */
+type Section = 'controller' | 'agent';
 
 /** Installs unit files, unless the package has, and enables them. */
 export function unitFilesStep(names: readonly string[]): Step {
@@ -43,19 +40,14 @@ export function unitFilesStep(names: readonly string[]): Step {
  * Starts a unit, or starts it again when program, unit file or configuration are not those it was started with, and waits until
  * `ready` says so. What it was started with is noted only then: an interrupted run does it once more.
  */
-export function runningStep(
-  unit: string,
-  { section, files }: Inputs,
-  ready: () => Promise<string | null>,
-): Step {
-  const inputs = { section, files };
+export function runningStep(unit: string, section: Section, ready: () => Promise<string | null>): Step {
   const note = `${INSTALL_STATE}/${unit}.started`;
   return {
     name: unit.replace('.service', ''),
     advice: `Its log: journalctl -u ${unit} -n 50`,
     async look(): Promise<Action[]> {
       const state = (await ask('systemctl', 'show', '--property=ActiveState', '--value', unit))?.trim();
-      const digest = await digestOf(unit, inputs);
+      const digest = await digestOf(unit, section);
       const fresh = (await machine.readFileIfExists(note)) === digest;
       if (state === 'active' && fresh) return [];
       const verb = state === 'inactive' || state === 'failed' ? 'start' : 'restart';
@@ -67,7 +59,7 @@ export function runningStep(
           call: async () => {
             await waitReady(unit, ready);
             await machine.makeDirectory(INSTALL_STATE, 0o755);
-            await machine.writeFile(note, await digestOf(unit, inputs), 0o644);
+            await machine.writeFile(note, await digestOf(unit, section), 0o644);
           },
         },
       ];
@@ -102,11 +94,11 @@ async function waitReady(unit: string, ready: () => Promise<string | null>): Pro
   }
 }
 
-async function digestOf(unit: string, { section, files }: Inputs): Promise<string> {
+async function digestOf(unit: string, section: Section): Promise<string> {
   const hash = createHash('sha256').update(await programVersion());
   hash.update(JSON.stringify(await configuredSection(section)));
   const unitFiles = [`/etc/systemd/system/${unit}`, `/usr/lib/systemd/system/${unit}`, dropInOf(unit)];
-  for (const file of [...unitFiles, ...files]) {
+  for (const file of unitFiles) {
     hash.update(`\0${file}\0${(await machine.readFileIfExists(file)) ?? ''}`);
   }
   return `${hash.digest('hex')}\n`;

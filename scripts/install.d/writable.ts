@@ -1,26 +1,27 @@
-import { dirname, normalize } from 'node:path';
+import { dirname } from 'node:path';
+import {
+  isOpenAnyway,
+  isWithin,
+  UNIT_OF,
+  type UnitProgram,
+  type WrittenDirectory,
+  whyNever,
+  writtenDirectories,
+} from '../../src/protocol/unit-paths.js';
 import { type Action, ask, ensureFile, machine } from './actions.js';
-import { AGENT_STATE, CONFIG, CONTROLLER_STATE, UNITS, USER } from './layout.js';
+import { CONFIG, USER } from './layout.js';
 import type { Step } from './run-steps.js';
-import { readSettings, type Settings } from './settings.js';
+import { readSettings } from './settings.js';
+import { isOwnCertificate } from './tls-files.js';
 
-/** A directory that a program writes to. */
-interface Wanted {
-  readonly key: string;
-  readonly path: string;
-  /** For one that is not there yet. */
-  readonly mode: number;
-}
+const PROGRAMS = Object.keys(UNIT_OF) as UnitProgram[];
+type Wanted = WrittenDirectory;
 
-/** Where a unit may write anyway; see templates/systemd. */
-const OPEN: Readonly<Record<string, readonly string[]>> = {
-  [UNITS.controller]: [CONTROLLER_STATE],
-  [UNITS.agent]: [AGENT_STATE, '/run'],
+/** Of directories that are not there yet. */
+const MODES: Readonly<Record<UnitProgram, { readonly log_file: number; readonly others: number }>> = {
+  controller: { log_file: 0o750, others: 0o750 },
+  agent: { log_file: 0o755, others: 0o711 },
 };
-/** What ProtectHome and PrivateTmp put something else in the place of. */
-const HIDDEN = ['/home', '/root', '/run/user', '/tmp', '/var/tmp'];
-/** What no program of ours shall be able to change. */
-const CLOSED = ['/etc', '/usr', '/boot', '/bin', '/sbin', '/lib', '/lib64', '/proc', '/sys', '/dev'];
 
 /** Units may write where the configuration says. */
 export function writableStep(units: readonly string[]): Step {
@@ -40,15 +41,17 @@ export async function writablePaths(unit: string): Promise<Action[]> {
   const file = dropInOf(unit);
   const actions: Action[] = [];
   const open: string[] = [];
-  for (const wanted of wantedBy(unit, await readSettings())) {
-    if ((OPEN[unit] ?? []).some((path) => isWithin(wanted.path, path) && !hides(wanted.path))) continue;
+  const program = PROGRAMS.find((one) => UNIT_OF[one] === unit);
+  if (program === undefined) return [];
+  for (const wanted of await wantedBy(program)) {
+    if (isOpenAnyway(program, wanted.path)) continue;
     const problem = problemOf(wanted);
     if (problem) {
       actions.push({ do: 'warn', text: problem });
       continue;
     }
     open.push(wanted.path);
-    actions.push(...(await directory(unit, wanted)));
+    actions.push(...(await directory(program, wanted)));
   }
   if (open.length === 0) return [...actions, ...(await withoutWritablePaths(unit))];
   return [...actions, ...(await ensureFile({ path: file, content: dropIn(open), mode: 0o644 }))];
@@ -74,61 +77,35 @@ export function dropIn(paths: readonly string[]): string {
   return `# Written by maru install from ${CONFIG}: change that, and install again\n[Unit]\n${lines('RequiresMountsFor')}\n[Service]\n${lines('ReadWritePaths')}`;
 }
 
-function wantedBy(unit: string, { controller, agent }: Settings): Wanted[] {
-  if (unit === UNITS.controller) {
-    const [, database] = /^sqlite:(.*)$/.exec(controller.database) ?? [];
-    const password = dirname(controller.admin_password_file);
-    return [
-      { key: 'state_dir', path: controller.state_dir, mode: 0o750 },
-      { key: 'image_dir', path: controller.image_dir, mode: 0o750 },
-      ...(database ? [{ key: 'database', path: dirname(database), mode: 0o750 }] : []),
-      ...logOf(controller.log_file, 0o750),
-      // in /etc it is one that the operator has written
-      ...(isWithin(password, '/etc') ? [] : [{ key: 'admin_password_file', path: password, mode: 0o750 }]),
-    ].map(normal);
+async function wantedBy(program: UnitProgram): Promise<Wanted[]> {
+  const { controller, agent } = await readSettings();
+  if (program === 'agent') {
+    return writtenDirectories({ state_dir: agent.state_dir, log_file: agent.log_file });
   }
-  if (unit === UNITS.agent) {
-    return [{ key: 'state_dir', path: agent.state_dir, mode: 0o711 }, ...logOf(agent.log_file, 0o755)].map(
-      normal,
-    );
-  }
-  return [];
-}
-
-function logOf(file: string | null, mode: number): Wanted[] {
-  return file === null ? [] : [{ key: 'log_file', path: dirname(file), mode }];
-}
-
-function normal(wanted: Wanted): Wanted {
-  const path = normalize(wanted.path);
-  return { ...wanted, path: path.length > 1 ? path.replace(/\/$/, '') : path };
+  const { tls_cert_file: file } = controller;
+  const own = file !== null && (await isOwnCertificate(file));
+  return writtenDirectories({ ...controller, own_tls_directory: own ? dirname(file) : null });
 }
 
 function problemOf({ key, path }: Wanted): string | null {
-  if (hides(path))
+  const why = whyNever(path);
+  if (why === 'hidden')
     return `${key} in ${CONFIG} is in ${path}, which the unit's sandbox hides: choose a directory such as /srv/maru`;
-  if (path === '/' || CLOSED.some((closed) => isWithin(path, closed)))
+  if (why === 'forbidden')
     return `${key} in ${CONFIG} is in ${path}, which the unit must not be able to change: give it a directory of its own, such as /srv/maru`;
   return null;
 }
 
 /** The directory as the program needs it: made when it is not there, otherwise left as it is. */
-async function directory(unit: string, { key, path, mode }: Wanted): Promise<Action[]> {
-  const isController = unit === UNITS.controller;
+async function directory(program: UnitProgram, { key, path }: Wanted): Promise<Action[]> {
+  const isController = program === 'controller';
+  const mode = MODES[program][key === 'log_file' ? key : 'others'];
   if (!(await machine.stat(path)))
     return [{ do: 'directory', path, mode, ...(isController ? { owner: `${USER}:${USER}` } : {}) }];
   if (!isController || (await ask('getent', 'passwd', USER)) === null) return [];
   if ((await ask('runuser', '-u', USER, '--', 'test', '-w', path, '-a', '-x', path)) !== null) return [];
   const text = `${key} in ${CONFIG} is in ${path}, and user ${USER} may not write there: chown ${USER}: ${path}, or choose a directory of its own`;
   return [{ do: 'warn', text }];
-}
-
-function hides(path: string): boolean {
-  return HIDDEN.some((hidden) => isWithin(path, hidden));
-}
-
-function isWithin(path: string, directory: string): boolean {
-  return path === directory || path.startsWith(`${directory}/`);
 }
 
 /** As systemd reads it between quotes. */

@@ -24,12 +24,16 @@ export function addAgentCommand(program: Command): void {
       if (ends) return await joinAndEnd(config, join);
       // a name held in a variable keeps the agent out of the controller's program: it is loaded only here
       const entry = '../../agents/main.js';
-      await startOrExplain('agent', async () => {
-        const { runAgent } = (await import(entry)) as {
-          runAgent(config: string, options: { join?: string; simulate?: boolean }): Promise<void>;
-        };
-        await runAgent(config, { join, simulate });
-      });
+      await startOrExplain(
+        'agent',
+        async () => {
+          const { runAgent } = (await import(entry)) as {
+            runAgent(config: string, options: { join?: string; simulate?: boolean }): Promise<void>;
+          };
+          await runAgent(config, { join, simulate });
+        },
+        config,
+      );
     });
 }
 

@@ -16,10 +16,14 @@ export function addControllerCommand(program: Command): void {
       '\nExamples:\n  maru controller --config /etc/maru/maru.yaml\n  maru controller list',
     )
     .action(async ({ config }: { config: string }) => {
-      await startOrExplain('controller', async () => {
-        const { runController } = await import('../controller.js');
-        await runController(config, readCommand);
-      });
+      await startOrExplain(
+        'controller',
+        async () => {
+          const { runController } = await import('../controller.js');
+          await runController(config, readCommand);
+        },
+        config,
+      );
     });
   controller
     .command('list')

@@ -135,6 +135,9 @@ async function here(options: DoctorOptions): Promise<DoctorReport> {
     agent_listen: config.agent_listen,
     image_dir: config.image_dir,
     underlay_mtu: config.underlay_mtu,
+    log_file: config.log_file,
+    admin_password_file: config.admin_password_file,
+    tls_cert_file: config.tls_cert_file,
   };
   return await examine({
     settings: { file, problem, host, controller },

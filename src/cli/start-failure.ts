@@ -5,16 +5,21 @@ import { CliError } from './error.js';
 
 /**
  * Runs a program that stays, and ends the process with one clear sentence when it cannot start: exit code 2 when the configuration is
- * wrong, 1 otherwise. What it had begun to listen on must not keep the process alive.
+ * wrong, 1 otherwise. `config`: its file, to tell whether the sandbox of its unit is to blame. What it had begun to listen on must not keep the process alive.
  */
 export async function startOrExplain(
   program: 'controller' | 'agent',
   start: () => Promise<void>,
+  config: string,
 ): Promise<void> {
   try {
     await start();
   } catch (error) {
-    const lines = explainStartFailure(program, error).split('\n');
+    const { explainSandbox } = await import('./config/unit-sandbox.js');
+    const lines = [
+      ...explainStartFailure(program, error).split('\n'),
+      ...(await explainSandbox(program, config)),
+    ];
     for (const line of lines) process.stderr.write(`maru: ${line}\n`);
     process.exit(
       error instanceof ConfigInvalid || (error instanceof CliError && error.exitCode === 2) ? 2 : 1,

@@ -80,7 +80,9 @@ describe('maru install on a machine with systemd', () => {
       expect(await machine.must('stat', ['-c', '%a %U:%G', '/etc/openstack/clouds.yaml'])).toBe(
         '600 root:root\n',
       );
-      expect(await machine.must('stat', ['-c', '%a %U:%G', '/etc/maru/tls/api.key'])).toBe('640 root:maru\n');
+      expect(await machine.must('stat', ['-c', '%a %U:%G', '/var/lib/maru/tls/api.key'])).toBe(
+        '600 maru:maru\n',
+      );
     },
     2 * STEP_MS,
   );
@@ -115,7 +117,7 @@ describe('maru install on a machine with systemd', () => {
       expect(other.stderr).toMatch(/maru host token --name HOST/);
       expect(other.stderr).toMatch(/run the same command again/);
       expect((await machine.run('systemctl', ['is-active', 'maru-agent'])).stdout).toBe('inactive\n');
-      const mixed = ['--tls-cert', '/etc/maru/tls/api.pem', '--tls-key', '/etc/maru/tls/ca.key'];
+      const mixed = ['--tls-cert', '/var/lib/maru/tls/api.pem', '--tls-key', '/var/lib/maru/tls/ca.key'];
       const refused = await run(['controller', '--dry-run', ...mixed]);
       expect(refused.stderr).toMatch(/step 'TLS': .*ca\.key: the key is not that of the certificate/);
       const away = await run(['host', '--controller', '127.0.0.1:9', '--token-file', '/root/token']);

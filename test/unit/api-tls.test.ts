@@ -1,10 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { Agent, get } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
 import Fastify, { type FastifyInstance } from 'fastify';
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { issueServer, type KeyPair, makeAuthority } from '../../scripts/install.d/certificates.js';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { OwnCertificate } from '../../src/api/own-certificate.js';
+import { issueServer, type KeyPair, makeAuthority, problemOf } from '../../src/api/server-certificate.js';
 import { followCertificate, tlsOptions } from '../../src/api/tls.js';
 import { send } from '../../src/cli/http.js';
 import { createLogger } from '../../src/protocol/log.js';
@@ -100,4 +104,110 @@ it('a pair whose key comes late, or could not be read once, is taken into use; s
   files(await issueServer(last, ['127.0.0.1']));
   asked.certificate.readAgain();
   expect((await asked.ask(last.certificate)).status).toBe(200);
+});
+
+describe('a certificate of an authority of this installation', () => {
+  const quiet = { ...createLogger('error', {}), info: () => {} };
+  const put = (name: string, text: string, mode = 0o644) =>
+    writeFileSync(join(directory, name), text, { mode });
+
+  /** The authority beside a certificate that lasts so long. */
+  async function installed(lifetimeMs: number, authority?: KeyPair) {
+    const made = authority ?? (await makeAuthority('cloud'));
+    put('ca.pem', made.certificate);
+    put('ca.key', made.key, 0o600);
+    return {
+      ...made,
+      given: files(await issueServer(made, ['127.0.0.1', 'cloud.test', '2001:db8::1'], { lifetimeMs })),
+    };
+  }
+  const endOf = () => Date.parse(new X509Certificate(readFileSync(join(directory, 'api.pem'))).validTo);
+
+  it('is renewed in time, again and again, without a connection being dropped', async () => {
+    const { given, certificate: ca } = await installed(1_500);
+    api = Fastify({ ...tlsOptions(given), keepAliveTimeout: 60_000 }) as unknown as FastifyInstance;
+    api.get('/', async () => ({ here: true }));
+    const inUse = followCertificate(api, given, quiet, 3_600_000);
+    const own = await OwnCertificate.of(given, [], quiet, { lifetimeMs: 2_500, everyMs: 100 });
+    own!.follow(api, inUse);
+    await api.listen({ host: '127.0.0.1', port: 0 });
+    const { port } = api.server.address() as AddressInfo;
+    const first = endOf();
+    const agent = new Agent({ keepAlive: true, maxSockets: 1, ca });
+    const ask = (through: Agent) =>
+      new Promise<{ serial: string; from: number }>((resolve, reject) => {
+        const request = get(`https://127.0.0.1:${port}/`, { agent: through }, (response) => {
+          const socket = response.socket as TLSSocket;
+          const answer = { serial: socket.getPeerCertificate().serialNumber, from: socket.localPort! };
+          response.resume().on('end', () => resolve(answer));
+        });
+        request.on('error', reject);
+      });
+    const before = await ask(agent);
+    const seen = new Set<string>();
+    // the one that it began with has ended, and so has the first that took its place
+    while (Date.now() < first + 1_500) {
+      expect(await ask(agent)).toEqual(before);
+      seen.add((await ask(new Agent({ ca }))).serial);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(seen.size).toBeGreaterThan(1);
+    agent.destroy();
+    await api.close();
+    await until(
+      'the last renewal',
+      5,
+      async () => !readdirSync(directory).some((name) => name.endsWith('.new')),
+    );
+    expect(readdirSync(directory).sort()).toEqual(['api.key', 'api.pem', 'ca.key', 'ca.pem']);
+  });
+
+  it('keeps its names and its key; one that lasts stays', async () => {
+    const { given } = await installed(20 * 86_400_000);
+    const key = readFileSync(given.tls_key_file, 'utf8');
+    const own = await OwnCertificate.of(given, [], quiet);
+    expect(await own!.renewIfDue()).toBe(true);
+    expect(endOf()).toBeGreaterThan(Date.now() + 800 * 86_400_000);
+    const pair = { certificate: readFileSync(given.tls_cert_file, 'utf8'), key };
+    expect(problemOf(pair, ['127.0.0.1', 'cloud.test', '2001:db8::1'], 800)).toBeNull();
+    expect(await own!.renewIfDue()).toBe(false);
+  });
+
+  it('a pair that does not fit, or a lost key, is mended before the API starts; the new key is its owner’s alone', async () => {
+    const { given } = await installed(86_400_000_000);
+    put('api.key', (await makeAuthority('other')).key);
+    const own = await OwnCertificate.of(given, ['cloud.test'], quiet);
+    expect(await own!.renewIfDue()).toBe(true);
+    tlsOptions(given);
+    rmSync(given.tls_key_file);
+    put('api.pem', 'damaged');
+    expect(await own!.renewIfDue()).toBe(true);
+    tlsOptions(given);
+    expect(statSync(given.tls_key_file).mode & 0o777).toBe(0o600);
+    expect(new X509Certificate(readFileSync(given.tls_cert_file)).checkHost('cloud.test')).toBe('cloud.test');
+  });
+
+  it('an authority that ends soon makes nothing that outlives it, and does not make it over and over', async () => {
+    const { given } = await installed(86_400_000, await makeAuthority('old', 10 * 86_400_000));
+    const own = await OwnCertificate.of(given, [], quiet);
+    expect(await own!.renewIfDue()).toBe(true);
+    expect(endOf()).toBeLessThan(Date.now() + 11 * 86_400_000);
+    expect(await own!.renewIfDue()).toBe(false);
+  });
+
+  it('what cannot be written is said, with what to do, and the API goes on', async () => {
+    const { given } = await installed(86_400_000);
+    const errors: string[] = [];
+    const log = { ...quiet, error: (message: string) => void errors.push(message) };
+    put('ca.key', (await makeAuthority('other')).key, 0o600);
+    const own = await OwnCertificate.of(given, [], log);
+    expect(await own!.renewIfDue()).toBe(false);
+    expect(errors[0]).toMatch(/cannot be renewed; it is tried again every 60 min.*maru install controller/);
+  });
+
+  it('one without its authority beside it is its owner’s to renew', async () => {
+    const given = files(await issueServer(await makeAuthority('x'), ['127.0.0.1'], { lifetimeMs: 1_000 }));
+    expect(await OwnCertificate.of(given, [], quiet)).toBeNull();
+    expect(await OwnCertificate.of({ tls_cert_file: null, tls_key_file: null }, [], quiet)).toBeNull();
+  });
 });

@@ -19,6 +19,12 @@ const table = (more: object) =>
     tables: [{ command: 'iptables-nft', forwardPolicy: 'ACCEPT', forward: [], postrouting: [], ...more }],
   });
 
+/** One that lasts so many days from then on. */
+function publicCertificate(what: string, days: number) {
+  const to = new Date(Date.parse(WELL.now) + days * 86_400_000).toISOString();
+  return { what, path: '/etc/ssl/api.pem', from: WELL.now, to, trusted: true, trustsController: null };
+}
+
 /** What is found with which facts, what is said of it, one of the commands. */
 const CASES: readonly (readonly [check: string, facts: Facts, says: RegExp, mend: RegExp])[] = [
   ['not-root', { ...WELL, uid: { known: true, value: 1000 } }, /user 1000/, /sudo maru doctor/],
@@ -26,7 +32,7 @@ const CASES: readonly (readonly [check: string, facts: Facts, says: RegExp, mend
     'configuration',
     but('settings', { problem: 'maru.yaml:3: unknown key' }),
     /maru\.yaml:3/,
-    /maru config check/,
+    /^maru config check \/etc\/maru\/maru\.yaml$/,
   ],
   [
     'processor-without-virtualisation',
@@ -185,6 +191,30 @@ const CASES: readonly (readonly [check: string, facts: Facts, says: RegExp, mend
     /authority of this cloud .* expired .* 31 day/,
     /maru ca rotate/,
   ],
+  [
+    'unit-paths',
+    but('closed', [{ program: 'controller', key: 'state_dir', path: '/srv/maru', because: 'closed' }]),
+    /controller\.state_dir is in \/srv\/maru, to which the sandbox of maru-controller\.service/,
+    /^maru install controller$/,
+  ],
+  [
+    'unit-paths',
+    but('closed', [{ program: 'agent', key: 'log_file', path: '/home/x', because: 'hidden' }]),
+    /agent\.log_file is in \/home\/x, which the sandbox of maru-agent\.service hides/,
+    /choose another agent\.log_file/,
+  ],
+  ...(
+    [
+      ['api-own', /public API .* in 12 day/, /^maru install controller$/],
+      ['api-given', /public API .* in 12 day/, /^systemctl reload maru-controller$/],
+      ['api-authority', /authority of the public API .* in 12 day/, /^maru install controller --tls own$/],
+    ] as const
+  ).map(([what, says, mend]): (typeof CASES)[number] => [
+    'certificates',
+    but('certificates', [publicCertificate(what, 12)]),
+    says,
+    mend,
+  ]),
   [
     'foreign-authority',
     but('certificates', [
@@ -413,4 +443,13 @@ warning  No program keeps this machine’s clock right  [no-time-sync]
 
 `);
   });
+});
+
+it('the public certificate is told of in its last 14 days, and not before', () => {
+  for (const what of ['api-own', 'api-given'])
+    for (const [days, told] of [
+      [15, 0],
+      [13, 1],
+    ] as const)
+      expect(judge(but('certificates', [publicCertificate(what, days)])).findings).toHaveLength(told);
 });

@@ -2,12 +2,12 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { machine, quoted } from '../../scripts/install.d/actions.js';
 import { withoutRule, withRule } from '../../scripts/install.d/apparmor.js';
-import { issueServer, makeAuthority, problemOf } from '../../scripts/install.d/certificates.js';
 import { merged } from '../../scripts/install.d/config-file.js';
 import { withoutStart } from '../../scripts/install.d/libvirt.js';
 import { physicalNetworks } from '../../scripts/install.d/options.js';
 import { isOurRule } from '../../scripts/install.d/purge.js';
 import { runSteps, type Step } from '../../scripts/install.d/run-steps.js';
+import { issueServer, makeAuthority, problemOf } from '../../src/api/server-certificate.js';
 import { createProgram } from '../../src/cli/program.js';
 
 describe('what an installation writes into maru.yaml', () => {

@@ -1,4 +1,5 @@
 import { splitAddress } from '../../../src/net/listen-address.js';
+import { closedWords, OPENED_BY, UNIT_OF } from '../../../src/protocol/unit-paths.js';
 import { type Check, check, some, warning, wrong } from '../check.js';
 import type { Facts, SocketFacts } from '../facts.js';
 
@@ -100,6 +101,24 @@ export const serviceChecks: readonly Check[] = [
         );
       });
     },
+  }),
+  check({
+    id: 'unit-paths',
+    title: 'Units let agent and controller write where the configuration says',
+    roles: ['host', 'controller'],
+    phase: 'installed',
+    needs: ['closed'],
+    find: ({ closed }, { settings }) =>
+      closed.map((one) => {
+        const { what } = closedWords(one.program, one);
+        const choose = `# in ${settings.file}, choose another ${one.program}.${one.key}, such as one in /srv/maru; then`;
+        return wrong(
+          `${one.program}.${one.key} ${what}`,
+          `${UNIT_OF[one.program].replace('.service', '')} does not start, or loses what it has written there; the installation opens what the configuration names`,
+          ...(one.because === 'closed' ? [] : [choose]),
+          OPENED_BY[one.program],
+        );
+      }),
   }),
   check({
     id: 'failed-units',

@@ -1,9 +1,5 @@
 import { type Check, check, quote, warning, wrong } from '../check.js';
-
-const DAY_MS = 24 * 3600 * 1000;
-/** An agent's certificate lasts 30 days and is renewed after 20. */
-const AGENT_DAYS = 8;
-const AUTHORITY_DAYS = 60;
+import { certificateChecks, rejoin } from './certificates.js';
 
 /** Who may read what, and who is believed. */
 export const trustChecks: readonly Check[] = [
@@ -35,7 +31,7 @@ export const trustChecks: readonly Check[] = [
             wrong(
               settings.problem,
               'agent and controller do not start with it; what follows goes by defaults',
-              `maru config check --config ${quote(settings.file)}`,
+              `maru config check ${quote(settings.file)}`,
             ),
           ],
   }),
@@ -65,53 +61,7 @@ export const trustChecks: readonly Check[] = [
         return found;
       }),
   }),
-  check({
-    id: 'certificates',
-    title: 'Certificates are good for a while',
-    roles: ['host', 'controller'],
-    needs: ['certificates'],
-    find: ({ certificates }, { now, settings }) =>
-      certificates.flatMap(({ what, from, to, path }) => {
-        const days = Math.floor((Date.parse(to) - Date.parse(now)) / DAY_MS);
-        const ago = Math.floor((Date.parse(now) - Date.parse(to)) / DAY_MS);
-        const name = settings.host?.name ?? 'this host';
-        const rejoin = [`# on the controller: maru host token --name ${name}`, 'maru agent --join TOKEN'];
-        const mend = what === 'agent' ? rejoin : ['maru ca rotate', 'maru ca show'];
-        const whose =
-          what === 'agent' ? 'The certificate of this host’s agent' : 'A certificate authority of this cloud';
-        if (Date.parse(from) > Date.parse(now)) {
-          const why = 'nobody believes it until then; more likely this clock is wrong';
-          return [
-            wrong(`${whose} (${path}) is valid only from ${from}, and it is ${now} here`, why, 'timedatectl'),
-          ];
-        }
-        if (days < 0) {
-          const why =
-            what === 'agent'
-              ? 'the controller does not let this host in'
-              : 'no host believes the controller any more';
-          return [wrong(`${whose} (${path}) expired at ${to}, ${ago} day(s) ago`, why, ...mend)];
-        }
-        if (days >= (what === 'agent' ? AGENT_DAYS : AUTHORITY_DAYS)) return [];
-        if (what === 'agent') {
-          return [
-            warning(
-              `${whose} (${path}) expires at ${to}, in ${days} day(s)`,
-              'it should have been renewed by itself long since: after that day the controller does not let this host in',
-              'journalctl -u maru-agent --no-pager | grep -i certificate | tail',
-              'systemctl restart maru-agent',
-            ),
-          ];
-        }
-        return [
-          warning(
-            `${whose} (${path}) expires at ${to}, in ${days} day(s)`,
-            'then no host believes the controller any more',
-            ...mend,
-          ),
-        ];
-      }),
-  }),
+  ...certificateChecks,
   check({
     id: 'foreign-authority',
     title: 'Host and controller have a common authority',
@@ -121,20 +71,18 @@ export const trustChecks: readonly Check[] = [
       certificates
         .filter(({ what }) => what === 'agent')
         .flatMap(({ path, trusted, trustsController }) => {
-          const rejoin = [
-            `# on the controller: maru host token --name ${settings.host?.name ?? 'HOST'}`,
-            'maru agent --join TOKEN',
-          ];
           if (!trusted) {
             const what = `The certificate in ${path} is not from an authority that is beside it`;
-            return [wrong(what, 'the file was put together by hand, or restored in part', ...rejoin)];
+            return [
+              wrong(what, 'the file was put together by hand, or restored in part', ...rejoin(settings)),
+            ];
           }
           if (trustsController !== false) return [];
           return [
             wrong(
               `The controller shows a certificate of another authority than those in ${path}`,
               'it was installed anew, or this host belongs to another cloud: neither believes the other',
-              ...rejoin,
+              ...rejoin(settings),
             ),
           ];
         }),

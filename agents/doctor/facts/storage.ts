@@ -78,12 +78,16 @@ export async function readFiles(look: Look, settings: Settings): Promise<FileFac
 
 async function controllerFiles(
   look: Look,
-  { state_dir, database, image_dir }: ControllerSettings,
+  { state_dir, database, image_dir, tls_cert_file }: ControllerSettings,
   add: (path: string, secret: boolean, wanted: string | null) => Promise<FileFacts | null>,
 ): Promise<void> {
   const owner = (await add(state_dir, false, null))?.owner ?? null;
   const authorities = (await look.list(state_dir)).filter((name) => /^ca-\d+\.json$/.test(name));
   for (const name of ['admin-password', ...authorities]) await add(`${state_dir}/${name}`, true, owner);
+  const tls = tls_cert_file?.replace(/\/[^/]*$/, '');
+  // those that were made here; given ones belong to whoever renews them
+  if (tls && (await look.exists(`${tls}/ca.key`)))
+    for (const name of ['ca.key', 'api.key']) await add(`${tls}/${name}`, true, owner);
   await add(image_dir, false, owner);
   if (!database.startsWith('sqlite:')) return;
   const file = database.slice('sqlite:'.length);

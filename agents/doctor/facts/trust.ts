@@ -125,8 +125,25 @@ export async function readCertificates(
       const life = lifeOf(new X509Certificate(certificate));
       found.push({ what: 'authority', path, ...life, trusted: true, trustsController: null });
     }
+    found.push(...(await readPublicCertificate(look, settings.controller.tls_cert_file)));
   }
   return found;
+}
+
+/** The public API's, and the authority beside it where the controller renews it by itself. */
+async function readPublicCertificate(look: Look, file: string | null): Promise<CertificateFacts[]> {
+  const first = file === null ? undefined : certificatesIn((await look.file(file)) ?? '')[0];
+  if (file === null || first === undefined) return [];
+  const rest = { trusted: true, trustsController: null };
+  const beside = file.slice(0, file.lastIndexOf('/'));
+  const own = await look.exists(`${beside}/ca.key`);
+  const authority = own ? certificatesIn((await look.file(`${beside}/ca.pem`)) ?? '')[0] : undefined;
+  return [
+    { what: own ? 'api-own' : 'api-given', path: file, ...lifeOf(first), ...rest },
+    ...(authority
+      ? [{ what: 'api-authority' as const, path: `${beside}/ca.pem`, ...lifeOf(authority), ...rest }]
+      : []),
+  ];
 }
 
 function lifeOf(certificate: X509Certificate): { readonly from: string; readonly to: string } {

@@ -3,14 +3,20 @@ import { networkInterfaces } from 'node:os';
 import { splitAddress } from '../../net/listen-address.js';
 import type { SectionName } from '../../protocol/config/document.js';
 import { hasPassword } from '../../protocol/config/secrets.js';
+import { closedWords } from '../../protocol/unit-paths.js';
 import { closedTo } from './readable.js';
 import { usedSections, type WholeReading } from './sections.js';
+import { closedBySandbox, type InstalledUnits } from './unit-sandbox.js';
 
 /**
- * What no key shows by itself: ports that collide, addresses that this machine does not have, secrets that others may read. Noted
- * in the document; only of sections that the file has. `serviceUser`: as whom the controller's unit runs.
+ * What no key shows by itself: ports that collide, addresses that this machine does not have, secrets that others may read,
+ * directories that an installed unit does not let its program write to. Noted in the document; only of sections that the file has. `serviceUser`: as whom the controller's unit runs.
  */
-export async function crossCheck(whole: WholeReading, serviceUser = 'maru'): Promise<void> {
+export async function crossCheck(
+  whole: WholeReading,
+  serviceUser = 'maru',
+  installed: InstalledUnits = {},
+): Promise<void> {
   const used = usedSections(whole);
   checkPorts(whole, used);
   if (used.includes('controller')) {
@@ -18,6 +24,20 @@ export async function crossCheck(whole: WholeReading, serviceUser = 'maru'): Pro
     await checkPolicies(whole);
   }
   if (used.includes('agent')) checkAgent(whole);
+  await checkSandboxes(whole, used, installed);
+}
+
+async function checkSandboxes(
+  whole: WholeReading,
+  used: readonly SectionName[],
+  installed: InstalledUnits,
+): Promise<void> {
+  for (const program of used) {
+    for (const closed of await closedBySandbox(program, whole, installed)) {
+      const { what, mend } = closedWords(program, closed);
+      errorsOf(whole)(program, closed.key, what, mend);
+    }
+  }
 }
 
 type Note = (section: SectionName, key: string, message: string, hint?: string) => void;

@@ -22,6 +22,7 @@ export const WELL: Facts = {
       physical_networks: { extnet: 'br-ex' },
       virt_type: 'auto',
       libvirt_uri: 'qemu:///system',
+      log_file: null,
     },
     controller: {
       state_dir: '/var/lib/maru',
@@ -30,6 +31,9 @@ export const WELL: Facts = {
       agent_listen: '0.0.0.0:5443',
       image_dir: '/var/lib/maru/images',
       underlay_mtu: 1500,
+      log_file: null,
+      admin_password_file: '/var/lib/maru/admin-password',
+      tls_cert_file: '/var/lib/maru/tls/api.pem',
     },
   },
   system: known({
@@ -104,6 +108,7 @@ export const WELL: Facts = {
     { protocol: 'udp', address: '0.0.0.0%virbr0', port: 67, process: 'dnsmasq', pid: 9 },
   ]),
   units: known({ failed: [], states: { 'libvirtd.service': 'active' } }),
+  closed: known([]),
   libvirt: known({ socket: true, answers: 'yes', problem: null, version: '9.0.0', qemu: '7.2.9' }),
   libvirtGuests: known({ enabled: true, onBoot: 'ignore' }),
   defaultNetwork: known({ active: true, autostart: true, subnet: '192.168.122.1/24' }),

@@ -16,22 +16,24 @@ const DAY_MS = 24 * 3600 * 1000;
 const AUTHORITY_DAYS = 3650;
 /** The longest that browsers and Apple's libraries take. */
 const SERVER_DAYS = 825;
-/** It is replaced by a run of the installer when it lasts no longer than this. */
+/** It is replaced when it lasts no longer than this, by the controller itself or a run of the installer. */
 export const RENEW_BEFORE_DAYS = 60;
+/** Of a server's certificate. */
+export const SERVER_LIFETIME_MS = SERVER_DAYS * DAY_MS;
 
 export interface KeyPair {
   readonly certificate: string;
   readonly key: string;
 }
 
-/** A certificate authority for the public API alone: its key stays with root, and it lasts ten years. */
-export async function makeAuthority(name: string): Promise<KeyPair> {
+/** A certificate authority for the public API alone; it lasts ten years. */
+export async function makeAuthority(name: string, lifetimeMs = AUTHORITY_DAYS * DAY_MS): Promise<KeyPair> {
   const key = newKey();
   const keys = await imported(key);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
     name: [{ CN: [`Maru API of ${name} ${randomBytes(3).toString('hex')}`] }],
-    ...lasting(AUTHORITY_DAYS),
+    ...lasting(lifetimeMs),
     keys,
     signingAlgorithm: SIGNING,
     extensions: [
@@ -43,16 +45,24 @@ export async function makeAuthority(name: string): Promise<KeyPair> {
   return { certificate: pem(certificate), key };
 }
 
-/** A server's certificate for these names and addresses. */
-export async function issueServer(authority: KeyPair, names: readonly string[]): Promise<KeyPair> {
-  const key = newKey();
+/**
+ * A server's certificate for these names and addresses, with a new key unless one is given (PEM). It never outlives its authority:
+ * clients would refuse both.
+ */
+export async function issueServer(
+  authority: KeyPair,
+  names: readonly string[],
+  { key = newKey(), lifetimeMs = SERVER_LIFETIME_MS }: { key?: string; lifetimeMs?: number } = {},
+): Promise<KeyPair> {
   const issuer = new x509.X509Certificate(authority.certificate);
   const { publicKey } = await imported(key);
+  const { notBefore, notAfter } = lasting(lifetimeMs);
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serial(),
     subject: [{ CN: [names[0] ?? 'maru'] }],
     issuer: issuer.subjectName,
-    ...lasting(SERVER_DAYS),
+    notBefore,
+    notAfter: new Date(Math.min(notAfter.getTime(), issuer.notAfter.getTime())),
     publicKey,
     signingKey: (await imported(authority.key)).privateKey,
     signingAlgorithm: SIGNING,
@@ -83,9 +93,15 @@ export function problemOf({ certificate, key }: KeyPair, names: readonly string[
   return missing.length > 0 ? `it is not valid for ${missing.join(', ')}` : null;
 }
 
-function lasting(days: number) {
+/** The names and addresses that a certificate (PEM) is for. */
+export function namesOf(certificate: string): string[] {
+  const names = new x509.X509Certificate(certificate).getExtension(x509.SubjectAlternativeNameExtension);
+  return (names?.names.items ?? []).map(({ value }) => value);
+}
+
+function lasting(lifetimeMs: number) {
   // clients' clocks may be behind
-  return { notBefore: new Date(Date.now() - DAY_MS), notAfter: new Date(Date.now() + days * DAY_MS) };
+  return { notBefore: new Date(Date.now() - DAY_MS), notAfter: new Date(Date.now() + lifetimeMs) };
 }
 
 function newKey(): string {
