@@ -25,6 +25,7 @@ import { LOG_KEYS } from './protocol/log-keys.js';
 import type { HostSettings } from './protocol/messages.js';
 import { OBJECT_KINDS } from './protocol/objects.js';
 import { SECURITY_COMPLIANCE_KEYS } from './security-compliance-keys.js';
+import { TRUSTED_PROXIES_KEYS } from './trusted-proxies-keys.js';
 
 const PORTLESS_NAME = text('a name of letters, digits, dots and hyphens', (value) =>
   /^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/.test(value) ? null : 'it has other characters',
@@ -62,6 +63,7 @@ export const CONTROLLER_KEYS = {
     defaultWords: 'http://LISTEN, https://LISTEN with tls_cert_file',
     description: 'What URLs of the catalogue begin with, as clients reach the APIs.',
   }),
+  ...TRUSTED_PROXIES_KEYS,
   tls_cert_file: key(optional(existingPath()), {
     default: null,
     description:

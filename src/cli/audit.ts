@@ -48,7 +48,7 @@ export function addAuditCommands(program: Command): void {
     .option('--status <code>', 'HTTP status of the answer')
     .option('--target <target>', 'about the thing with that id or name')
     .option('--type <type>', 'about things of that type, such as server or user')
-    .option('--request <id>', 'of the request with that id')
+    .option('--request <id>', 'of the request with that id, or with that global id of its client')
     .option('--address <address>', 'from that address')
     .option('--since <time>', 'from then on: 30m, 12h, 7d, or a time such as 2030-01-31T09:00:00Z')
     .option('--until <time>', 'before then')
@@ -147,6 +147,7 @@ function printRecord(record: AuditRecord): void {
     ['Target id', target.id],
     ["Target's project", target.project_id],
     ['Request', request.id],
+    ['Global request', request.global_id],
     ['Call', request.method && `${request.method} ${request.path}`],
     ...more.map(
       ([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)] as const,

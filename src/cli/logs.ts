@@ -23,7 +23,10 @@ export function addLogsCommand(program: Command): void {
   program
     .command('logs')
     .description('Show what the controller and the agents have logged about a request, a server, a host')
-    .option('--request <id>', 'one request (req-…): what the API, tasks and hosts did for it')
+    .option(
+      '--request <id>',
+      'one request (req-…), by its own id or the one that its client gave: what the API, tasks and hosts did for it',
+    )
     .option('--server <server>', 'lines that name this server (name or id)')
     .option('--host <host>', "only this host's agent")
     .option('--since <time>', 'from then on: 90s, 15min, 1h, 2d ago, or a time like 2026-01-31T12:00')

@@ -135,6 +135,7 @@ const COLUMNS = [
   'method',
   'path',
   'request_id',
+  'global_request_id',
   'scope',
   'project_id',
   'project_name',
@@ -163,6 +164,7 @@ export interface AuditFilter {
   readonly targetType?: string;
   /** Id or name. */
   readonly target?: string;
+  /** The request's own id, or the one that its client gave. */
   readonly requestId?: string;
   readonly address?: string;
   /** Ids at and above, and below; they sort by time. */
@@ -195,11 +197,26 @@ export async function listAudits(db: Reader, filter: AuditFilter, limit: number)
   if (targetType !== undefined) query = query.where('target_type', '=', targetType);
   if (target !== undefined)
     query = query.where((eb) => eb.or([eb('target_id', '=', target), eb('target_name', '=', target)]));
-  if (requestId !== undefined) query = query.where('request_id', '=', requestId);
+  if (requestId !== undefined)
+    query = query.where((eb) =>
+      eb.or([eb('request_id', '=', requestId), eb('global_request_id', '=', requestId)]),
+    );
   if (address !== undefined) query = query.where('address', '=', address);
   if (filter.from !== undefined) query = query.where('id', '>=', filter.from);
   if (filter.below !== undefined) query = query.where('id', '<', filter.below);
   return await query.orderBy('id', 'desc').limit(limit).execute();
+}
+
+/** Own ids of the latest requests to which clients gave this one. */
+export async function requestsOfGlobal(db: Reader, globalId: string, limit: number): Promise<string[]> {
+  const rows = await db
+    .selectFrom('audit')
+    .select('request_id')
+    .where('global_request_id', '=', globalId)
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute();
+  return rows.flatMap(({ request_id }) => (request_id === null ? [] : [request_id]));
 }
 
 export async function findAudit(db: Reader, id: string): Promise<AuditRow | undefined> {

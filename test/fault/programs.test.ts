@@ -86,6 +86,8 @@ describe('maru logs', () => {
       body: JSON.stringify({ server: { ...server, name: 'web1', adminPass: 'sesame-of-server' } }),
     });
     expect(response.status).toBe(202);
+    const own = response.headers.get('x-openstack-request-id')!;
+    expect(own).not.toBe(REQUEST);
     secrets.push('sesame-of-server');
     serverId = ((await response.json()) as { server: { id: string } }).server.id;
     await until('ACTIVE', 60, async () => {
@@ -101,7 +103,8 @@ describe('maru logs', () => {
       lines.filter((line) => line.program === program && line.msg === msg);
     expect(of('controller', 'request')).toEqual([
       expect.objectContaining({
-        request_id: REQUEST,
+        request_id: own,
+        global_request_id: REQUEST,
         method: 'POST',
         path: '/compute/v2.1/servers',
         status: 202,
@@ -121,9 +124,10 @@ describe('maru logs', () => {
     expect(commands.some(({ input }) => /tap/.test(String(input)))).toBe(true);
     expect(of('agent', 'applied').flatMap(({ objects }) => objects)).toContain(`server/${serverId}`);
     for (const line of lines) {
-      expect([line.request_id, line.request_ids].flat()).toContain(REQUEST);
+      expect([line.request_id, line.request_ids].flat()).toContain(own);
     }
     expect(lines.map(({ time }) => time)).toEqual(lines.map(({ time }) => time).sort());
+    expect((await logs('--request', own)).map(({ msg }) => msg)).toEqual(lines.map(({ msg }) => msg));
   });
 
   it('is for people: time, host, program, message, fields, without colours when it is no terminal', async () => {

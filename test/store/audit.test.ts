@@ -46,6 +46,7 @@ forEachStore('audit', (openStore) => {
       method: 'POST',
       path: '/compute/v2.1/servers',
       requestId: `req-${++serial}`,
+      globalRequestId: null,
       address: '192.0.2.1',
       login: options.login ?? false,
     });

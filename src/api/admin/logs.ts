@@ -28,17 +28,22 @@ export const logOperations: readonly Operation[] = [
       additionalProperties: false,
     },
     handler: async ({ app, query }) =>
-      await collectLogs(app, readQuery(query as Record<string, string>), (query.host as string) ?? null),
+      await collectLogs(
+        app,
+        readQuery(query as Record<string, string>),
+        (query.host as string) ?? null,
+        (query.request_id as string) ?? null,
+      ),
   },
 ];
 
 function readQuery(query: Readonly<Record<string, string | undefined>>): LogQuery {
-  const { request_id, object_id, since = null, level = 'debug' } = query;
+  const { object_id, since = null, level = 'debug' } = query;
   if (since !== null && Number.isNaN(Date.parse(since))) throw badRequest(`since '${since}' is not a time.`);
   const limit = Number(query.limit ?? DEFAULT_LIMIT);
   if (limit < 1 || limit > MOST_LOG_LINES) throw badRequest(`limit must be from 1 to ${MOST_LOG_LINES}.`);
   return {
-    mentions: [request_id, object_id].filter((id) => id !== undefined),
+    mentions: [object_id].filter((id) => id !== undefined),
     since,
     level: level as LogLevel,
     limit,

@@ -80,7 +80,7 @@ async function issue(request: OpRequest): Promise<OpReply> {
   // no longer than in a request for a token
   if (client.id.length > 64 || client.secret.length > 4096) throw refused();
   const identity = { methods: ['application_credential'], application_credential: client };
-  const token = await authenticate(app, { identity }, { address: raw.ip }).catch((error: unknown) => {
+  const token = await authenticate(app, { identity }, { address: raw.maru.address }).catch((error: unknown) => {
     if (error instanceof MaruError && error.status < 500) throw refused();
     throw error;
   });

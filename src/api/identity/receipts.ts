@@ -20,7 +20,7 @@ export async function authenticateRequest(
   const since = await app.identity.tokens.epoch();
   try {
     const caller = {
-      address: raw.ip,
+      address: raw.maru.address,
       signed: oauthRequest(request),
       since,
       ...(typeof receipt === 'string' && receipt !== '' && { receipt }),

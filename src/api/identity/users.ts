@@ -154,7 +154,7 @@ export const userOperations: readonly Operation[] = [
         app,
         params.user_id!,
         { original: body.user.original_password, next: body.user.password },
-        raw.ip,
+        raw.maru.address,
       ),
   },
   {

@@ -17,10 +17,11 @@ export function logRequest(
   const { statusCode: status } = reply;
   const reads = request.method === 'GET' || request.method === 'HEAD';
   const level = status >= 500 ? 'warn' : reads ? 'debug' : 'info';
-  const { requestId, ctx, started, problem } = request.maru ?? {};
+  const { requestId, ctx, started, problem, address } = request.maru ?? {};
   const { operation } = request.routeOptions.config;
   log[level]('request', {
     request_id: requestId,
+    ...globalIdOf(request),
     service,
     method: request.method,
     path: pathOf(request),
@@ -29,9 +30,15 @@ export function logRequest(
     // what is wrong with a body may quote it
     ...(problem && status !== 400 ? { reason: withoutSecretsOf(request, problem) } : {}),
     ms: started === undefined ? null : Number((process.hrtime.bigint() - started) / 1_000_000n),
+    ...(address === undefined ? {} : { address }),
     ...(ctx?.projectId ? { project_id: ctx.projectId } : {}),
     ...(ctx?.userId ? { user_id: ctx.userId } : {}),
   });
+}
+
+/** The id that the client gave its request, if it did, as a field of lines about it. */
+export function globalIdOf({ maru }: FastifyRequest): { global_request_id?: string } {
+  return maru?.globalRequestId ? { global_request_id: maru.globalRequestId } : {};
 }
 
 /**

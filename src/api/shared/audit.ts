@@ -14,12 +14,7 @@ const MOST_IDS = 50;
 const MAKING: ReadonlySet<number> = new Set([201, 202, 207]);
 
 /** Begins the record of a request; null for one that changes nothing, whatever comes of it. */
-export function beginAudit(
-  app: App,
-  service: ServiceName,
-  request: FastifyRequest,
-  requestId: string,
-): RequestRecord | null {
+export function beginAudit(app: App, service: ServiceName, request: FastifyRequest): RequestRecord | null {
   const { operation } = request.routeOptions.config;
   if (!operation || !isRecorded(operation)) return null;
   const record = app.audit.begin({
@@ -27,8 +22,9 @@ export function beginAudit(
     action: actionOf(service, operation),
     method: request.method,
     path: pathOf(request),
-    requestId,
-    address: request.ip,
+    requestId: request.maru.requestId,
+    globalRequestId: request.maru.globalRequestId,
+    address: request.maru.address,
     login: typeof operation.audit === 'object' && operation.audit.login === true,
   });
   record.presume(targetOfPath(operation, request.params as Record<string, string>));

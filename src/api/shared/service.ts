@@ -6,10 +6,11 @@ import type { Context, PolicyTarget } from '../../core/context.js';
 import { badRequest, MaruError } from '../../core/errors.js';
 import { isStorageFull } from '../../store/storage-full.js';
 import { asActor } from '../../store/trail.js';
-import { logRequest, pathOf } from './access-log.js';
+import { globalIdOf, logRequest, pathOf } from './access-log.js';
 import { coveredByRules } from './access-rules.js';
 import { beginAudit, endAudit, endAuditRefused, statusOf } from './audit.js';
 import { readBody } from './body.js';
+import { clientAddressOf } from './client-address.js';
 import { ANONYMOUS, createContext } from './context.js';
 import { declarePolicies } from './declare.js';
 import { atLeast, compareVersions, type MicroversionRange, negotiate, parseVersion } from './microversion.js';
@@ -57,6 +58,10 @@ export interface Service {
 
 interface RequestState {
   requestId: string;
+  /** The id that the client gave, by which it finds what it did at several services. */
+  globalRequestId: string | null;
+  /** Where it comes from. */
+  address: string;
   version: Microversion;
   ctx: Context;
   /** Null: it only reads. */
@@ -79,11 +84,15 @@ declare module 'fastify' {
 /** Mounts a service: one encapsulated fastify plugin with its own error format. */
 export async function mountService(root: FastifyInstance, app: App, service: Service): Promise<void> {
   declarePolicies(app.policy, service);
+  const addressOf = clientAddressOf(app.config.trusted_proxies);
   await root.register(
     async (fastify) => {
       fastify.removeAllContentTypeParsers();
       fastify.addContentTypeParser('*', readBody);
-      fastify.addHook('onRequest', async (request, reply) => await begin(app, service, request, reply));
+      fastify.addHook('onRequest', async (request, reply) => {
+        const address = addressOf(request.raw);
+        await begin(app, service, request, reply, address);
+      });
       fastify.addHook('onResponse', async (request, reply) =>
         logRequest(app.log, service.name, request, reply),
       );
@@ -93,6 +102,7 @@ export async function mountService(root: FastifyInstance, app: App, service: Ser
         if (problem.status === 500 || isStorageFull(error)) {
           app.log.error('request failed', {
             request_id: request.maru?.requestId,
+            ...globalIdOf(request),
             path: pathOf(request),
             error: errorWithoutSecrets(request, error),
           });
@@ -121,25 +131,32 @@ export async function mountService(root: FastifyInstance, app: App, service: Ser
   );
 }
 
+/** What OpenStack's services take for the id of a request. */
+const REQUEST_ID = /^req-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 /** Request id, microversion and token: everything that can be refused before the body is read. */
 async function begin(
   app: App,
   service: Service,
   request: FastifyRequest,
   reply: FastifyReply,
+  address: string,
 ): Promise<void> {
+  // never the client's: it could give that of somebody else's request
+  const requestId = `req-${randomUUID()}`;
   const given = request.headers['x-openstack-request-id'];
-  const requestId =
-    typeof given === 'string' && /^req-[0-9a-f-]{36}$/.test(given) ? given : `req-${randomUUID()}`;
+  const globalRequestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : null;
   const state: RequestState = {
     requestId,
+    globalRequestId,
+    address,
     version: { major: 0, minor: 0 },
     ctx: createContext(app, ANONYMOUS, requestId),
     audit: null,
     started: process.hrtime.bigint(),
   };
   request.maru = state;
-  state.audit = beginAudit(app, service.name, request, requestId);
+  state.audit = beginAudit(app, service.name, request);
   reply.header('x-openstack-request-id', requestId);
   if (request.url.includes('%00')) throw badRequest('The URL contains a NUL character.');
   if (service.microversions) state.version = negotiate(service.microversions, request.headers);

@@ -17,6 +17,8 @@ export interface AuditRecord {
   readonly reason: string | null;
   readonly request: {
     readonly id: string | null;
+    /** The one that the client gave. */
+    readonly global_id: string | null;
     readonly method: string | null;
     readonly path: string | null;
   };
@@ -81,7 +83,7 @@ function view(row: AuditRow): AuditRecord {
     outcome: outcome === 'begun' ? 'unfinished' : (outcome as AuditRecord['outcome']),
     status: row.status,
     reason: row.reason,
-    request: { id: row.request_id, method: row.method, path: row.path },
+    request: { id: row.request_id, global_id: row.global_request_id, method: row.method, path: row.path },
     user:
       row.user_id === null
         ? null

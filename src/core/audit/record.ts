@@ -33,6 +33,8 @@ export interface AskedRequest {
   readonly method: string;
   readonly path: string;
   readonly requestId: string;
+  /** The id that the client gave. */
+  readonly globalRequestId: string | null;
   readonly address: string;
   /** It asks for a token, and changes nothing. */
   readonly login: boolean;
@@ -79,6 +81,7 @@ export class RequestRecord implements AuditCarrier {
       method: asked.method,
       path: cut(asked.path, LONGEST.path),
       request_id: asked.requestId,
+      global_request_id: asked.globalRequestId,
       address: asked.address,
       outcome: 'begun',
     };
@@ -242,6 +245,7 @@ export function emptyRow(): AuditRow {
     method: null,
     path: null,
     request_id: null,
+    global_request_id: null,
     user_id: null,
     user_name: null,
     user_domain_id: null,

@@ -1,4 +1,5 @@
 import type { LogLine, LogQuery, LogReply } from '../../protocol/log-query.js';
+import { requestsOfGlobal } from '../../store/audit.js';
 import { listControllers } from '../../store/controllers.js';
 import { findHostByName, type HostRow, listHosts } from '../../store/hosts.js';
 import type { App } from '../app.js';
@@ -30,9 +31,14 @@ const AT_ONCE = 32;
 
 /**
  * What this controller and the agents have logged that the query wants, merged by time; with a host's name only its agent's.
- * Every host is asked, also one that counts as down: it may be reached all the same, and if not it is named.
+ * With `requestId`, only what is about that request, or those to which a client gave it as their global id. Every host is asked, also one that counts as down: it may be reached all the same, and if not it is named.
  */
-export async function collectLogs(app: App, query: LogQuery, hostName: string | null): Promise<CollectedLog> {
+export async function collectLogs(
+  app: App,
+  query: LogQuery,
+  hostName: string | null,
+  requestId: string | null = null,
+): Promise<CollectedLog> {
   const missing: CollectedLog['missing'][number][] = [];
   const newest = new NewestEntries(query.limit);
   const take = (program: LogEntry['program'], name: string, reply: LogReply) => {
@@ -47,11 +53,16 @@ export async function collectLogs(app: App, query: LogQuery, hostName: string | 
     }
   };
   const hosts = await hostsToAsk(app, hostName);
+  const requestIds = requestId === null ? [] : await requestsOf(app, requestId);
+  const find = async (search: (query: LogQuery) => Promise<LogReply>) =>
+    await findRequests(requestIds, query, search);
   const own =
-    hostName === null ? ask('controller', app.config.name, () => app.ownLog.find(query)) : Promise.resolve();
+    hostName === null
+      ? ask('controller', app.config.name, () => find((one) => app.ownLog.find(one)))
+      : Promise.resolve();
   await Promise.all([
     own,
-    inTurns(hosts, (host) => ask('agent', host.name, () => app.hosts.logs(host.id, query))),
+    inTurns(hosts, (host) => ask('agent', host.name, () => find((one) => app.hosts.logs(host.id, one)))),
   ]);
   if (hostName === null) missing.push(...(await otherControllers(app)));
   return {
@@ -87,6 +98,36 @@ export class NewestEntries {
     this.#truncated ||= truncated || all.length > this.#limit;
     this.#entries = all.slice(-this.#limit);
   }
+}
+
+/** Requests of one global id that are looked for; the latest. */
+const MOST_REQUESTS = 20;
+
+/** The id itself, and the own ids of changing requests that it is the global one of: tasks and hosts know only those. */
+async function requestsOf(app: App, requestId: string): Promise<readonly string[]> {
+  await app.audit.flush().catch(() => {});
+  const own = await requestsOfGlobal(app.store.read, requestId, MOST_REQUESTS);
+  return [...new Set([requestId, ...own])];
+}
+
+/** What one log has about any of the requests; lines about several of them once. */
+async function findRequests(
+  requestIds: readonly string[],
+  query: LogQuery,
+  search: (query: LogQuery) => Promise<LogReply>,
+): Promise<LogReply> {
+  if (requestIds.length === 0) return await search(query);
+  const replies: LogReply[] = [];
+  for (const [at, id] of requestIds.entries()) {
+    const reply = await search({ ...query, mentions: [id, ...query.mentions] });
+    const seen = (text: string) => requestIds.slice(0, at).some((earlier) => text.includes(earlier));
+    replies.push({ ...reply, lines: reply.lines.filter((line) => !seen(JSON.stringify(line))) });
+  }
+  return {
+    lines: replies.flatMap(({ lines }) => lines),
+    truncated: replies.some(({ truncated }) => truncated),
+    source: replies[0]!.source,
+  };
 }
 
 const KEEPS_NONE =

@@ -24,6 +24,8 @@ export interface AuditTable {
   /** Without the query. */
   path: string | null;
   request_id: string | null;
+  /** The id that the client gave its request, which can be anybody's. */
+  global_request_id: string | null;
   user_id: string | null;
   user_name: string | null;
   user_domain_id: string | null;
