@@ -9,7 +9,7 @@ import { type DatabaseState, HostQueue, type QueueDependencies } from './host-qu
 import type { Incarnations } from './incarnations.js';
 import type { Lease } from './leases.js';
 import { MentionIndex } from './mentions.js';
-import { type ComputedSpec, computeSpec, computeSpecs, inSnapshot, mentionedIds } from './spec.js';
+import { type ComputedSpec, computeSpec, computeSpecs, mentionedIds } from './spec.js';
 
 export interface DeliveryOptions extends Omit<QueueDependencies, 'onWanting'> {
   readonly incarnations: Pick<Incarnations, 'current' | 'asOf' | 'refused'>;
@@ -175,7 +175,7 @@ export class Delivery {
     // before the hosts' rows: a new incarnation must not go out with the settings from before it
     const state = { incarnation: await incarnations.current(), asOf: await incarnations.asOf() };
     try {
-      const work = await inSnapshot(this.#options.store, async (db) => {
+      const work = await this.#options.store.snapshot(async (db) => {
         await this.#readChanges(db);
         return await this.#workOut(db, state, taken);
       });

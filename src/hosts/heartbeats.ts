@@ -73,6 +73,7 @@ export class Heartbeats {
   }
 
   async close(): Promise<void> {
+    await this.#reports.close();
     await this.#seen.close();
   }
 

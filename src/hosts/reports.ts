@@ -4,6 +4,7 @@ import type { ObjectKey } from '../protocol/objects.js';
 import { deleteTombstones, listTombstones } from '../store/hosts.js';
 import { findReports, storeReports, takeMessage } from '../store/reports.js';
 import type { Store, Tx } from '../store/store.js';
+import { GatheredWrites } from './gathered-writes.js';
 import { noteReports } from './trail.js';
 
 /**
@@ -22,6 +23,7 @@ export type NamedKeys = (hostId: string, keys: readonly ObjectKey[]) => Promise<
 export class Reports {
   readonly #store: Store;
   readonly #named: NamedKeys;
+  readonly #writes: GatheredWrites;
   readonly reportListeners: ReportListener[] = [];
   readonly goneListeners: GoneListener[] = [];
   /** Reports of one host are stored in the order they came. */
@@ -35,6 +37,7 @@ export class Reports {
   constructor(store: Store, named: NamedKeys) {
     this.#store = store;
     this.#named = named;
+    this.#writes = new GatheredWrites(store);
   }
 
   /** Resolves when they are stored: true; false when a newer message of the same agent was stored already, by whichever controller. */
@@ -56,6 +59,11 @@ export class Reports {
     return result;
   }
 
+  /** Resolves when what was taken is stored. */
+  async close(): Promise<void> {
+    await this.#writes.close();
+  }
+
   async #record(hostId: string, reports: readonly ObjectReport[], order?: MessageOrder): Promise<boolean> {
     const stored = await findReports(this.#store.read, hostId, keysOf(reports));
     if (this.#store.dialect === 'sqlite' && order) {
@@ -67,7 +75,7 @@ export class Reports {
       }
     }
     const strangers = await this.#strangers(hostId, reports, stored);
-    return await this.#store.tx(async (tx) => {
+    return await this.#writes.run(async (tx) => {
       // also when it brings nothing new: else an older one that another controller still holds would count as the last word
       if (order && !(await takeMessage(tx, hostId, order))) return false;
       const answered = await answeredTombstones(tx, hostId, reports);

@@ -25,8 +25,7 @@ export async function computeSpec(
   kinds: readonly AnyHostKind[],
   hostId: string,
 ): Promise<ComputedSpec> {
-  return await inSnapshot(
-    store,
+  return await store.snapshot(
     async (db) => (await computeSpecs(db, kinds, new Map([[hostId, 'all']]))).get(hostId)!,
   );
 }
@@ -54,11 +53,6 @@ export async function computeSpecs(
     host.mention(kind, [id]);
   }
   return building;
-}
-
-/** Runs reads that must agree with each other. */
-export async function inSnapshot<T>(store: Store, body: (db: Reader) => Promise<T>): Promise<T> {
-  return await store.read.transaction().setIsolationLevel('repeatable read').execute(body);
 }
 
 /** Ids that the spec's objects mention: their own, and those in fields named `id`, `…_id` and `…_ids`. */

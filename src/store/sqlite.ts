@@ -12,6 +12,7 @@ import {
   SqliteQueryCompiler,
 } from 'kysely';
 import type { Database } from './database.js';
+import { LoopTurns } from './turns.js';
 
 /**
  * A kysely database on one better-sqlite3 connection. Transactions begin IMMEDIATE: the write lock is taken at the
@@ -26,6 +27,9 @@ export function openSqlite(file: string, options: { readonly: boolean }): Kysely
   };
   return new Kysely<Database>({ dialect });
 }
+
+/** Shared by all connections: they share the loop. */
+const turns = new LoopTurns();
 
 class ImmediateDriver implements Driver {
   readonly #file: string;
@@ -50,7 +54,7 @@ class ImmediateDriver implements Driver {
       raw.pragma('synchronous = FULL');
       raw.pragma('foreign_keys = ON');
     }
-    this.#connection = new SqliteConnection(raw);
+    this.#connection = new SqliteConnection(raw, this.#readonly);
   }
 
   async acquireConnection(): Promise<DatabaseConnection> {
@@ -61,6 +65,8 @@ class ImmediateDriver implements Driver {
     });
     await before;
     this.#release = release;
+    // writers let others have a turn between transactions, and hold the lock no longer for it
+    if (!this.#readonly && turns.due()) await turns.next();
     return this.#connection!;
   }
 
@@ -98,8 +104,12 @@ class SqliteConnection implements DatabaseConnection {
   /** A transaction was begun and not ended by us. */
   began = false;
 
-  constructor(db: SqliteDatabase.Database) {
+  readonly #yields: boolean;
+
+  /** `yields`: long chains of queries let others have a turn of the loop in between. */
+  constructor(db: SqliteDatabase.Database, yields: boolean) {
     this.#db = db;
+    this.#yields = yields;
   }
 
   get inTransaction(): boolean {
@@ -107,6 +117,7 @@ class SqliteConnection implements DatabaseConnection {
   }
 
   async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
+    if (this.#yields && turns.due()) await turns.next();
     // whoever goes on after such an error would write outside any transaction
     if (this.began && !this.#db.inTransaction)
       throw new Error('SQLite has rolled the transaction back after an earlier error in it');

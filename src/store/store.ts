@@ -32,6 +32,8 @@ export class Store {
   readonly dialect: 'sqlite' | 'postgres';
   readonly read: Kysely<Database>;
   readonly #write: Kysely<Database>;
+  /** For reads that must agree with each other; on SQLite a connection of its own, since others wait for one that they hold. */
+  readonly #snapshots: Kysely<Database>;
   /** Emits `commit` with the kinds that changed, after each transaction that recorded changes. */
   readonly events = new EventEmitter();
   /** Rises with every write transaction of this process; caches compare it. */
@@ -44,12 +46,14 @@ export class Store {
     dialect: 'sqlite' | 'postgres',
     write: Kysely<Database>,
     read: Kysely<Database>,
+    snapshots: Kysely<Database>,
     url: string | null = null,
   ) {
     this.dialect = dialect;
     this.#url = url;
     this.#write = write;
     this.read = read;
+    this.#snapshots = snapshots;
     this.events.setMaxListeners(100);
   }
 
@@ -62,7 +66,8 @@ export class Store {
       const file = url.slice('sqlite:'.length);
       const write = openSqlite(file, { readonly: false });
       await migrate(write, 'sqlite');
-      return new Store('sqlite', write, openSqlite(file, { readonly: true }));
+      const [read, snapshots] = [openSqlite(file, { readonly: true }), openSqlite(file, { readonly: true })];
+      return new Store('sqlite', write, read, snapshots);
     }
     if (!/^postgres(ql)?:/.test(url)) {
       throw new Error(`database url ${url.split(':')[0]}:… is neither sqlite:FILE nor postgres://…`);
@@ -74,7 +79,7 @@ export class Store {
       await patient.destroy();
     }
     const db = openPostgres(url);
-    return new Store('postgres', db, db, url);
+    return new Store('postgres', db, db, db, url);
   }
 
   /** Begins to send signals to, and take them from, other controllers of the same database; a no-op on SQLite. */
@@ -138,6 +143,11 @@ export class Store {
     }
   }
 
+  /** Runs reads that must agree with each other, however many they are. */
+  async snapshot<T>(body: (db: Reader) => Promise<T>): Promise<T> {
+    return await this.#snapshots.transaction().setIsolationLevel('repeatable read').execute(body);
+  }
+
   /**
    * Serialises claims of one project in one resource family (`compute`, `network` …): on PostgreSQL by a transaction-level
    * advisory lock, on SQLite by the write lock that the transaction already holds. Call it before counting a quota.
@@ -150,7 +160,7 @@ export class Store {
   async close(): Promise<void> {
     await this.#notifications?.close();
     await this.#write.destroy();
-    if (this.read !== this.#write) await this.read.destroy();
+    if (this.dialect === 'sqlite') await Promise.all([this.read.destroy(), this.#snapshots.destroy()]);
   }
 }
 

@@ -5,7 +5,6 @@ import { execa } from 'execa';
 import { sql } from 'kysely';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
-import { inSnapshot } from '../../src/hosts/spec.js';
 import {
   deleteChanges,
   dropForeignChanges,
@@ -195,7 +194,7 @@ forEachStore('leases on hosts', (openStore, dialect) => {
   it('changes are read once, also those of transactions that overlap', async () => {
     const store = await openStore();
     const read = async (position: string | null) =>
-      await inSnapshot(store, (db) => readChanges(db, store, position));
+      await store.snapshot((db) => readChanges(db, store, position));
     const first = await read(null);
     expect(first).toMatchObject({ rows: [], gap: true });
     await store.tx((tx) => recordChange(tx, 'port', 'a', 'req-1'));
@@ -239,7 +238,7 @@ describe('changes on postgres', () => {
   it('are kept for a time, and who was away for longer learns that some are missing', async () => {
     const store = await Store.open(await newDatabase('postgres', []));
     const read = async (position: string | null) =>
-      await inSnapshot(store, (db) => readChanges(db, store, position));
+      await store.snapshot((db) => readChanges(db, store, position));
     try {
       const { position } = await read(null);
       await store.tx((tx) => recordChange(tx, 'port', 'a'));
@@ -259,7 +258,7 @@ describe('changes on postgres', () => {
   it('of another cluster, from which a dump was restored, are forgotten, but not how many there were', async () => {
     const store = await Store.open(await newDatabase('postgres', []));
     const read = async (position: string | null) =>
-      await inSnapshot(store, (db) => readChanges(db, store, position));
+      await store.snapshot((db) => readChanges(db, store, position));
     try {
       await store.tx((tx) => recordChange(tx, 'port', 'own'));
       await store.tx(async (tx) => {

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { waitFor } from '../../lab/commands.js';
 import { Asker } from './ask.js';
-import type { ControllerFigures } from './probe.js';
+import type { ControllerFigures, ControllerTotals, ProbeOrder } from './probe.js';
 
 const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url));
 const PROBE = new URL('./probe.js', import.meta.url).href;
@@ -27,7 +27,7 @@ export class ControllerProcess {
   readonly agentEndpoint: string;
   readonly #place: ControllerPlace;
   #child: ChildProcess | null = null;
-  #asker: Asker<null> | null = null;
+  #asker: Asker<ProbeOrder> | null = null;
   #exited: Promise<void> = Promise.resolve();
 
   constructor(place: ControllerPlace) {
@@ -61,7 +61,7 @@ export class ControllerProcess {
     });
     closeSync(log);
     this.#child = child;
-    this.#asker = new Asker<null>(child, 'the controller');
+    this.#asker = new Asker<ProbeOrder>(child, 'the controller');
     this.#exited = new Promise((resolve) => child.once('exit', () => resolve()));
     await waitFor('the controller to answer', START_MS, async () => {
       if (child.exitCode !== null) throw new Error(`it ended: ${await this.lastWords()}`);
@@ -85,7 +85,22 @@ export class ControllerProcess {
   }
 
   async figures(): Promise<ControllerFigures> {
-    return await this.#asker!.ask<ControllerFigures>(null);
+    return await this.#asker!.ask<ControllerFigures>('figures');
+  }
+
+  /** What it has done since it was started. */
+  async totals(): Promise<ControllerTotals> {
+    return await this.#asker!.ask<ControllerTotals>('totals');
+  }
+
+  /** Begins a profile of its processor time. */
+  async profile(): Promise<void> {
+    await this.#asker!.ask<void>('profile');
+  }
+
+  /** Ends the profile and writes it to the file. */
+  async profiledTo(file: string): Promise<void> {
+    await this.#asker!.ask<void>({ profiledTo: file });
   }
 
   async adminPassword(): Promise<string> {

@@ -32,8 +32,11 @@ export async function measureOneChange(bench: FleetBench, servers: readonly Know
   if (lost) bench.remarks.push(`${lost} single changes had not arrived after ${GIVE_UP_MS / 1000} s`);
 }
 
-/** How long until all hosts of a security group's members know of a member that leaves or joins. */
-export async function measureGroupChange(bench: FleetBench): Promise<void> {
+/** How long until all hosts of a security group's members know of a member that leaves or joins; `measured` runs the changes themselves. */
+export async function measureGroupChange(
+  bench: FleetBench,
+  measured: (body: () => Promise<void>) => Promise<void>,
+): Promise<void> {
   const { layout, fleet, results } = bench;
   const { wide } = layout;
   const members = Math.min(GROUP_HOSTS, fleet.size);
@@ -52,16 +55,18 @@ export async function measureGroupChange(bench: FleetBench): Promise<void> {
   });
   const delays: number[] = [];
   let lost = 0;
-  for (let round = 0; round < GROUP_ROUNDS && performance.now() < bench.deadline; round++) {
-    const security_groups = round % 2 ? [wide.group.id] : [];
-    const sent = monotonicMs();
-    await wide.cloud.call('network', 'PUT', `/v2.0/ports/${port!.id}`, { port: { security_groups } });
-    const answered = monotonicMs();
-    const at = await lastTaken(bench, key, sent, holders.size);
-    if (at === null) lost++;
-    else delays.push(Math.max(0, at - answered));
-    await pause(BETWEEN_ROUNDS_MS);
-  }
+  await measured(async () => {
+    for (let round = 0; round < GROUP_ROUNDS && performance.now() < bench.deadline; round++) {
+      const security_groups = round % 2 ? [wide.group.id] : [];
+      const sent = monotonicMs();
+      await wide.cloud.call('network', 'PUT', `/v2.0/ports/${port!.id}`, { port: { security_groups } });
+      const answered = monotonicMs();
+      const at = await lastTaken(bench, key, sent, holders.size);
+      if (at === null) lost++;
+      else delays.push(Math.max(0, at - answered));
+      await pause(BETWEEN_ROUNDS_MS);
+    }
+  });
   results.push(
     figure('hosts with the group', holders.size, ''),
     ...spread(`a member of a group on ${holders.size} hosts changes → all have it`, 'ms', delays, {

@@ -15,6 +15,7 @@ import type { LightHost } from './light-agent.js';
 import { openFileLimit } from './limits.js';
 import { measurePages } from './pages.js';
 import { figure } from './percentile.js';
+import { phase } from './phase.js';
 import { measureRestart } from './restart.js';
 
 const { values } = parseArgs({
@@ -24,6 +25,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '20' },
     database: { type: 'string', default: 'sqlite' },
     json: { type: 'string' },
+    profile: { type: 'string' },
   },
 });
 
@@ -98,14 +100,16 @@ async function run(): Promise<void> {
     remarks,
   };
   const watch = Math.max(2, Math.min(30, wanted.minutes));
-  await measureIdle(bench, watch, 'idle without servers');
+  const during = <T>(name: string, body: () => Promise<T>) => phase(bench, name, values.profile, body);
+  await during('idle without servers', () => measureIdle(bench, watch, 'idle without servers'));
   // what comes after it gets its share of the time, however slowly the cloud fills
   const now = performance.now();
-  const known = await measureFill({ ...bench, deadline: now + (deadline - now) * FILL_SHARE });
-  await measureOneChange(bench, known);
-  await measureGroupChange(bench);
-  await measurePages(bench);
-  await measureIdle(bench, watch, 'idle with servers');
+  const until = now + (deadline - now) * FILL_SHARE;
+  const known = await during('filling', () => measureFill({ ...bench, deadline: until }));
+  await during('single changes', () => measureOneChange(bench, known));
+  await measureGroupChange(bench, (body) => during('group changes', body));
+  await during('pages', () => measurePages(bench));
+  await during('idle with servers', () => measureIdle(bench, watch, 'idle with servers'));
   const size = await controller.databaseMb();
   if (size !== null) results.push(figure('database', size, 'MB'));
   await measureRestart(bench);

@@ -3,6 +3,7 @@ import { channel } from 'node:diagnostics_channel';
 import { Store } from '../../../src/store/store.js';
 import { answerQuestions } from './ask.js';
 import { LoopLag } from './clock.js';
+import { Profiler, StatementCounter, type StatementUse } from './profile.js';
 
 /**
  * Loaded into the controller with --import: the controller itself is the one that operators run. Measures its event loop, its
@@ -25,9 +26,23 @@ export interface ControllerFigures {
   readonly placingTransactionMs: readonly number[];
 }
 
+/** What the controller's process has done since it began. */
+export interface ControllerTotals {
+  readonly cpuSeconds: number;
+  readonly transactions: number;
+  /** By their text; only with SQLite. */
+  readonly statements: ReadonlyMap<string, StatementUse>;
+}
+
+/** What may be asked of the controller's process. */
+export type ProbeOrder = 'figures' | 'totals' | 'profile' | { readonly profiledTo: string };
+
 const lag = new LoopLag();
+const counter = new StatementCounter();
+const profiler = new Profiler();
 const current = new AsyncLocalStorage<{ placements: number }>();
 let transactions = 0;
+let allTransactions = 0;
 let waitMs: number[] = [];
 let placementMs: number[] = [];
 let placingTransactionMs: number[] = [];
@@ -51,15 +66,23 @@ Store.prototype.tx = async function tx(this: Store, body) {
     }),
   );
   transactions++;
+  allTransactions++;
   waitMs.push(began - asked);
   if (transaction.placements === 1) placingTransactionMs.push(performance.now() - began);
   return result;
 } as typeof original;
 
-answerQuestions((): ControllerFigures => {
+answerQuestions<ProbeOrder>(async (order) => {
+  if (order === 'figures') return figures();
+  if (order === 'totals') return totals();
+  if (order === 'profile') return await profiler.start();
+  return await profiler.stop(order.profiledTo);
+});
+
+function figures(): ControllerFigures {
   const { user, system } = process.cpuUsage();
   const { rss, heapUsed } = process.memoryUsage();
-  const figures = {
+  const taken: ControllerFigures = {
     cpuSeconds: (user + system) / 1e6,
     residentMb: rss / 2 ** 20,
     heapMb: heapUsed / 2 ** 20,
@@ -73,6 +96,12 @@ answerQuestions((): ControllerFigures => {
   waitMs = [];
   placementMs = [];
   placingTransactionMs = [];
-  return figures;
-});
+  return taken;
+}
+
+function totals(): ControllerTotals {
+  const { user, system } = process.cpuUsage();
+  return { cpuSeconds: (user + system) / 1e6, transactions: allTransactions, statements: counter.uses };
+}
+
 process.channel?.unref();

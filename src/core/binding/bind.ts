@@ -4,7 +4,7 @@ import { findRow, updateRow } from '../../store/network/rows.js';
 import type { Tx } from '../../store/store.js';
 import { holdOnHost } from '../address/give-back.js';
 import { portNotFound } from '../network/problems.js';
-import { recordPortChange } from '../port/changes.js';
+import { recordPortMoved } from '../port/changes.js';
 import { ensureDhcpPort } from '../port/dhcp-port.js';
 
 /**
@@ -22,7 +22,7 @@ export async function bindPort(tx: Tx, portId: string, hostId: string): Promise<
   await updateRow(tx, 'port', portId, { binding_host, status: 'DOWN' });
   const network = await findRow(tx, 'network', port.network_id);
   if (network) await ensureDhcpPort(tx, network);
-  await recordPortChange(tx, port);
+  await recordPortMoved(tx, port);
 }
 
 /** Takes a port off its host. */
@@ -32,5 +32,5 @@ export async function unbindPort(tx: Tx, portId: string): Promise<void> {
   for (const { host_id } of await bindingsOfPorts(tx, [portId])) await holdOnHost(tx, port, host_id);
   await setBinding(tx, portId, null);
   await updateRow(tx, 'port', portId, { binding_host: '', status: 'DOWN' });
-  await recordPortChange(tx, port);
+  await recordPortMoved(tx, port);
 }

@@ -38,7 +38,8 @@ export async function insertPort(
   else await claimAutomaticIps(tx, port, port.device_owner, subnets);
   if (input.security_group_ids) await setPortGroups(tx, port.id, input.security_group_ids);
   await recordChange(tx, 'port', port.id);
-  await recordNetworkPorts(tx, port);
+  // a guest's has no place yet: binding it says so
+  if (port.device_owner.startsWith('network:')) await recordNetworkPorts(tx, port);
   for (const id of input.security_group_ids ?? []) await recordChange(tx, 'group-members', id);
   return port;
 }

@@ -16,7 +16,7 @@ import { flag } from '../network/network.js';
 import { groupNotFound, macInUse, networkNotFound, notAllowedOnNetwork } from '../network/problems.js';
 import { claimNetworkQuota } from '../network/quota.js';
 import { ensureDefaultGroup } from '../security-group/default-group.js';
-import { recordPortChange } from './changes.js';
+import { recordPortChange, recordPortMoved } from './changes.js';
 import { insertPort } from './insert.js';
 import { dropAssociations, removePort } from './remove.js';
 import { checkPortRights, checkPortSecurity, checkServiceOwner } from './rules.js';
@@ -116,7 +116,8 @@ export async function updatePort(
   if (changes['binding:host_id'] !== undefined && changes['binding:host_id'] !== port.binding_host) {
     await bindByName(tx, port, changes['binding:host_id']);
   }
-  await recordPortChange(tx, port);
+  if (changed.mac_address !== port.mac_address) await recordPortMoved(tx, changed);
+  else await recordPortChange(tx, port);
   for (const id of oldGroups) await recordChange(tx, 'group-members', id);
   await recordRouterOf(tx, port);
   return (await findRow(tx, 'port', port.id))!;

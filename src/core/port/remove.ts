@@ -5,11 +5,11 @@ import { deleteTags } from '../../store/network/tag.js';
 import { recordChange, type Tx } from '../../store/store.js';
 import type { NetworkTables } from '../../store/tables/network.js';
 import { giveBackAddresses, holdFloatingIp } from '../address/give-back.js';
-import { recordPortChange } from './changes.js';
+import { recordPortMoved } from './changes.js';
 
 /** Removes a port with all that hangs on it; floating IPs stay with their project, unassociated. */
 export async function removePort(tx: Tx, port: NetworkTables['port']): Promise<void> {
-  await recordPortChange(tx, port);
+  await recordPortMoved(tx, port);
   await dropAssociations(tx, port.id);
   await giveBackAddresses(tx, port);
   await setBinding(tx, port.id, null);

@@ -59,12 +59,12 @@ export interface NetworkOnHost {
 
 /** Shows a network by id or name, whosever it is; its hosts are asked, and nothing is changed. */
 export async function showNetwork(app: App, idOrName: string): Promise<NetworkView> {
-  const { view, present } = await inSnapshot(app, async (db) => await readNetwork(db, idOrName));
+  const { view, present } = await app.store.snapshot(async (db) => await readNetwork(db, idOrName));
   const asked: Promise<NetworkOnHost[]>[] = [];
   for (let at = 0; at < present.length; at += HOSTS_AT_ONCE) {
     const some = present.slice(at, at + HOSTS_AT_ONCE);
     const wanted = { routerIds: null, networkIds: [view.id], portIds: null, serverIds: [] };
-    const hosts = await inSnapshot(app, async (db) => await hostsWithSpecs(db, some, wanted));
+    const hosts = await app.store.snapshot(async (db) => await hostsWithSpecs(db, some, wanted));
     const answers = Promise.all([...hosts.values()].map((host) => lookAtHost(app, host, view.id)));
     // what one of them comes to is seen below, when all have been asked
     answers.catch(() => {});
@@ -74,12 +74,8 @@ export async function showNetwork(app: App, idOrName: string): Promise<NetworkVi
   return { ...view, hosts: shown.sort((a, b) => (a.host < b.host ? -1 : 1)) };
 }
 
-/** Hosts whose specs are worked out in one transaction: on SQLite all other readers wait for it. */
+/** Hosts whose specs are worked out in one snapshot: on SQLite the delivery to hosts waits for it. */
 const HOSTS_AT_ONCE = 30;
-
-async function inSnapshot<T>(app: App, body: (db: Reader) => Promise<T>): Promise<T> {
-  return await app.store.read.transaction().setIsolationLevel('repeatable read').execute(body);
-}
 
 async function lookAtHost(app: App, host: TraceHost, networkId: string): Promise<NetworkOnHost> {
   const keys = networkKeys(host.spec, networkId);
