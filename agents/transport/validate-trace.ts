@@ -15,6 +15,7 @@ const key: Test = (value) => typeof value === 'string' && KEY.test(value);
 const ip: Test = (value) => typeof value === 'string' && isIP(value) !== 0;
 const cidr: Test = (value) => typeof value === 'string' && ip(value.split('/')[0]) && !/\s/.test(value);
 const text: Test = (value) => typeof value === 'string' && value.length < 200;
+const family: Test = (value) => value === 4 || value === 6;
 const flag: Test = (value) => typeof value === 'boolean';
 const orNull =
   (test: Test): Test =>
@@ -72,7 +73,7 @@ const CHECKS: Readonly<Record<TraceCheck['kind'], Test>> = {
   device: fields({ device, mac }),
   addresses: fields({ device, addresses: list(cidr) }),
   route: fields({ device, gateway: ip }),
-  nat: fields({ part: oneOf('dnat', 'snat', 'forward'), router }),
+  nat: fields({ part: oneOf('dnat', 'snat', 'forward', 'forward6'), router }),
   tunnel: fields({ network: segment }),
   fdb: fields({ network: segment, mac: orNull(mac), vtep: ip }),
   'fdb-peer': fields({ network: segment, macs: list(mac), vtep: ip }),
@@ -86,9 +87,18 @@ const CHECKS: Readonly<Record<TraceCheck['kind'], Test>> = {
     dhcp: orNull(fields({ mac, addresses: list(cidr) })),
     rule: orNull(isObject),
   }),
+  members: fields({
+    group_id: id,
+    network_id: id,
+    family,
+    members: list(cidr),
+    address: orNull(cidr),
+  }),
+  tracking: fields({ network: segment, address: orNull(ip) }),
+  translations: fields({ router_id: id, floating: orNull(fields({ address: ip, fixed: ip })) }),
   'anti-spoofing': fields({ port }),
   trusted: fields({ port_ids: list(id) }),
-  shared: () => true,
+  shared: fields({ family: (value) => value === undefined || family(value) }),
   guest: fields({ server_id: id }),
   dnsmasq: fields({ network_id: id }),
   neighbour: fields({ device, address: ip, mac: orNull(mac) }),

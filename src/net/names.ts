@@ -18,6 +18,11 @@ export function vxlanName(vni: number): string {
   return `vxlan-${vni}`;
 }
 
+/** The set with the addresses of a group's members on one network; 31 characters are allowed. */
+export function memberSetName(family: 4 | 6, groupId: string, networkId: string): string {
+  return `maru${family}-${groupId.slice(0, 11)}-${networkId.slice(0, 11)}`;
+}
+
 /** Network namespace of a router. */
 export function routerNamespace(routerId: string): string {
   return `qrouter-${routerId}`;

@@ -55,7 +55,11 @@ export type TraceCheck =
   /** The router's default route. */
   | { readonly kind: 'route'; readonly device: InnerRef; readonly gateway: string }
   /** The router translates or passes what it should; `router.floating_ips` has only those that are meant. */
-  | { readonly kind: 'nat'; readonly part: 'dnat' | 'snat' | 'forward'; readonly router: RouterObject }
+  | {
+      readonly kind: 'nat';
+      readonly part: 'dnat' | 'snat' | 'forward' | 'forward6';
+      readonly router: RouterObject;
+    }
   /** The segment's tunnel device is there, up, in its bridge, and ends at this host's address. */
   | { readonly kind: 'tunnel'; readonly network: Segment }
   /** The tunnel sends frames to this MAC to that host; null: frames to unknown MACs, too. */
@@ -77,12 +81,29 @@ export type TraceCheck =
       readonly dhcp: Pick<DhcpObject, 'addresses' | 'mac'> | null;
       readonly rule: SecurityRule | null;
     }
+  /** The set behind rules with a remote group has the group's members on the network; `address`: the one that is to be let in. */
+  | {
+      readonly kind: 'members';
+      readonly group_id: string;
+      readonly network_id: string;
+      readonly family: 4 | 6;
+      readonly members: readonly string[];
+      readonly address: string | null;
+    }
+  /** Connections of the network's bridge are tracked in its own zone, and so are the address's; the table has room. */
+  | { readonly kind: 'tracking'; readonly network: Segment; readonly address: string | null }
+  /** What a router's namespace tracks of a floating IP leads to its fixed address; the table has room. */
+  | {
+      readonly kind: 'translations';
+      readonly router_id: string;
+      readonly floating: { readonly address: string; readonly fixed: string } | null;
+    }
   /** The sets of port security let the guest use its addresses. */
   | { readonly kind: 'anti-spoofing'; readonly port: PortObject }
   /** Our own ends pass port security. */
   | { readonly kind: 'trusted'; readonly port_ids: readonly string[] }
   /** What all ports share: kernel settings, base tables, and the way into our chains. */
-  | { readonly kind: 'shared' }
+  | { readonly kind: 'shared'; readonly family?: 4 | 6 }
   | { readonly kind: 'guest'; readonly server_id: string }
   | { readonly kind: 'dnsmasq'; readonly network_id: string }
   /** Who answers for the address, as the namespace sees it; with `probe` it is asked first. */

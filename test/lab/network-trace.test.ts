@@ -21,6 +21,10 @@ const SERVER = id(0xdddd);
 const GUEST = id(0x20);
 const FLOATING = '203.0.113.50';
 const FIXED = '10.0.0.32';
+const FIXED6 = '2001:db8:1::20';
+/** Another guest of the guest's own group. */
+const MEMBER = '10.0.0.77';
+const SENDER6 = '2001:db8:2::7';
 const [QG_DEVICE, GATEWAY_TAP, ROUTER_TAP, GUEST_TAP] = [
   `qg-${QG.slice(0, 11)}`,
   `tap${QG.slice(0, 11)}`,
@@ -28,6 +32,8 @@ const [QG_DEVICE, GATEWAY_TAP, ROUTER_TAP, GUEST_TAP] = [
   `tap${GUEST.slice(0, 11)}`,
 ];
 const ROUTER_NS = `qrouter-${ROUTER}`;
+const BRIDGE = `brq${NET.slice(0, 11)}`;
+const MEMBERS = `maru4-${GROUP.slice(0, 11)}-${NET.slice(0, 11)}`;
 const IN_CHAIN = `maru-i${GUEST.slice(0, 11)}`;
 
 class Site {
@@ -37,6 +43,8 @@ class Site {
   away = false;
   /** What virsh would say. */
   guest: ObservedServer | null = { power_state: 'running', launched_at: null };
+  /** What the kernel would say of the room for connections: it has one limit for the whole machine, which stays as it is. */
+  room: number | null = null;
   /** What the agent holds, where that is not what it should. */
   held = new Map<string, string | null>();
 
@@ -58,9 +66,25 @@ class Site {
     await this.lab.host.machine.exec(command, args);
   }
 
+  private crowded(room: number): NetworkLab['host'] {
+    const { host } = this.lab;
+    const read: typeof host.read = async (command, args, options) => {
+      const result = await host.read(command, args, options);
+      const stdout = result.stdout.replace(/(nf_conntrack_max = )\d+/, `$1${room}`);
+      return command === 'sysctl' ? { ...result, stdout } : result;
+    };
+    return new Proxy(host, {
+      get: (target, name) => {
+        if (name === 'read') return read;
+        const value = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+  }
+
   sources(): TraceSources {
     return {
-      context: this.lab.context,
+      context: { ...this.lab.context, host: this.room === null ? this.lab.host : this.crowded(this.room) },
       held: (key) => (this.held.has(key) ? this.held.get(key)! : (this.spec.spec[key]?.revision ?? null)),
       latest: () => undefined,
       guest: async () => this.guest,
@@ -75,6 +99,9 @@ describe('the trace of a floating IP over two hosts', () => {
   let guest: Machine;
   let rules = [...egressAll(), rule('ingress', { protocol: 'tcp', port_range_min: 22, port_range_max: 22 })];
   rules = [...rules, rule('ingress', { protocol: 'icmp' })];
+  rules = [...rules, rule('ingress', { protocol: 'icmp', ethertype: 'IPv6' })];
+  const http = { protocol: 'tcp', port_range_min: 80, port_range_max: 80, remote_group_id: GROUP } as const;
+  rules = [...rules, rule('ingress', http)];
 
   beforeAll(async () => {
     const [labOne, labTwo] = [await NetworkLab.up('192.0.2.1'), await NetworkLab.up('192.0.2.2')];
@@ -106,7 +133,15 @@ describe('the trace of a floating IP over two hosts', () => {
         gateways: ['203.0.113.1'],
         enable_snat: true,
       },
-      interfaces: [{ port_id: QR, network_id: NET, mac: mac(6), mtu: 1550, addresses: ['10.0.0.1/24'] }],
+      interfaces: [
+        {
+          port_id: QR,
+          network_id: NET,
+          mac: mac(6),
+          mtu: 1550,
+          addresses: ['10.0.0.1/24', '2001:db8:1::1/64'],
+        },
+      ],
       routes: [],
       floating_ips: [
         { id: id(9), floating_ip_address: FLOATING, fixed_ip_address: FIXED, port_id: GUEST },
@@ -114,7 +149,13 @@ describe('the trace of a floating IP over two hosts', () => {
       ],
     });
     two.spec.put('security-group', GROUP, group(GROUP, rules));
-    two.spec.put('port', GUEST, { ...port(GUEST, NET, mac(0x20), [FIXED], [GROUP]), mtu: 1550 });
+    two.spec.put('port', GUEST, { ...port(GUEST, NET, mac(0x20), [FIXED, FIXED6], [GROUP]), mtu: 1550 });
+    two.spec.put('group-members', `${GROUP}:${NET}`, {
+      group_id: GROUP,
+      network_id: NET,
+      ipv4: [FIXED, MEMBER],
+      ipv6: [FIXED6],
+    });
     guest = await two.lab.guest({ id: GUEST, mac: mac(0x20), mtu: 1550 });
     await Promise.all([one.apply(), two.apply()]);
     await guest.exec('ip', ['addr', 'add', `${FIXED}/24`, 'dev', 'eth0']);
@@ -127,12 +168,14 @@ describe('the trace of a floating IP over two hosts', () => {
 
   const scene = (traffic: Partial<TraceScene['traffic']> = {}): TraceScene => ({
     traffic: { protocol: 'icmp', port: null, from: '203.0.113.1', ...traffic },
-    floating: { id: id(9), address: FLOATING, fixed: FIXED, port_id: GUEST, router_id: ROUTER },
+    floating: traffic.from?.includes(':')
+      ? null
+      : { id: id(9), address: FLOATING, fixed: FIXED, port_id: GUEST, router_id: ROUTER },
     port: {
       id: GUEST,
       network_id: NET,
       mac: mac(0x20),
-      addresses: [FIXED],
+      addresses: [FIXED, FIXED6],
       admin_state_up: true,
       host_id: 'two',
     },
@@ -173,13 +216,36 @@ describe('the trace of a floating IP over two hosts', () => {
     for (const { show } of found.hops) expect(show).not.toBe('');
   });
 
+  it('finds nothing broken for a member of a remote group, and by IPv6', async () => {
+    const member = await trace(false, scene({ protocol: 'tcp', port: 80, from: MEMBER }));
+    expect(told(member)).toBe('whole');
+    expect(member.hops.find(({ what }) => what === 'remote group')).toMatchObject({
+      state: 'ok',
+      detail: `${MEMBER} is in ${MEMBERS}`,
+      show: `ipset list ${MEMBERS}`,
+    });
+    expect(told(await trace(false, scene({ protocol: 'tcp', port: 80, from: '10.0.0.78' })))).toBe(
+      'null: security groups',
+    );
+    const six = await trace(false, scene({ from: SENDER6 }));
+    expect(told(six)).toBe('whole');
+    expect(six.hops.filter(({ what }) => /IPv6 forwarding|firewall/.test(what))).toMatchObject([
+      { host: 'one', state: 'ok', show: `ip netns exec ${ROUTER_NS} ip6tables -S` },
+      { host: 'two', state: 'ok', show: expect.stringContaining('ip6tables -S FORWARD') },
+    ]);
+  });
+
   const ns = (...args: string[]) => one.hand('ip', 'netns', 'exec', ROUTER_NS, ...args);
   type Fault = readonly [
     name: string,
     hop: string,
     plant: () => Promise<unknown> | unknown,
     mend?: () => Promise<unknown> | unknown,
-    options?: { probe?: boolean; traffic?: Partial<TraceScene['traffic']> },
+    options?: { probe?: boolean; traffic?: Partial<TraceScene['traffic']>; mended?: boolean },
+  ];
+  /** What makes the kernel track a connection. */
+  const connection = (protocol: string, to: string, from = '203.0.113.1') => [
+    ...['-I', '-p', protocol, '-t', '120', '-s', from, '-d', to, '--sport', '40000', '--dport', '22'],
   ];
   const faults: readonly Fault[] = [
     [
@@ -360,6 +426,107 @@ describe('the trace of a floating IP over two hosts', () => {
       { probe: true },
     ],
     [
+      'the sender is not in the set of its group',
+      'two: remote group',
+      () => two.hand('ipset', 'del', MEMBERS, MEMBER),
+      () => {},
+      { traffic: { protocol: 'tcp', port: 80, from: MEMBER } },
+    ],
+    [
+      'a member is missing in the set of a remote group',
+      'two: remote group',
+      () => two.hand('ipset', 'flush', MEMBERS),
+      () => {},
+      { traffic: { protocol: 'tcp', port: 80, from: null } },
+    ],
+    [
+      'the bridge is tracked in the zone of another network',
+      'two: connection tracking',
+      async () => {
+        await two.hand('nft', 'delete', 'element', 'inet', 'maru', 'zones', `{ "${BRIDGE}" }`);
+        await two.hand('nft', 'add', 'element', 'inet', 'maru', 'zones', `{ "${BRIDGE}" : 77 }`);
+      },
+    ],
+    [
+      'the bridge has no zone',
+      'two: connection tracking',
+      () => two.hand('nft', 'delete', 'element', 'inet', 'maru', 'zones', `{ "${BRIDGE}" }`),
+    ],
+    [
+      'a connection is tracked in a zone of no network',
+      'two: connection tracking',
+      () => two.hand('conntrack', ...connection('tcp', FIXED), '--state', 'ESTABLISHED', '-w', '77'),
+      () => two.hand('conntrack', '-D', '-w', '77'),
+      { mended: true },
+    ],
+    [
+      "the table of the guest's host is full",
+      'two: connection tracking',
+      async () => {
+        await two.hand('conntrack', ...connection('udp', '198.51.100.9'));
+        two.room = 1;
+      },
+      () => {
+        two.room = null;
+      },
+      { mended: true },
+    ],
+    [
+      "the table of the router's namespace is full",
+      "one: router's connections",
+      async () => {
+        await ns('conntrack', ...connection('udp', '198.51.100.9'));
+        one.room = 1;
+      },
+      () => {
+        one.room = null;
+      },
+      { mended: true },
+    ],
+    [
+      'a connection still goes to whom the floating IP was with before',
+      "one: router's connections",
+      () => ns('conntrack', ...connection('udp', FLOATING), '--dst-nat', '10.0.0.99'),
+      () => ns('conntrack', '-D', '-d', FLOATING),
+      { mended: true },
+    ],
+    [
+      'a connection of another guest still leaves as the floating IP',
+      "one: router's connections",
+      () => ns('conntrack', ...connection('udp', '198.51.100.9', '10.0.0.99'), '--src-nat', FLOATING),
+      () => ns('conntrack', '-D', '-s', '10.0.0.99'),
+      { mended: true },
+    ],
+    [
+      'somebody drops IPv6 in the router',
+      'one: IPv6 forwarding rules',
+      () => ns('ip6tables', '-I', 'FORWARD', '-d', `${FIXED6}/128`, '-j', 'DROP'),
+      () => ns('ip6tables', '-F', 'FORWARD'),
+      { traffic: { from: SENDER6 }, mended: true },
+    ],
+    [
+      'the router passes no IPv6 on by default',
+      'one: IPv6 forwarding rules',
+      () => ns('ip6tables', '-P', 'FORWARD', 'DROP'),
+      () => ns('ip6tables', '-P', 'FORWARD', 'ACCEPT'),
+      { traffic: { from: SENDER6 }, mended: true },
+    ],
+    [
+      'the router does not forward IPv6',
+      'one: IPv6 forwarding rules',
+      () => ns('sysctl', '-q', '-w', 'net.ipv6.conf.all.forwarding=0'),
+      () => ns('sysctl', '-q', '-w', 'net.ipv6.conf.all.forwarding=1'),
+      { traffic: { from: SENDER6 }, mended: true },
+    ],
+    [
+      'the way into our chains is gone for IPv6',
+      'two: firewall',
+      () =>
+        two.hand('ip6tables', '-D', 'FORWARD', '-m', 'physdev', '--physdev-is-bridged', '-j', 'maru-FORWARD'),
+      () => {},
+      { traffic: { from: SENDER6 } },
+    ],
+    [
       'the translation outwards is flushed',
       `one: SNAT to ${FLOATING}`,
       () => ns('iptables', '-t', 'nat', '-F', 'maru-float-snat'),
@@ -392,7 +559,7 @@ describe('the trace of a floating IP over two hosts', () => {
     ],
   ];
 
-  for (const [name, hop, plant, mend, { probe = false, traffic = {} } = {}] of faults) {
+  for (const [name, hop, plant, mend, { probe = false, traffic = {}, mended = false } = {}] of faults) {
     it(`names the hop when ${name}`, async () => {
       await plant();
       try {
@@ -401,8 +568,9 @@ describe('the trace of a floating IP over two hosts', () => {
         expect(found.verdict).toContain('To mend it: ');
       } finally {
         await mend?.();
-        if (hop.startsWith('one')) await one.apply();
-        if (hop.startsWith('two')) await two.apply();
+        // what the agent has no part in is right again
+        if (!mended && hop.startsWith('one')) await one.apply();
+        if (!mended && hop.startsWith('two')) await two.apply();
       }
     });
   }

@@ -1,7 +1,7 @@
 import { ipVersion } from '../../../src/net/ip.js';
 import { linkLocalAddress } from '../../../src/net/mac.js';
+import { memberSetName } from '../../../src/net/names.js';
 import type { DhcpObject, PortObject, SecurityGroupObject } from '../../../src/protocol/objects.js';
-import { memberSetName } from './ipset/sets.js';
 import type { IpFamily } from './iptables/model.js';
 import { renderRule, ruleFamily } from './rules.js';
 

@@ -1,5 +1,5 @@
+import { memberSetName } from '../../../src/net/names.js';
 import type { SecurityRule } from '../../../src/protocol/objects.js';
-import { memberSetName } from './ipset/sets.js';
 import type { IpFamily } from './iptables/model.js';
 import { protocolNumber } from './protocols.js';
 

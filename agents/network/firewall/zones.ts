@@ -1,5 +1,15 @@
 import type { NetworkContext } from '../config.js';
 
+/** The numbers as they are kept on disk, by network. */
+export async function readZoneNumbers(context: NetworkContext): Promise<Map<string, number>> {
+  const text = await context.host.readFileIfExists(zonesFile(context));
+  return new Map(text === null ? [] : Object.entries(JSON.parse(text) as Record<string, number>));
+}
+
+function zonesFile({ config }: NetworkContext): string {
+  return `${config.state_dir}/network/zones.json`;
+}
+
 const FIRST = 1;
 const LAST = 65_535;
 
@@ -17,14 +27,13 @@ export class ZoneNumbers {
   }
 
   get #file(): string {
-    return `${this.#context.config.state_dir}/network/zones.json`;
+    return zonesFile(this.#context);
   }
 
   /** Reads the file once. */
   async load(): Promise<void> {
     if (this.#numbers) return;
-    const text = await this.#context.host.readFileIfExists(this.#file);
-    this.#numbers = new Map(text === null ? [] : Object.entries(JSON.parse(text) as Record<string, number>));
+    this.#numbers = await readZoneNumbers(this.#context);
   }
 
   /** The number of a network's zone; a new one is the lowest that is free. */

@@ -6,9 +6,12 @@ import { eachLimited } from '../concurrency.js';
 import type { NetworkContext } from '../config.js';
 import { bridge, fdb, fdbPeer, plug, providerOf, tunnel, underlay, uplink } from './devices.js';
 import { type Found, fail, ok, unknown } from './finding.js';
+import { members } from './members.js';
 import { addresses, device, dnsmasq, namespace, neighbour, route } from './namespaces.js';
+import { forward6 } from './router-rules.js';
 import { antiSpoofing, filter, nat, shared, trusted } from './rules.js';
 import { Snapshot } from './snapshot.js';
+import { tracking, translations } from './tracking.js';
 
 /** What a trace looks at besides the network. */
 export interface TraceSources {
@@ -80,7 +83,7 @@ async function look(
     case 'route':
       return await route(snapshot, check);
     case 'nat':
-      return await nat(snapshot, check);
+      return check.part === 'forward6' ? await forward6(snapshot, check) : await nat(snapshot, check);
     case 'tunnel':
       return await tunnel(snapshot, check);
     case 'fdb':
@@ -91,12 +94,18 @@ async function look(
       return await underlay(snapshot, check, probe);
     case 'filter':
       return await filter(snapshot, check);
+    case 'members':
+      return await members(snapshot, check);
+    case 'tracking':
+      return await tracking(snapshot, check);
+    case 'translations':
+      return await translations(snapshot, check);
     case 'anti-spoofing':
       return await antiSpoofing(snapshot, check);
     case 'trusted':
       return await trusted(snapshot, check);
     case 'shared':
-      return await shared(snapshot);
+      return await shared(snapshot, check);
     case 'guest':
       return await guest(sources, check.server_id);
     case 'dnsmasq':

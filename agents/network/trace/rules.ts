@@ -103,21 +103,21 @@ export async function trusted(snapshot: Snapshot, { port_ids }: Check<'trusted'>
 }
 
 /** What every port of the host stands on. */
-export async function shared(snapshot: Snapshot): Promise<Found> {
+export async function shared(snapshot: Snapshot, { family = 4 }: Check<'shared'>): Promise<Found> {
   const [wrong] = wrongSysctls(HOST_SYSCTLS, await snapshot.sysctls());
   if (wrong) return fail(`the kernel setting ${wrong} is missing`, `sysctl -w ${wrong}`);
   for (const table of [PORT_SECURITY, ZONES]) {
     if (needsReplacement(table, await snapshot.nft(table)))
       return fail(`nft table ${table.family} ${table.name} is missing or was changed by hand`);
   }
-  const jumps = hostTables([], [], { tenant: true, provider: [] }).get('4 filter')!;
-  const have = await snapshot.chains(4, 'filter');
+  const jumps = hostTables([], [], { tenant: true, provider: [] }).get(`${family} filter`)!;
+  const have = await snapshot.chains(family, 'filter');
   const missing = missingJump(jumps, have, 'FORWARD') ?? missingRule(jumps, have, 'maru-bridged');
   return missing ? fail(missing) : ok('kernel settings, port security and the way into our chains are there');
 }
 
 /** The first of a chain's rules that is not there, in words. */
-function missingRule(
+export function missingRule(
   wanted: DesiredTable,
   have: ObservedChains,
   chain: string,
@@ -131,7 +131,7 @@ function missingRule(
 }
 
 /** Our jump has to be the first rule of a built-in chain. */
-function missingJump(wanted: DesiredTable, have: ObservedChains, chain: string): string | null {
+export function missingJump(wanted: DesiredTable, have: ObservedChains, chain: string): string | null {
   const [jump] = wanted.jumps.get(chain) ?? [];
   if (jump === undefined) return null;
   const present = have.get(chain) ?? [];

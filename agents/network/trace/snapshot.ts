@@ -1,6 +1,7 @@
 import { namespaceName } from '../../../src/net/names.js';
 import type { NamespaceRef } from '../../../src/protocol/trace.js';
 import type { NetworkContext } from '../config.js';
+import { type ObservedSets, observeSets } from '../firewall/ipset/sets.js';
 import type { IpFamily, ObservedChains } from '../firewall/iptables/model.js';
 import { observeTables } from '../firewall/iptables/observe.js';
 import { type ObservedTable, observeTable } from '../firewall/nft/observe.js';
@@ -89,6 +90,19 @@ export class Snapshot {
       observeTables(this.context, [family], name),
     );
     return tables.get(`${family} ${table}`) ?? new Map();
+  }
+
+  /** What a built-in chain of the filter table does with what no rule decides; null: the table is not there. */
+  async policy(family: IpFamily, chain: string, netns: NamespaceRef): Promise<string | null> {
+    const command = family === 4 ? 'iptables-save' : 'ip6tables-save';
+    const { stdout } = await this.context.host.read(command, [], { netns: namespaceName(netns) });
+    const filter = /^\*filter\n([^*]*)/m.exec(stdout)?.[1] ?? '';
+    return new RegExp(`^:${chain} (\\S+)`, 'm').exec(filter)?.[1] ?? null;
+  }
+
+  /** Our sets, with their members. */
+  sets(): Promise<ObservedSets> {
+    return this.#once('sets', () => observeSets(this.context));
   }
 
   nft(table: NftTable): Promise<ObservedTable> {

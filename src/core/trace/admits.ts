@@ -59,7 +59,7 @@ export function trafficWords({ protocol, port, from }: Traffic): string {
 
 function protocolFits(rule: SecurityRule, { protocol }: Traffic): boolean {
   if (protocol === null || rule.protocol === null) return true;
-  return numberOf(rule.protocol) === numberOf(protocol, rule.ethertype);
+  return numberOf(rule.protocol, rule.ethertype) === numberOf(protocol, rule.ethertype);
 }
 
 const NUMBERS: Readonly<Record<string, string>> = {

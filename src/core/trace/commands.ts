@@ -2,6 +2,7 @@ import {
   bridgeName,
   dhcpNamespace,
   innerName,
+  memberSetName,
   namespaceName,
   routerNamespace,
   tapName,
@@ -48,12 +49,25 @@ export function showCommand(check: TraceCheck, provider: string | null = null): 
       return `ping -c 3 -M do -s ${check.mtu - IP_AND_ICMP} ${check.vtep}`;
     case 'filter':
       return `${check.rule?.ethertype === 'IPv6' ? 'ip6tables' : 'iptables'} -S maru-i${check.port.id.slice(0, 11)}`;
+    case 'members':
+      return `ipset list ${memberSetName(check.family, check.group_id, check.network_id)}`;
+    case 'tracking':
+      return [
+        `nft list map inet maru ${check.network.type === 'flat' ? 'provider_zones' : 'zones'}`,
+        TABLE_FILL,
+        ...(check.address === null ? [] : [`conntrack -L -d ${check.address}`]),
+      ].join('; ');
+    case 'translations': {
+      const run = `ip netns exec ${routerNamespace(check.router_id)}`;
+      const list = check.floating ? `; ${run} conntrack -L -d ${check.floating.address}` : '';
+      return `${run} ${TABLE_FILL}${list}`;
+    }
     case 'anti-spoofing':
       return `nft list table bridge maru | grep ${tapName(check.port.id)}`;
     case 'trusted':
       return 'nft list set bridge maru trusted';
     case 'shared':
-      return 'iptables -S FORWARD; sysctl net.bridge.bridge-nf-call-iptables; nft list table bridge maru';
+      return `${check.family === 6 ? 'ip6tables' : 'iptables'} -S FORWARD; sysctl net.bridge.bridge-nf-call-${check.family === 6 ? 'ip6tables' : 'iptables'}; nft list table bridge maru`;
     case 'guest':
       return `virsh domstate ${check.server_id}`;
     case 'dnsmasq':
@@ -63,6 +77,8 @@ export function showCommand(check: TraceCheck, provider: string | null = null): 
   }
 }
 
+const TABLE_FILL = 'sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max';
+
 /** IPv4 and ICMP headers, which are not part of ping's `-s`. */
 const IP_AND_ICMP = 28;
 
@@ -70,6 +86,7 @@ const NAT_COMMANDS = {
   dnat: 'iptables -t nat -S maru-PREROUTING',
   snat: 'iptables -t nat -S maru-float-snat',
   forward: 'iptables -S',
+  forward6: 'ip6tables -S',
 } as const;
 
 function inside(netns: NamespaceRef): string {

@@ -2,7 +2,7 @@ import { ipVersion } from '../../net/ip.js';
 import type { RouterObject } from '../../protocol/objects.js';
 import { guestHops, guestHost } from './expected-guest.js';
 import { tunnelHops } from './expected-tunnel.js';
-import { database, innerPort, Looked, objectOf, segmentOf } from './hops.js';
+import { database, innerPort, Looked, objectOf, segmentOf, tracedAddress } from './hops.js';
 import type { Hop, TraceHost, TraceScene } from './model.js';
 
 /**
@@ -29,7 +29,7 @@ export function expectedHops(scene: TraceScene): readonly Hop[] {
   const there = new Looked(host, `router/${router.id}`);
   const guest = guestHost(scene);
   hops.push(there.told(routerKeys(scene, body), "router's host"));
-  hops.push(...(floating ? outsideHops(scene, there, body) : [there.namespace('router', router.id)]));
+  hops.push(...(floating ? outsideHops(scene, there, body) : forwardHops(scene, there, body)));
   hops.push(...insideHops(scene, there, body));
   if (guest && guest.id !== host.id) hops.push(...tunnelHops(scene, host, guest, body));
   hops.push(...guestHops(scene, { host, body }));
@@ -189,6 +189,30 @@ function outsideHops(scene: TraceScene, there: Looked, router: RouterObject): Ho
       : []),
     there.hop(`DNAT to ${fixed}`, { kind: 'nat', part: 'dnat', router: only }),
     there.hop('forwarding rules', { kind: 'nat', part: 'forward', router: only }),
+    there.hop("router's connections", {
+      kind: 'translations',
+      router_id: router.id,
+      floating: fixed === null ? null : { address, fixed },
+    }),
+  ];
+}
+
+/** What a router does to packets for an address of its own networks: it passes them on. */
+function forwardHops(scene: TraceScene, there: Looked, router: RouterObject): Hop[] {
+  const version = ipVersion(tracedAddress(scene) ?? '');
+  const only = { ...router, floating_ips: [] };
+  return [
+    there.namespace('router', router.id),
+    ...(version === 6
+      ? [
+          there.hop('IPv6 forwarding rules', {
+            kind: 'nat' as const,
+            part: 'forward6' as const,
+            router: only,
+          }),
+        ]
+      : []),
+    there.hop("router's connections", { kind: 'translations', router_id: router.id, floating: null }),
   ];
 }
 
@@ -212,7 +236,7 @@ function backHops(scene: TraceScene, there: Looked, router: RouterObject): Hop[]
   const { floating, port } = scene;
   const inner = innerPort(scene, router);
   if (!inner || !port) return [];
-  const address = floating?.fixed ?? port.addresses[0];
+  const address = tracedAddress(scene);
   const ref = { of: 'router', id: router.id, role: 'interface', port_id: inner.port_id } as const;
   return [
     ...(address

@@ -1,4 +1,5 @@
 import { cidrContains } from '../../net/cidr.js';
+import { ipVersion } from '../../net/ip.js';
 import type { ObjectBodies, ObjectKey, ObjectKind, RouterObject, Spec } from '../../protocol/objects.js';
 import type { Segment, TraceCheck } from '../../protocol/trace.js';
 import type { Hop, TraceHost, TraceScene, Verdict } from './model.js';
@@ -56,9 +57,17 @@ export function segmentOf(spec: Spec, networkId: string): Segment | null {
   return { id, type, physical_network, segmentation_id };
 }
 
+/** The guest's own address that is traced: the floating IP's, else one of the sender's IP version. */
+export function tracedAddress({ port, floating, traffic }: TraceScene): string | null {
+  const version = traffic.from === null ? null : ipVersion(traffic.from.split('/')[0]!);
+  const addresses = port?.addresses ?? [];
+  return floating?.fixed ?? addresses.find((one) => ipVersion(one) === version) ?? addresses[0] ?? null;
+}
+
 /** The router's interface towards the guest: the one whose block has the guest's address, or any in its network. */
-export function innerPort({ port, floating }: TraceScene, router: RouterObject) {
-  const address = floating?.fixed ?? port?.addresses[0];
+export function innerPort(scene: TraceScene, router: RouterObject) {
+  const { port } = scene;
+  const address = tracedAddress(scene);
   const own = router.interfaces.filter((one) => one.network_id === port?.network_id);
   return (
     own.find((one) => one.addresses.some((cidr) => address && cidrContains(cidr, address))) ?? own[0] ?? null

@@ -1,6 +1,7 @@
 import type { HostKind } from '../../desired/kind.js';
 import { networkKinds } from '../../desired/network-kinds.js';
 import { serverObjects } from '../../desired/server.js';
+import { ipVersion } from '../../net/ip.js';
 import { objectKey, specObject } from '../../protocol/keys.js';
 import type { ObjectKey, ObjectKind, Spec, SpecObject } from '../../protocol/objects.js';
 import { findServers } from '../../store/compute/server.js';
@@ -23,7 +24,9 @@ export async function readScene(
 ): Promise<TraceScene> {
   const portId = 'floating' in target ? target.floating.fixed_port_id : target.portId;
   const port = portId === null ? null : await findRow(db, 'port', portId);
-  const [first] = port && !('floating' in target) ? await floatingIpsOfPort(db, port.id) : [];
+  // nobody comes to a floating IP by IPv6
+  const six = traffic.from !== null && ipVersion(traffic.from.split('/')[0]!) === 6;
+  const [first] = port && !six && !('floating' in target) ? await floatingIpsOfPort(db, port.id) : [];
   const floating = 'floating' in target ? target.floating : (first ?? null);
   const addresses = port ? await addressesOfPorts(db, [port.id]) : [];
   const routerId = floating?.router_id ?? (floating ? null : await routerTowards(db, addresses));

@@ -5,11 +5,6 @@ import type { NetworkContext } from '../../config.js';
 import { SHARED, type Step } from '../../model.js';
 import type { IpFamily } from '../iptables/model.js';
 
-/** The set with the addresses of a group's members on one network; 31 characters are allowed. */
-export function memberSetName(family: IpFamily, groupId: string, networkId: string): string {
-  return `maru${family}-${groupId.slice(0, 11)}-${networkId.slice(0, 11)}`;
-}
-
 export interface DesiredSet {
   readonly owner: ObjectKey;
   readonly family: IpFamily;
