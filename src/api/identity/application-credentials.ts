@@ -85,11 +85,7 @@ export const applicationCredentialOperations: readonly Operation[] = [
         ...filters,
         user_id: request.params.user_id!,
       });
-      return collection(
-        request,
-        'application_credentials',
-        await Promise.all(rows.map((row) => view(request, row))),
-      );
+      return collection(request, 'application_credentials', await views(request, rows));
     },
   },
   {
@@ -160,12 +156,28 @@ export const applicationCredentialOperations: readonly Operation[] = [
   },
 ];
 
-async function view({ app, baseUrl }: OpRequest, row: ApplicationCredentialRow) {
+async function view(request: OpRequest, row: ApplicationCredentialRow) {
+  return (await views(request, [row]))[0]!;
+}
+
+/** Each with its roles and rules, which are read for all of them at once. */
+async function views({ app, baseUrl }: OpRequest, rows: readonly ApplicationCredentialRow[]) {
   const db = app.store.read;
-  return applicationCredentialView(
-    baseUrl,
+  const wanted = rows.map((row) => ({
     row,
-    await roles.list(db, { id: JSON.parse(row.roles) as string[] }),
-    await accessRules.list(db, { id: JSON.parse(row.access_rules ?? '[]') as string[] }),
+    roleIds: JSON.parse(row.roles) as string[],
+    ruleIds: JSON.parse(row.access_rules ?? '[]') as string[],
+  }));
+  const everyRole = await roles.list(db, { id: [...new Set(wanted.flatMap(({ roleIds }) => roleIds))] });
+  const everyRule = await accessRules.list(db, {
+    id: [...new Set(wanted.flatMap(({ ruleIds }) => ruleIds))],
+  });
+  return wanted.map(({ row, roleIds, ruleIds }) =>
+    applicationCredentialView(
+      baseUrl,
+      row,
+      everyRole.filter(({ id }) => roleIds.includes(id)),
+      everyRule.filter(({ id }) => ruleIds.includes(id)),
+    ),
   );
 }

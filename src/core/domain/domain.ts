@@ -1,15 +1,10 @@
 import { removeDomainConfig } from '../../store/identity/domain-config.js';
-import { removeLimits } from '../../store/identity/limits.js';
+import { removeDomainContents } from '../../store/identity/domain-contents.js';
 import { type ProjectRow, projects } from '../../store/identity/projects.js';
-import { removeAssignments, removeRoleUses, roles } from '../../store/identity/roles.js';
-import { groups, users } from '../../store/identity/users.js';
 import type { Tx } from '../../store/store.js';
 import type { App } from '../app.js';
 import { forbidden } from '../errors.js';
-import { removeGroupRow } from '../group/group.js';
 import { missing, mustGet, refuseImmutable } from '../identity/rows.js';
-import { removeProjectRow } from '../project/project.js';
-import { removeUserRow } from '../user/user.js';
 
 /** Deletes a disabled domain with its users, groups, projects and roles. */
 export async function deleteDomain(app: App, id: string): Promise<void> {
@@ -25,17 +20,10 @@ export async function deleteDomainRow(app: App, tx: Tx, row: ProjectRow): Promis
   const { id } = row;
   refuseImmutable(row, 'domain');
   if (row.enabled) throw forbidden('Cannot delete a domain that is enabled, please disable it first.');
-  for (const user of await users.list(tx, { domain_id: id })) await removeUserRow(app, tx, user.id);
-  for (const group of await groups.list(tx, { domain_id: id })) await removeGroupRow(tx, group.id);
-  for (const project of await projects.list(tx, { domain_id: id }))
-    await removeProjectRow(app, tx, project.id);
-  for (const role of await roles.list(tx, { domain_id: id })) {
-    await removeRoleUses(tx, role.id);
-    await roles.remove(tx, role.id);
-  }
-  await removeLimits(tx, { domain_id: id });
+  const { userIds, projectIds } = await removeDomainContents(tx, id);
   await removeDomainConfig(tx, id);
-  await removeAssignments(tx, { target_type: 'domain', target_id: id });
-  await removeProjectRow(app, tx, id);
+  await projects.remove(tx, id);
+  for (const userId of userIds) await app.identity.tokens.revokeAll(tx, 'user', userId);
+  for (const projectId of [...projectIds, id]) await app.identity.tokens.revokeAll(tx, 'project', projectId);
   await app.identity.tokens.revokeAll(tx, 'domain', id);
 }

@@ -66,7 +66,7 @@ export async function deleteGroup(app: App, id: string): Promise<void> {
 }
 
 /** Removes a group with its grants and memberships, in a transaction of the caller. */
-export async function removeGroupRow(tx: Tx, id: string): Promise<void> {
+async function removeGroupRow(tx: Tx, id: string): Promise<void> {
   await removeAssignments(tx, { actor_type: 'group', actor_id: id });
   await removeMemberships(tx, { group_id: id });
   await groups.remove(tx, id);

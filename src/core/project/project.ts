@@ -130,7 +130,7 @@ export async function deleteProject(app: App, id: string): Promise<void> {
 }
 
 /** Removes a project with what identity keeps about it, in a transaction of the caller. */
-export async function removeProjectRow(app: App, tx: Tx, id: string): Promise<void> {
+async function removeProjectRow(app: App, tx: Tx, id: string): Promise<void> {
   await removeAssignments(tx, { target_type: 'project', target_id: id });
   await removeDelegationsInProject(tx, id);
   await removeProjectEndpoints(tx, { project_id: id });

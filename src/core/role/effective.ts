@@ -26,12 +26,11 @@ export async function effectiveRoles(db: Reader, userId: string, target: RoleTar
 export async function projectsWithRole(db: Reader, userId: string): Promise<ReadonlySet<string>> {
   const own = await listAssignments(db, { actor_type: 'user', actor_id: userId });
   const groups = await groupIdsOf(db, userId);
-  const found = new Set<string>();
-  for (const grant of [...own, ...(await listAssignments(db, { actor_type: 'group', actor_id: groups }))]) {
-    if (grant.inherited) for (const { id } of await descendants(db, grant.target_id)) found.add(id);
-    else if (grant.target_type === 'project') found.add(grant.target_id);
-  }
-  return found;
+  const grants = [...own, ...(await listAssignments(db, { actor_type: 'group', actor_id: groups }))];
+  const direct = grants.filter((grant) => !grant.inherited && grant.target_type === 'project');
+  const above = new Set(grants.filter((grant) => grant.inherited).map((grant) => grant.target_id));
+  const below = await descendants(db, [...above]);
+  return new Set([...direct.map((grant) => grant.target_id), ...below.map(({ id }) => id)]);
 }
 
 /** The given roles and all that they imply, as tokens show them, sorted by name. */

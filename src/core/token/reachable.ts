@@ -1,7 +1,8 @@
-import { descendants, type ProjectRow, projects, tagsOf } from '../../store/identity/projects.js';
+import { type ProjectRow, projects, tagsOf } from '../../store/identity/projects.js';
 import { listAssignments } from '../../store/identity/roles.js';
 import { groupIdsOf } from '../../store/identity/users.js';
 import type { Reader } from '../../store/store.js';
+import { projectsWithRole } from '../role/effective.js';
 
 /** A project or domain with its tags. */
 export interface TaggedProject {
@@ -11,15 +12,7 @@ export interface TaggedProject {
 
 /** Enabled projects on which the user has a role: directly, by a group, or inherited. */
 export async function reachableProjects(db: Reader, userId: string): Promise<TaggedProject[]> {
-  const ids = new Set<string>();
-  for (const grant of await grantsOf(db, userId)) {
-    if (grant.target_type === 'system') continue;
-    if (grant.inherited) {
-      for (const child of await descendants(db, grant.target_id)) ids.add(child.id);
-    } else if (grant.target_type === 'project') {
-      ids.add(grant.target_id);
-    }
-  }
+  const ids = await projectsWithRole(db, userId);
   const rows = await projects.list(db, { id: [...ids], enabled: 1 });
   const domains = await projects.list(db, { id: [...new Set(rows.map((row) => row.domain_id))] });
   const disabled = new Set(domains.filter((d) => !d.enabled).map((d) => d.id));

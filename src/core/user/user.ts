@@ -103,7 +103,7 @@ export async function deleteUser(app: App, id: string): Promise<void> {
 }
 
 /** Removes a user with grants, memberships and credentials, in a transaction of the caller. */
-export async function removeUserRow(app: App, tx: Tx, id: string): Promise<void> {
+async function removeUserRow(app: App, tx: Tx, id: string): Promise<void> {
   await removeAssignments(tx, { actor_type: 'user', actor_id: id });
   await removeMemberships(tx, { user_id: id });
   await removeDelegationsOfUser(tx, id);

@@ -68,14 +68,16 @@ export async function ancestors(db: Reader, project: ProjectRow): Promise<Projec
   return found;
 }
 
-/** Every project below the given one, level by level. */
-export async function descendants(db: Reader, id: string): Promise<ProjectRow[]> {
+/** Every project below the given one, or below any of several, level by level; below several maybe more than once. */
+export async function descendants(db: Reader, of: string | readonly string[]): Promise<ProjectRow[]> {
+  const ids = typeof of === 'string' ? [of] : of;
+  if (ids.length === 0) return [];
   return await db
     .withRecursive('below', (qc) =>
       qc
         .selectFrom('project')
         .select(['project.id', sql<number>`1`.as('level')])
-        .where('project.parent_id', '=', id)
+        .where('project.parent_id', 'in', ids)
         .unionAll((eb) =>
           eb
             .selectFrom('project')
