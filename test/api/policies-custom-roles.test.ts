@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { adminService } from '../../src/api/admin/service.js';
+import { imageService } from '../../src/api/image/service.js';
+import { networkService } from '../../src/api/network/service.js';
+import { volumeService } from '../../src/api/volume/service.js';
 import type { TestUser } from '../support/app.js';
 import { ComputeCloud } from '../support/compute-cloud.js';
 
@@ -11,7 +14,14 @@ describe('a role of your own beyond its project', () => {
   let servers: readonly string[];
 
   beforeAll(async () => {
-    cloud = await ComputeCloud.open({ services: [() => adminService()] });
+    cloud = await ComputeCloud.open({
+      services: [
+        () => adminService(),
+        () => networkService,
+        ({ config }) => volumeService(config),
+        ({ config }) => imageService(config),
+      ],
+    });
     admin = await cloud.cloud.adminToken();
     tenants = [await cloud.cloud.projectUser('ours'), await cloud.cloud.projectUser('theirs')];
     await cloud.hosts.add(cloud.cloud, 'host1');
@@ -178,5 +188,192 @@ describe('a role of your own beyond its project', () => {
       await undo();
       expect((await compute('GET', `/servers/${servers[0]}`, admin)).status).toBe(200);
     });
+  });
+
+  /** The rule of what readers of a project may, and a role for all projects. */
+  const orRole = (role: string, names: readonly string[]) =>
+    Object.fromEntries(names.map((name) => [name, `rule:project_reader_or_admin or role:${role}`]));
+
+  describe('of networks', () => {
+    const kinds = {
+      networks: 'network',
+      subnets: 'subnet',
+      ports: 'port',
+      routers: 'router',
+      floatingips: 'floatingip',
+      'security-groups': 'security_group',
+      'security-group-rules': 'security_group_rule',
+    };
+    const plural = (path: string) => path.replaceAll('-', '_');
+    const network = async (method: string, path: string, token: string, body?: unknown) =>
+      await send(method, `/network/v2.0/${path}`, token, body);
+    let outside: string;
+
+    const make = async (path: string, name: string, values: Record<string, unknown>, token: string) => {
+      const reply = await network('POST', path, token, { [name]: values });
+      expect(reply.status, reply.text).toBe(201);
+      return reply.json[name];
+    };
+
+    beforeAll(async () => {
+      const external = { name: 'outside', 'router:external': true };
+      outside = (await make('networks', 'network', external, admin)).id;
+      const subnet = { network_id: outside, ip_version: 4, cidr: '203.0.113.0/24' };
+      await make('subnets', 'subnet', subnet, admin);
+      for (const { token } of tenants) {
+        await make('routers', 'router', { name: 'r' }, token);
+        await make('floatingips', 'floatingip', { floating_network_id: outside }, token);
+      }
+    });
+
+    it('audits all of them, and changes none', async () => {
+      const auditor = await holder('auditor');
+      const other = tenants[1]!.projectId;
+      const undo = await set(
+        orRole('auditor', [...Object.values(kinds).map((name) => `get_${name}`), 'get_port:tags']),
+      );
+      for (const [path, name] of Object.entries(kinds)) {
+        const all = (await network('GET', path, admin)).json[plural(path)];
+        const seen = (await network('GET', path, auditor)).json[plural(path)];
+        // the administrator's default group comes into being by the question, and the auditor's by his
+        const ofTenants = (list: { id: string; project_id: string }[]) =>
+          idsOf(list.filter(({ project_id }) => tenants.some(({ projectId }) => projectId === project_id)));
+        expect(ofTenants(seen), path).toEqual(ofTenants(all));
+        const foreign = seen.filter(({ project_id }: { project_id: string }) => project_id === other);
+        expect(foreign.length, path).toBeGreaterThan(0);
+        const { id } = foreign[0];
+        expect((await network('GET', `${path}?limit=1&marker=${id}`, auditor)).status, path).toBe(200);
+        const shown = await network('GET', `${path}/${id}`, auditor);
+        expect(shown.json[name], path).toEqual(foreign[0]);
+        expect((await network('GET', `${path}/${id}`, tenants[0]!.token)).status, path).toBe(404);
+        if (path !== 'security-group-rules') {
+          const put = await network('PUT', `${path}/${id}`, auditor, { [name]: { description: 'x' } });
+          expect(put.status, path).toBe(403);
+        }
+        expect((await network('DELETE', `${path}/${id}`, auditor)).status, path).toBe(403);
+        expect((await network('POST', path, auditor, { [name]: {} })).status, path).toBe(403);
+      }
+      const [first] = (await network('GET', 'networks', auditor)).json.networks;
+      // the parts that are administrators' stay so
+      expect(first).not.toHaveProperty('provider:segmentation_id');
+      const [port] = (await network('GET', `ports?project_id=${other}`, auditor)).json.ports;
+      expect((await network('GET', `ports/${port.id}/tags`, auditor)).json).toEqual({ tags: [] });
+      expect((await network('GET', `networks/${port.network_id}/tags`, auditor)).status).toBe(403);
+      await undo();
+      expect((await network('GET', 'networks', auditor)).status).toBe(403);
+    });
+
+    it('keeps networks for others, and does nothing else', async () => {
+      await holder('network-operator');
+      const keeper = await cloud.cloud.projectToken('staff', 'network-operator');
+      const [mine, other] = tenants;
+      const names = ['get_network', 'update_network', 'get_router', 'update_router', 'add_router_interface'];
+      const undo = await set({
+        ...orRole('network-operator', names),
+        'update_network:shared': 'role:admin or role:manager',
+      });
+      const [found] = (await network('GET', `networks?project_id=${other!.projectId}`, keeper)).json.networks;
+      const change = async (token: string, values: Record<string, unknown>) =>
+        (await network('PUT', `networks/${found.id}`, token, { network: values })).status;
+      expect(await change(keeper, { name: 'kept' })).toBe(200);
+      expect(await change(mine!.token, { name: 'stolen' })).toBe(404);
+      expect(await change(keeper, { shared: true })).toBe(403);
+      const [router] = (await network('GET', `routers?project_id=${other!.projectId}`, keeper)).json.routers;
+      const plug = async (subnet_id: string) =>
+        (await network('PUT', `routers/${router.id}/add_router_interface`, keeper, { subnet_id })).status;
+      const [foreign] = (await network('GET', `networks?project_id=${mine!.projectId}`, admin)).json.networks;
+      // within the project of the router, and not across projects
+      expect(await plug(foreign.subnets[0])).toBe(404);
+      expect(await plug(found.subnets[0])).toBe(200);
+      expect((await network('DELETE', `networks/${found.id}`, keeper)).status).toBe(403);
+      expect((await network('GET', 'ports', keeper)).status).toBe(403);
+      expect((await network('GET', `subnets/${found.subnets[0]}`, keeper)).status).toBe(403);
+      await undo();
+      expect(await change(keeper, { name: 'kept' })).toBe(403);
+    });
+
+    it('may be the role of services, which sees how many addresses are used by default', async () => {
+      const service = await cloud.cloud.projectToken('staff', 'service');
+      const [port] = (await network('GET', `ports?project_id=${tenants[0]!.projectId}`, admin)).json.ports;
+      const path = `network-ip-availabilities/${port.network_id}`;
+      expect((await network('GET', path, service)).status).toBe(200);
+      expect((await network('GET', path, tenants[0]!.token)).status).toBe(403);
+      const bind = async () => {
+        const body = { port: { 'binding:profile': { a: 'b' } } };
+        return (await network('PUT', `ports/${port.id}`, service, body)).status;
+      };
+      expect(await bind()).toBe(403);
+      const undo = await set({
+        get_port: 'rule:project_reader_or_admin_or_service',
+        update_port: 'rule:project_member_or_admin or rule:service_api',
+      });
+      expect(await bind()).toBe(200);
+      const shown = (await network('GET', `ports/${port.id}`, service)).json.port;
+      expect(shown['binding:profile']).toEqual({ a: 'b' });
+      await undo();
+    });
+  });
+
+  it('audits volumes of all projects, and changes none', async () => {
+    const auditor = await holder('auditor');
+    const volume = async (method: string, path: string, token: string, body?: unknown) =>
+      await send(method, `/volume/v3/volumes${path}`, token, body);
+    const made = await Promise.all(
+      tenants.map(
+        async ({ token }) => (await volume('POST', '', token, { volume: { size: 1 } })).json.volume,
+      ),
+    );
+    const undo = await set(orRole('auditor', ['volume:get_all', 'volume:get', 'volume:get_volume_metadata']));
+    for (const path of ['', '/detail']) {
+      const list = async (query: string, token: string) =>
+        idsOf((await volume('GET', path + query, token)).json.volumes);
+      expect(await list('?all_tenants=1', auditor)).toEqual(idsOf(made));
+      expect(await list(`?all_tenants=1&project_id=${tenants[1]!.projectId}`, auditor)).toEqual([made[1].id]);
+      expect(await list('', auditor)).toEqual([]);
+      expect(await list('?all_tenants=1', tenants[0]!.token)).toEqual([made[0].id]);
+    }
+    const path = `/${made[1].id}`;
+    const next = await volume('GET', `?all_tenants=1&limit=1&marker=${made[1].id}`, auditor);
+    expect(next.json.volumes).toMatchObject([{ id: made[0].id }]);
+    const shown = (await volume('GET', path, auditor)).json.volume;
+    expect(shown).toMatchObject({ id: made[1].id, 'os-vol-tenant-attr:tenant_id': tenants[1]!.projectId });
+    expect(shown).not.toHaveProperty('os-vol-host-attr:host');
+    expect((await volume('GET', `${path}/metadata`, auditor)).status).toBe(200);
+    expect((await volume('GET', path, tenants[0]!.token)).status).toBe(404);
+    expect((await volume('PUT', path, auditor, { volume: { name: 'x' } })).status).toBe(403);
+    expect((await volume('PUT', `${path}/metadata`, auditor, { metadata: {} })).status).toBe(403);
+    expect((await volume('DELETE', path, auditor)).status).toBe(403);
+    expect((await volume('POST', '', auditor, { volume: { size: 1 } })).status).toBe(403);
+    await undo();
+    expect((await volume('GET', path, auditor)).status).toBe(403);
+    expect((await volume('GET', '?all_tenants=1', auditor)).status).toBe(403);
+  });
+
+  it('audits images of all projects, and changes none', async () => {
+    const auditor = await holder('auditor');
+    const image = async (method: string, path: string, token: string, body?: unknown) =>
+      await send(method, `/image/v2/images${path}`, token, body);
+    const body = { disk_format: 'raw', container_format: 'bare' };
+    const [mine, other] = await Promise.all(
+      (['private', 'shared'] as const).map(
+        async (visibility, i) =>
+          (await image('POST', '', tenants[i]!.token, { ...body, name: visibility, visibility })).json,
+      ),
+    );
+    const undo = await set(orRole('auditor', ['get_images', 'get_image', 'get_members']));
+    const list = async (token: string) => idsOf((await image('GET', '', token)).json.images);
+    expect(await list(auditor)).toEqual([mine.id, other.id, cloud.imageId].toSorted());
+    expect(await list(tenants[1]!.token)).toEqual([other.id, cloud.imageId].toSorted());
+    for (const { id } of [mine, other]) {
+      expect((await image('GET', `/${id}`, auditor)).json.id).toBe(id);
+      expect((await image('GET', `/${id}/file`, auditor)).status).toBe(403);
+      expect((await image('DELETE', `/${id}`, auditor)).status).toBe(403);
+      expect((await image('PUT', `/${id}/tags/x`, auditor)).status).toBe(403);
+    }
+    expect((await image('GET', `/${other.id}/members`, auditor)).json.members).toEqual([]);
+    expect((await image('GET', `/${mine.id}`, tenants[1]!.token)).status).toBe(404);
+    expect((await image('POST', '', auditor, body)).status).toBe(403);
+    await undo();
+    expect((await image('GET', `/${mine.id}`, auditor)).status).toBe(403);
   });
 });

@@ -56,7 +56,7 @@ export async function listImagesPage({ app, ctx, query }: OpRequest): Promise<un
   const options: ImageListOptions = {
     ...filters(query),
     scope: {
-      projectId: ctx.isAdmin ? null : ctx.projectId,
+      projectId: ctx.listScope('get_images'),
       visibility: checked('visibility', lastValue(query.visibility), [
         'public',
         'private',

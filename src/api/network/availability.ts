@@ -1,4 +1,3 @@
-import { findVisible } from '../../core/network/access.js';
 import { networkNotFound } from '../../core/network/problems.js';
 import { type IpRange, rangeSize } from '../../net/range.js';
 import { addressUse } from '../../store/network/address.js';
@@ -12,7 +11,7 @@ import { ids } from './standard.js';
 
 const policy = { name: 'get_network_ip_availability', rule: ADMIN_OR_SERVICE_RULE };
 
-/** How many addresses of each subnet are used, for administrators. */
+/** How many addresses of each subnet are used, for administrators and services. */
 export const availabilityOperations: readonly Operation[] = [
   {
     method: 'GET',
@@ -20,7 +19,7 @@ export const availabilityOperations: readonly Operation[] = [
     policy,
     summary: 'List address use of networks',
     status: 200,
-    async handler({ app, query }) {
+    async handler({ app, ctx, query }) {
       const db = app.store.read;
       const wanted = (key: string) => (query[key] === undefined ? null : [query[key]].flat());
       const [networkIds, names, projects] = [
@@ -28,7 +27,7 @@ export const availabilityOperations: readonly Operation[] = [
         wanted('network_name'),
         wanted('project_id') ?? wanted('tenant_id'),
       ];
-      const networks = (await listRows(db, 'network', { visibleTo: null })).filter(
+      const networks = (await listRows(db, 'network', { visibleTo: ctx.listScope(policy.name) })).filter(
         (network) =>
           (networkIds?.includes(network.id) ?? true) &&
           (names?.includes(network.name) ?? true) &&
@@ -46,7 +45,9 @@ export const availabilityOperations: readonly Operation[] = [
     status: 200,
     async handler({ app, ctx, params }) {
       const db = app.store.read;
-      const network = await findVisible(db, ctx, 'network', params.network_id!, networkNotFound);
+      const id = params.network_id!;
+      const [network] = await listRows(db, 'network', { visibleTo: ctx.listScope(policy.name), id });
+      if (!network) throw networkNotFound(id);
       return { network_ip_availability: (await view(db, [network], null))[0] };
     },
   },

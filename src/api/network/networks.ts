@@ -66,7 +66,7 @@ async function viewNetworks(
   const tags = await tagsOf(db, ids(rows));
   return rows.map((row) => {
     // subnets of external networks are their owner's business
-    const mayList = ctx.isAdmin || row.shared === 1 || row.project_id === ctx.projectId || row.external === 1;
+    const mayList = ctx.reaches(row.project_id) || row.shared === 1 || row.external === 1;
     const own = mayList ? subnets.filter((subnet) => subnet.network_id === row.id) : [];
     return {
       id: row.id,

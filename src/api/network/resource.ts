@@ -2,10 +2,11 @@ import type { App } from '../../core/app.js';
 import type { Context } from '../../core/context.js';
 import type { MaruError } from '../../core/errors.js';
 import { MaruError as Refusal } from '../../core/errors.js';
-import { findVisible, owns, viewOf } from '../../core/network/access.js';
+import { findVisible, owns } from '../../core/network/access.js';
 import { listRows } from '../../store/network/list.js';
 import { findRow, type ResourceRow, type ResourceTable } from '../../store/network/rows.js';
 import type { Reader, Tx } from '../../store/store.js';
+import { contextOfAll } from '../shared/context.js';
 import type { Operation, OpRequest } from '../shared/operation.js';
 import { type Attributes, parseCreate, parseUpdate } from './attributes.js';
 import { type Filters, parseListQuery, wantedFields } from './list-query.js';
@@ -153,8 +154,11 @@ export async function render<T extends ResourceTable>(
   );
 }
 
-async function list<T extends ResourceTable>(resource: Resource<T>, request: OpRequest): Promise<Json> {
-  const { app, ctx } = request;
+async function list<T extends ResourceTable>(resource: Resource<T>, asked: OpRequest): Promise<Json> {
+  const { app } = asked;
+  const visibleTo = asked.ctx.listScope(`get_${resource.name}`);
+  const ctx = visibleTo === null ? contextOfAll(asked.ctx) : asked.ctx;
+  const request = { ...asked, ctx };
   if (resource.beforeList) await app.store.tx((tx) => resource.beforeList!(tx, ctx));
   const { markerId, ...query } = parseListQuery(request.query, resource.filters, resource.table === 'port');
   const db = app.store.read;
@@ -162,7 +166,7 @@ async function list<T extends ResourceTable>(resource: Resource<T>, request: OpR
   const rows = await listRows(db, resource.table, {
     ...query,
     marker: marker as Record<string, unknown> | null,
-    visibleTo: viewOf(ctx),
+    visibleTo,
   });
   return {
     [resource.plural]: await render(resource, request, rows),

@@ -55,7 +55,7 @@ export async function listVolumesPage(
 
 function scopeOf({ ctx, query }: OpRequest): string | null {
   const all = /^(1|true|yes)$/i.test(lastValue(query.all_tenants) ?? '');
-  if (!ctx.isAdmin || !all) return ctx.projectId;
+  if (!all || ctx.listScope('volume:get_all') !== null) return ctx.projectId;
   return lastValue(query.project_id) ?? null;
 }
 
@@ -100,7 +100,7 @@ function sorting(query: OpRequest['query']): VolumeListOptions['sort'] {
 
 async function markerRow({ app, ctx }: OpRequest, id: string): Promise<Record<string, unknown>> {
   const row = await findVolume(app.store.read, id);
-  if (!row || (!ctx.isAdmin && row.project_id !== ctx.projectId))
+  if (!row || (ctx.listScope('volume:get_all') ?? row.project_id) !== row.project_id)
     throw notFound(`Volume ${id} could not be found.`);
   return row as unknown as Record<string, unknown>;
 }

@@ -87,5 +87,5 @@ export async function removeImageMember(
 }
 
 function owns(ctx: Context, image: FullImage): boolean {
-  return ctx.isAdmin || image.owner === ctx.projectId;
+  return ctx.reaches(image.owner);
 }

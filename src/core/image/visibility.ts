@@ -10,11 +10,10 @@ export async function visibleImage(db: Reader, ctx: Context, id: string): Promis
   return image;
 }
 
-/** An image that the caller may change: its owner's project or an administrator. */
+/** An image that the request reaches, not only sees: 403 for one that is public, or shared with the caller. */
 export async function ownImage(db: Reader, ctx: Context, id: string): Promise<FullImage> {
   const image = await visibleImage(db, ctx, id);
-  if (!ctx.isAdmin && image.owner !== ctx.projectId)
-    throw forbidden(`You are not permitted to modify this image ${id}.`);
+  if (!ctx.reaches(image.owner)) throw forbidden(`You are not permitted to modify this image ${id}.`);
   return image;
 }
 
@@ -23,7 +22,7 @@ export function imageNotFound(id: string): MaruError {
 }
 
 async function canSee(db: Reader, ctx: Context, image: FullImage): Promise<boolean> {
-  if (ctx.isAdmin || image.owner === ctx.projectId) return true;
+  if (ctx.reaches(image.owner)) return true;
   if (image.visibility === 'public' || image.visibility === 'community') return true;
   return image.visibility === 'shared' && (await isImageMember(db, image.id, ctx.projectId));
 }

@@ -22,10 +22,10 @@ export interface VolumeUpdate {
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
-/** A volume of the caller's project (any for administrators); 404 for others'. */
+/** A volume that the request reaches; 404 for others'. */
 export async function visibleVolume(db: Reader, ctx: Context, id: string): Promise<VolumeRow> {
   const volume = await findVolume(db, id);
-  if (!volume || (!ctx.isAdmin && volume.project_id !== ctx.projectId)) throw volumeNotFound(id);
+  if (!volume || !ctx.reaches(volume.project_id)) throw volumeNotFound(id);
   return volume;
 }
 
