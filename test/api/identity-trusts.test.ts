@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { adminService } from '../../src/api/admin/service.js';
 import { TestApp, type TestUser } from '../support/app.js';
 
 const V3 = '/identity/v3';
@@ -11,7 +12,7 @@ describe('trusts', () => {
   let third: TestUser;
 
   beforeAll(async () => {
-    cloud = await TestApp.open();
+    cloud = await TestApp.open({ services: [adminService] });
     admin = await cloud.admin();
     owner = await cloud.projectUser('owner');
     second = await cloud.projectUser('second');
@@ -76,6 +77,31 @@ describe('trusts', () => {
     expect((await list(`?trustor_user_id=${owner.userId}`, third)).status).toBe(403);
     expect((await list('')).status).toBe(403);
     expect((await list('', admin)).json.trusts).toHaveLength(1);
+    // of a list by both, who is one of them sees it
+    const both = `?trustor_user_id=${owner.userId}&trustee_user_id=${second.userId}`;
+    for (const user of [owner, second, admin]) expect((await list(both, user)).json.trusts).toHaveLength(1);
+    expect((await list(both, third)).status).toBe(403);
+    // three policies, as in Keystone
+    const asTrustor = `?trustor_user_id=${owner.userId}`;
+    const asTrustee = `?trustee_user_id=${second.userId}`;
+    const may = async () => [
+      (await list(asTrustor)).status,
+      (await list(asTrustee, second)).status,
+      (await list('', admin)).status,
+    ];
+    for (const [name, expected] of [
+      ['list_trusts_for_trustor', [403, 200, 200]],
+      ['list_trusts_for_trustee', [200, 403, 200]],
+      ['list_trusts', [200, 200, 403]],
+    ] as const) {
+      const rule = `/maru/v1/policies/identity:${name}`;
+      const asAdmin = { token: admin.token };
+      const set = await cloud.request('PUT', rule, { ...asAdmin, body: { policy: { rule: '!' } } });
+      expect(set.status, set.text).toBeLessThan(300);
+      expect(await may(), name).toEqual(expected);
+      expect((await cloud.request('DELETE', rule, asAdmin)).status).toBeLessThan(300);
+    }
+    expect(await may()).toEqual([200, 200, 200]);
     expect((await call('DELETE', path, undefined, second.token)).status).toBe(403);
     expect((await call('DELETE', path)).status).toBe(204);
     expect((await call('GET', path)).status).toBe(404);

@@ -26,7 +26,7 @@ import { registeredLimitOperations } from './registered-limits.js';
 import { revokeEventOperations } from './revoke-events.js';
 import { roleOperations } from './roles.js';
 import { tokenOperations } from './tokens.js';
-import { trustOperations } from './trusts.js';
+import { TRUST_RULES, trustOperations } from './trusts.js';
 import { userOperations } from './users.js';
 import { versionOperations } from './versions.js';
 
@@ -66,7 +66,7 @@ export function identityService(app: Pick<App, 'config'>): Service {
       ...endpointPolicyOperations,
       ...revokeEventOperations,
     ]),
-    rules: IDENTITY_RULES,
+    rules: { ...IDENTITY_RULES, ...TRUST_RULES },
     baseTarget: pathTarget,
     format: (problem, request) => keystoneProblem(problem, request, app.config.public_url),
     aliases: (path) => (SLASHED.includes(path) ? [`${path}/`] : []),

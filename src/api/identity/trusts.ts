@@ -21,8 +21,14 @@ import { roleView } from './views.js';
 const PATH = '/v3/OS-TRUST/trusts';
 const ROLE = `${PATH}/:trust_id/roles/:role_id`;
 const TRUSTOR = 'user_id:%(target.trust.trustor_user_id)s';
-const PARTIES = `${TRUSTOR} or user_id:%(target.trust.trustee_user_id)s`;
-const READ = `${ADMIN_OR_READER} or ${PARTIES}`;
+const TRUSTEE = 'user_id:%(target.trust.trustee_user_id)s';
+const READ = `${ADMIN_OR_READER} or ${TRUSTOR} or ${TRUSTEE}`;
+
+/** Policies of lists of one trustor's or trustee's trusts, with their rules. */
+export const TRUST_RULES: Readonly<Record<string, string>> = {
+  'identity:list_trusts_for_trustor': `${ADMIN_OR_READER} or ${TRUSTOR}`,
+  'identity:list_trusts_for_trustee': `${ADMIN_OR_READER} or ${TRUSTEE}`,
+};
 
 const BODY = enveloped(
   'trust',
@@ -66,7 +72,8 @@ export const trustOperations: readonly Operation[] = [
   {
     method: 'GET',
     path: PATH,
-    policy: policy('list_trusts', READ),
+    policy: policy('list_trusts', ADMIN_OR_READER),
+    otherPolicy: listPolicy,
     target: listTarget,
     summary: 'list trusts',
     status: 200,
@@ -145,7 +152,14 @@ async function roleOf({ app, ctx, params }: OpRequest) {
   return role;
 }
 
-/** Lists of trusts are for administrators; others list those that they gave or got. */
+/** Lists of all trusts are for administrators; others list those that they gave or got: of a list of both kinds, by what they are. */
+function listPolicy(request: OpRequest): string | undefined {
+  const [trustor, trustee] = [parameter(request, 'trustor_user_id'), parameter(request, 'trustee_user_id')];
+  const asTrustee = trustee !== undefined && (trustor === undefined || trustee === request.ctx.userId);
+  if (asTrustee) return 'identity:list_trusts_for_trustee';
+  return trustor === undefined ? undefined : 'identity:list_trusts_for_trustor';
+}
+
 function listTarget(request: OpRequest) {
   return {
     'target.trust.trustor_user_id': parameter(request, 'trustor_user_id') ?? '',

@@ -1,7 +1,8 @@
 import type { Selectable } from 'kysely';
+import { oneOf } from '../one-of.js';
 import type { Reader, Tx } from '../store.js';
 import type { ActorType, ImpliedRoleTable, RoleAssignmentTable, RoleTable } from '../tables/identity.js';
-import { idRows } from './table.js';
+import { FEW, idRows } from './table.js';
 
 export type RoleRow = Selectable<RoleTable>;
 export type AssignmentRow = Selectable<RoleAssignmentTable>;
@@ -112,7 +113,11 @@ export async function listAssignments(
   for (const [column, value] of Object.entries(filter)) {
     const values = (Array.isArray(value) ? value : [value]) as string[];
     if (values.length === 0) return [];
-    query = query.where(column as 'actor_id', 'in', values);
+    // as many as there are projects in a tree: statements can only have so many parameters
+    query =
+      values.length > FEW
+        ? query.where(oneOf(db, column, values))
+        : query.where(column as 'actor_id', 'in', values);
   }
   return await query
     .orderBy('target_type')

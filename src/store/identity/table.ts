@@ -1,5 +1,6 @@
 import { type Insertable, type Selectable, sql, type Updateable } from 'kysely';
 import type { Database } from '../database.js';
+import { oneOf } from '../one-of.js';
 import type { Reader, Tx } from '../store.js';
 import type { Compared } from './compared.js';
 
@@ -62,6 +63,9 @@ export interface IdRows<N extends IdTable> {
   remove(tx: Tx, id: string): Promise<void>;
 }
 
+/** Values that are parameters of their own; statements can only have so many. More are of text columns, such as ids. */
+export const FEW = 100;
+
 /** Builds the queries of one table. */
 export function idRows<N extends IdTable>(name: N): IdRows<N> {
   // kysely cannot type a table chosen by a type parameter, so the untyped builder is confined to this function
@@ -75,6 +79,7 @@ export function idRows<N extends IdTable>(name: N): IdRows<N> {
         if (value === null) query = query.where(column, 'is', null);
         else if (!Array.isArray(value)) query = query.where(column, '=', value);
         else if (value.length === 0) return [];
+        else if (value.length > FEW) query = query.where(oneOf(db, column, value.map(String)));
         else query = query.where(column, 'in', value);
       }
       for (const { column, operator, value } of options.compared ?? []) {

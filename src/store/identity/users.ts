@@ -1,4 +1,5 @@
 import type { Selectable } from 'kysely';
+import { oneOf } from '../one-of.js';
 import type { Reader, Tx } from '../store.js';
 import type { GroupTable, UserTable } from '../tables/identity.js';
 import { idRows } from './table.js';
@@ -45,7 +46,7 @@ export async function membersOf(
   const rows = await db
     .selectFrom('group_member')
     .selectAll()
-    .where('group_id', 'in', groupIds)
+    .where(oneOf(db, 'group_id', groupIds))
     .orderBy('user_id')
     .execute();
   for (const row of rows) members.get(row.group_id)?.push(row.user_id);
