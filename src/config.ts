@@ -1,10 +1,10 @@
 import { hostname } from 'node:os';
 import cron from 'node-cron';
+import { IDENTITY_KEYS } from './identity-keys.js';
 import { key, type Section, type ValuesOf } from './protocol/config/key.js';
 import { loadSection } from './protocol/config/read.js';
 import { hasPassword } from './protocol/config/secrets.js';
 import {
-  boolean,
   type ConfigType,
   existingPath,
   hostNameOrAddress,
@@ -158,51 +158,7 @@ export const CONTROLLER_KEYS = {
     reload: true,
     description: 'Memory on each host that guests never get.',
   }),
-  token_lifetime_seconds: key(seconds({ min: 1, max: 7 * 86_400 }), {
-    default: 3600,
-    unit: 'seconds',
-    description: 'How long a token is good for.',
-  }),
-  token_allow_expired_window_seconds: key(seconds({ min: 0, max: 30 * 86_400 }), {
-    default: 172_800,
-    unit: 'seconds',
-    description:
-      'For how long services can still validate a token that has expired (allow_expired), to finish what it began.',
-  }),
-  allow_rescope_scoped_token: key(boolean(), {
-    default: true,
-    description: 'Whether a token of one project, domain or the system can be exchanged for one of another.',
-  }),
-  max_redelegation_count: key(integer({ min: 0, max: 10 }), {
-    default: 3,
-    description: 'How often what a trust gives may be handed on.',
-  }),
-  oauth1_request_token_seconds: key(seconds({ min: 0, max: 366 * 86_400 }), {
-    default: 28_800,
-    unit: 'seconds',
-    description: 'How long an OAuth1 request token may be authorized and exchanged; 0: without end.',
-  }),
-  oauth1_access_token_seconds: key(seconds({ min: 0, max: 3660 * 86_400 }), {
-    default: 86_400,
-    unit: 'seconds',
-    description: 'How long an OAuth1 access token is good for; 0: without end.',
-  }),
-  credential_auth_ttl_minutes: key(integer({ min: 1, max: 1440 }), {
-    default: 15,
-    unit: 'minutes',
-    description: 'How old a signed EC2 or S3 request may be.',
-  }),
-  max_project_tree_depth: key(integer({ min: 1, max: 30 }), {
-    default: 5,
-    reload: true,
-    description: 'How deep projects may nest below their domain.',
-  }),
-  unified_limit_model: key(oneOf('flat', 'strict_two_level'), {
-    default: 'flat',
-    description:
-      'How limits (/v3/limits) of a project relate to those of its domain: not at all, or never above them, with projects at ' +
-      'most two deep.',
-  }),
+  ...IDENTITY_KEYS,
   ...SECURITY_COMPLIANCE_KEYS,
   housekeeping_schedule: key(
     text("a schedule in cron's notation, such as 17 * * * *", (value) =>

@@ -14,9 +14,11 @@ import { clientAddressOf } from './client-address.js';
 import { ANONYMOUS, createContext } from './context.js';
 import { declarePolicies } from './declare.js';
 import { atLeast, compareVersions, type MicroversionRange, negotiate, parseVersion } from './microversion.js';
-import { type Microversion, type Operation, OpReply, type OpRequest, type ServiceName } from './operation.js';
-import { type Problem, type ProblemFormat, toProblem } from './problem.js';
+import { noRoute } from './no-route.js';
+import type { Microversion, Operation, OpRequest, ServiceName } from './operation.js';
+import { type ProblemFormat, toProblem } from './problem.js';
 import { errorWithoutSecrets } from './secrets.js';
+import { send, sendProblem } from './send.js';
 import { type FindTarget, judge } from './target.js';
 import { validate } from './validate.js';
 
@@ -228,33 +230,6 @@ async function handle(
   return send(operation, reply, result);
 }
 
-function send(operation: Operation, reply: FastifyReply, result: unknown): unknown {
-  if (reply.sent) return reply;
-  if (result instanceof OpReply) {
-    reply.code(result.status);
-    for (const [name, value] of Object.entries(result.headers)) reply.header(name, value);
-    return sendBody(reply, result.body);
-  }
-  reply.code(operation.status);
-  return sendBody(reply, result);
-}
-
-function sendBody(reply: FastifyReply, body: unknown): unknown {
-  if (body === undefined || body === null) {
-    if (!reply.hasHeader('content-type')) reply.header('content-type', 'application/json');
-    return reply.send();
-  }
-  if (typeof body === 'string' || body instanceof Uint8Array || isStream(body)) {
-    if (!reply.hasHeader('content-type')) reply.header('content-type', 'application/json');
-    return reply.send(body);
-  }
-  return reply.header('content-type', 'application/json').send(JSON.stringify(body));
-}
-
-function isStream(body: unknown): boolean {
-  return typeof body === 'object' && body !== null && 'pipe' in body;
-}
-
 function exists(operation: Operation, version: Microversion): boolean {
   if (operation.since && !atLeast(version, operation.since)) return false;
   return !operation.until || compareVersions(version, parseVersion(operation.until)) <= 0;
@@ -277,45 +252,4 @@ function unauthorized(): MaruError {
 
 function pathBelow(service: Service, request: FastifyRequest): string {
   return request.url.split('?')[0]!.slice(service.prefix.length);
-}
-
-function noRoute(service: Service, request: FastifyRequest): Problem {
-  const path = request.url.split('?')[0]!.slice(service.prefix.length);
-  const allowed = service.methodNotAllowed ? allowedMethods(service, path) : [];
-  const none = { type: 'HTTPNotFound', message: 'The resource could not be found.' };
-  if (allowed.length === 0) return { status: 404, code: 'no-route', headers: {}, ...none };
-  return {
-    status: 405,
-    code: 'method-not-allowed',
-    message: `The method ${request.method} is not allowed for this resource.`,
-    type: undefined,
-    headers: { allow: allowed.join(', ') },
-  };
-}
-
-function allowedMethods(service: Service, path: string): string[] {
-  const methods = new Set<string>();
-  for (const operation of service.operations) {
-    const pattern = operation.path
-      .replace(/[.+]/g, '\\$&')
-      .replace(/:[A-Za-z_]+/g, '[^/]+')
-      .replace(/\*/g, '.*');
-    if (new RegExp(`^${pattern}$`).test(path)) methods.add(operation.method);
-  }
-  return [...methods].sort();
-}
-
-function sendProblem(
-  service: Service,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  problem: Problem,
-): FastifyReply {
-  const formatted = service.format(problem, request);
-  if (!reply.hasHeader('x-openstack-request-id'))
-    reply.header('x-openstack-request-id', request.maru?.requestId ?? '');
-  for (const [name, value] of Object.entries({ ...problem.headers, ...formatted.headers }))
-    reply.header(name, value);
-  reply.code(formatted.status ?? problem.status).header('content-type', formatted.contentType);
-  return reply.send(typeof formatted.body === 'string' ? formatted.body : JSON.stringify(formatted.body));
 }
