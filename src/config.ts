@@ -114,6 +114,11 @@ export const CONTROLLER_KEYS = {
     description: "Range of VXLAN network identifiers for tenants' networks, both ends included.",
   }),
   underlay_mtu: key(MTU, { default: 1500, unit: 'bytes', description: 'MTU of the network between hosts.' }),
+  overlay_ip_version: key(integer({ min: 4, max: 6 }), {
+    default: 4,
+    description:
+      'IP version of the addresses between which tunnels go (underlay_ip of hosts), 4 or 6: VXLAN needs 50 bytes of underlay_mtu over IPv4, 70 over IPv6.',
+  }),
   provider_mtu: key(MTU, { default: 1500, unit: 'bytes', description: 'MTU of provider networks.' }),
   host_down_after: key(seconds({ above: 0, max: 86_400 }), {
     default: 30,
@@ -228,6 +233,7 @@ export const CONTROLLER_SECTION: Section<typeof CONTROLLER_KEYS> = {
     if (password_expires_days !== null && minimum_password_age >= password_expires_days) {
       complain('minimum_password_age', 'is not below password_expires_days', 'nobody could change in time');
     }
+    if (values.overlay_ip_version === 5) complain('overlay_ip_version', 'is 5', 'there are 4 and 6');
     if ((tls_cert_file === null) !== (tls_key_file === null)) {
       const [there, missing] = tls_cert_file
         ? (['tls_cert_file', 'tls_key_file'] as const)

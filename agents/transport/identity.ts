@@ -167,8 +167,10 @@ function identityPath(stateDir: string): string {
 async function fetchAuthority(controller: string, fingerprints: readonly string[]): Promise<string> {
   const url = new URL(controller);
   const port = Number(url.port || 443);
+  // a URL has IPv6 addresses in brackets, a socket takes them without
+  const host = url.hostname.replace(/^\[|\]$/g, '');
   const chain = await new Promise<DetailedPeerCertificate>((resolve, reject) => {
-    const socket = connect({ host: url.hostname, port, rejectUnauthorized: false, timeout: 10_000 }, () => {
+    const socket = connect({ host, port, rejectUnauthorized: false, timeout: 10_000 }, () => {
       resolve(socket.getPeerCertificate(true));
       socket.end();
     });

@@ -118,6 +118,8 @@ async function settings(options: InstallOptions): Promise<Setting[]> {
       `${secure ? 'https' : 'http'}://${shown}:${port}`,
       named || tlsGiven || portGiven,
     );
+    // tunnels go between the same addresses; networks that exist keep their MTU
+    if (all !== EVERY_IPV4) set('controller', 'overlay_ip_version', 6, false);
     set('controller', 'agent_names', [...new Set([ownName(), address, 'localhost', '127.0.0.1'])], named);
     set('controller', 'physical_networks', Object.keys(networks), networksGiven);
     set('controller', 'tls_cert_file', secure ? pair.certificate : undefined, moves);

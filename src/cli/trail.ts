@@ -11,7 +11,9 @@ interface TrailOptions {
 
 const AFTER = `
 Times are UTC; AFTER is the time since the line before. What a request led to can be followed by its id:
-  maru logs --request req-…`;
+  maru logs --request req-…
+Flavors, key pairs, quotas, users, projects and roles leave no trail, but each request that changed them is recorded:
+  maru audit list --target ID`;
 
 /** `maru trail KIND/ID`: what happened to an object, when, why and by which request. */
 export function addTrailCommand(program: Command): void {

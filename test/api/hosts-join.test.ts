@@ -40,6 +40,23 @@ describe('joining', () => {
     expect(JSON.parse(after?.facts ?? '{}')).toMatchObject({ hostname: 'host1', vcpus: 2 });
   });
 
+  it('works over IPv6 alone: URLs, listeners, certificates, and specifications both ways', async () => {
+    const six = await TestController.start(cleanups, undefined, '[::1]');
+    await six.listen();
+    const agent = await TestAgent.create('six', cleanups, { listen: '[::1]:0', underlay_ip: '::1' });
+    const { host_id } = await agent.join(await six.token());
+    await agent.start();
+    await until('the host is up', () => six.hosts.isUp(host_id));
+    // the agent's own listener, as it told of it, is reached with its certificate
+    const host = await findHostByName(six.store.read, 'six');
+    expect(host?.agent_url).toBe(`https://[::1]:${agent.port}`);
+    expect((await six.hosts.consoleOutput(host_id, 'guest', 3)) as unknown).toContain('console of guest');
+    // and it is known again where the token's URL is not used any more
+    await agent.stop();
+    await agent.start();
+    await until('the host is up again', () => six.hosts.isUp(host_id));
+  });
+
   it('keeps the provider networks of a host whose agent has just started and does not know yet', async () => {
     const agent = await TestAgent.create('host1', cleanups);
     const { host_id } = await agent.join(await controller.token());

@@ -149,6 +149,10 @@ describe('the trail of what happened', () => {
     const code = async (query: string) => (await cloud.request('GET', `/maru/v1/trail${query}`)).status;
     expect(await code('?object=server/nobody')).toBe(404);
     expect(await code('?object=planet/mars')).toBe(400);
+    // what hosts have no part in is in the audit
+    const refused = await cloud.request('GET', '/maru/v1/trail?object=flavor/m1.tiny');
+    expect(refused.status).toBe(400);
+    expect(JSON.stringify(refused.body)).toContain('maru audit list --target m1.tiny');
     expect(await code('?object=server')).toBe(400);
     expect(await code('?object=server/x&limit=0')).toBe(400);
     expect(await code('')).toBe(400);

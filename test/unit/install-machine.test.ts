@@ -125,12 +125,14 @@ describe('on a machine that is reached over IPv6', () => {
       listen: '[::]:5000',
       agent_listen: '[::]:5443',
       public_url: 'https://[2001:db8::2]:5000',
+      overlay_ip_version: 6,
+      agent_names: expect.arrayContaining(['2001:db8::2']),
     });
     expect(agent).toMatchObject({ listen: '[::]:5444', underlay_ip: '2001:db8::2' });
     expect((await valuesOf({ ...all, apiPort: 8443 })).controller.listen).toBe('[::]:8443');
     const { controller: four, agent: host } = await valuesOf({ ...all, address: '192.0.2.1' });
     expect(four.listen).toBe('0.0.0.0:5000');
-    expect('agent_listen' in four || 'listen' in host).toBe(false);
+    expect('agent_listen' in four || 'overlay_ip_version' in four || 'listen' in host).toBe(false);
   });
 
   it('also where only the name of its address is given, and IPv6 is all it has', async () => {

@@ -26,8 +26,12 @@ export const trailOperations: readonly Operation[] = [
     },
     handler: async ({ app, query }) => {
       const [, kind = '', id = ''] = /^([a-z-]+)\/(.+)$/.exec(String(query.object)) ?? [];
-      if (!isTrailKind(kind))
-        throw badRequest(`'${kind}' leaves no trail; what does: ${TRAIL_KINDS.join(', ')}.`);
+      if (!isTrailKind(kind)) {
+        throw badRequest(
+          `'${kind}' leaves no trail; what does: ${TRAIL_KINDS.join(', ')}. ` +
+            `Which requests changed it, and whose, is in the audit: maru audit list --target ${id}`,
+        );
+      }
       const limit = Math.min(MOST, query.limit === undefined ? USUAL : Number(query.limit));
       const before = query.before === undefined ? {} : { before: Number(query.before) };
       return { trail: await readTrail(app, kind, id, { limit, ...before }) };

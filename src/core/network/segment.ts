@@ -111,9 +111,11 @@ export function segmentTaken(requested: Segment | null): MaruError {
   }
 }
 
-/** The largest frame that networks of a type carry: VXLAN needs 50 bytes of the underlay's. */
+/** The largest packet that networks of a type carry: VXLAN needs 50 bytes of the underlay's over IPv4, and 70 over IPv6. */
 export function largestMtu(app: App, type: Network['network_type']): number {
-  return type === 'vxlan' ? app.config.underlay_mtu - 50 : app.config.provider_mtu;
+  const { underlay_mtu, overlay_ip_version, provider_mtu } = app.config;
+  if (type !== 'vxlan') return provider_mtu;
+  return underlay_mtu - (overlay_ip_version === 6 ? 70 : 50);
 }
 
 /** An alias is known when the configuration names it, so that networks can be made before hosts join, or when a host has it. */

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { certificateAddresses } from '../../../agents/addresses.js';
 import { Agent } from '../../../agents/agent.js';
 import type { AgentConfig } from '../../../agents/config.js';
 import { RealHost } from '../../../agents/host/real.js';
@@ -30,6 +31,8 @@ export class TestController {
   hosts: Hosts;
   port = 0;
 
+  /** Where it listens for agents, as it stands in a URL. */
+  readonly address: string;
   readonly #certificates: CertificateOptions | undefined;
 
   private constructor(
@@ -39,7 +42,9 @@ export class TestController {
     hosts: Hosts,
     lines: string[],
     certificates: CertificateOptions | undefined,
+    address: string,
   ) {
+    this.address = address;
     this.store = store;
     this.#certificates = certificates;
     this.directory = directory;
@@ -51,14 +56,15 @@ export class TestController {
   static async start(
     cleanups: (() => Promise<void> | void)[],
     certificates?: CertificateOptions,
+    address = '127.0.0.1',
   ): Promise<TestController> {
     const store = await StoreClass.open(await newDatabase('sqlite', cleanups));
     cleanups.push(() => store.close());
     const directory = await temporaryDirectory(cleanups);
     const lines: string[] = [];
     const objects = new FakeObjects(store);
-    const hosts = await openHosts(store, directory, objects, '127.0.0.1:0', lines, certificates);
-    const controller = new TestController(store, directory, objects, hosts, lines, certificates);
+    const hosts = await openHosts(store, directory, objects, `${address}:0`, lines, certificates);
+    const controller = new TestController(store, directory, objects, hosts, lines, certificates, address);
     cleanups.push(() => controller.hosts.close());
     return controller;
   }
@@ -74,7 +80,7 @@ export class TestController {
       this.store,
       this.directory,
       this.objects,
-      `127.0.0.1:${this.port}`,
+      `${this.address}:${this.port}`,
       this.lines,
       this.#certificates,
     );
@@ -82,7 +88,7 @@ export class TestController {
   }
 
   get url(): string {
-    return `https://127.0.0.1:${this.port}`;
+    return `https://${this.address}:${this.port}`;
   }
 
   async token(hostName: string | null = null, ttlSeconds = 60): Promise<string> {
@@ -114,7 +120,7 @@ async function openHosts(
       listen: '127.0.0.1:0',
       state_dir: directory,
       agent_listen,
-      agent_names: ['localhost', '127.0.0.1'],
+      agent_names: ['localhost', '127.0.0.1', '::1'],
       host_down_after: 30,
       drift: {},
     },
@@ -251,8 +257,8 @@ export class TestAgent {
       name,
       controller,
       agentUrl: 'https://127.0.0.1:1',
-      addresses: ['127.0.0.1'],
-      underlayIp: '127.0.0.1',
+      addresses: certificateAddresses(this.config),
+      underlayIp: this.config.underlay_ip,
     });
     return this.identity;
   }
