@@ -1,11 +1,12 @@
-/** Keeps what was derived from identity's rows until their epoch moves: at most `most` entries, of which the oldest goes first. */
+import { BoundedCache, type Bounds, bytesOf } from './bounded-cache.js';
+
+/** Keeps what was derived from identity's rows until their epoch moves, within the bounds. */
 export class EpochCache<V> {
-  readonly #most: number;
-  readonly #entries = new Map<string, V>();
+  readonly #entries: BoundedCache<V>;
   #epoch = 0;
 
-  constructor(most: number) {
-    this.#most = most;
+  constructor(most: Bounds) {
+    this.#entries = new BoundedCache(most);
   }
 
   /** What is known for the key, else what `read` finds; null is not kept. `epoch` is as it was before anything was read. */
@@ -20,9 +21,7 @@ export class EpochCache<V> {
       this.#epoch = epoch;
     }
     // the epoch may have moved during the read: then it is good for this caller only
-    if (value === null || epoch !== this.#epoch) return value;
-    this.#entries.set(key, value);
-    if (this.#entries.size > this.#most) this.#entries.delete(this.#entries.keys().next().value!);
+    if (value !== null && epoch === this.#epoch) this.#entries.set(key, value, bytesOf(value));
     return value;
   }
 }

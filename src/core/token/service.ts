@@ -9,6 +9,7 @@ import type { TokenInfo } from '../context.js';
 import type { IdentityEpoch } from '../identity/epoch.js';
 import type { KeyRing } from '../identity/key-ring.js';
 import { effectiveRoles } from '../role/effective.js';
+import { BoundedCache, bytesOf } from './bounded-cache.js';
 import { delegationEnd } from './delegation.js';
 import { EpochCache } from './epoch-cache.js';
 import { TokenKeys } from './keys.js';
@@ -21,12 +22,14 @@ import {
 } from './payload.js';
 import { resolveSubject, resolveToken, type Subject } from './resolve.js';
 
-/** Tokens kept with what they say; enough for every client of a large installation. */
-const MOST_TOKENS = 5000;
+const MiB = 1024 * 1024;
+/** Tokens kept with what they say; enough for every client of a large installation. A tenant's access rules can make them large. */
+const MOST_TOKENS = { entries: 5000, bytes: 32 * MiB };
 /** Rendered replies kept; each is some kilobytes of catalogue. */
-const MOST_BODIES = 500;
-/** Users with a scope that are kept for their next token. */
-const MOST_SUBJECTS = 2000;
+const MOST_BODIES = { entries: 500, bytes: 16 * MiB };
+/** Users with a scope that are kept for their next token; their rows have what clients wrote into them. */
+const MOST_SUBJECTS = { entries: 2000, bytes: 16 * MiB };
+const MOST_CATALOGS = { entries: 500, bytes: 16 * MiB };
 
 /** Seconds after which another key begins to sign. */
 const KEY_LIFETIME = 24 * 3600;
@@ -70,12 +73,12 @@ export class TokenService implements Authenticator {
   /** The epoch for which the keys were looked up last. */
   #keysEpoch = 0;
   readonly #ring: KeyRing;
-  readonly #valid = new Map<string, Cached>();
+  readonly #valid = new BoundedCache<Cached>(MOST_TOKENS);
   /** Replies of this epoch: key is the token's text, with or without catalogue. */
-  readonly #bodies = new Map<string, string>();
+  readonly #bodies = new BoundedCache<string>(MOST_BODIES);
   #bodiesEpoch = 0;
   readonly #subjects = new EpochCache<Subject>(MOST_SUBJECTS);
-  readonly #catalogs = new EpochCache<readonly CatalogEntry[]>(MOST_BODIES);
+  readonly #catalogs = new EpochCache<readonly CatalogEntry[]>(MOST_CATALOGS);
 
   constructor(config: Config, store: Store, epoch: IdentityEpoch, ring: KeyRing) {
     this.#store = store;
@@ -151,7 +154,7 @@ export class TokenService implements Authenticator {
     const known = this.#bodies.get(key);
     if (known !== undefined) return known;
     const text = JSON.stringify({ token: await this.#render(token, options.catalog, epoch) });
-    keep(this.#bodies, MOST_BODIES, key, text);
+    this.#bodies.set(key, text, 2 * text.length);
     return text;
   }
 
@@ -245,7 +248,7 @@ export class TokenService implements Authenticator {
 
   #remember(token: Cached): ValidToken {
     if (token.payload.expiresAt * 1000 <= Date.now()) return token;
-    keep(this.#valid, MOST_TOKENS, token.text, token);
+    this.#valid.set(token.text, token, bytesOf(token.info));
     return token;
   }
 
@@ -275,12 +278,4 @@ export class TokenService implements Authenticator {
         }),
     };
   }
-}
-
-function keep<V>(map: Map<string, V>, most: number, key: string, value: V): void {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size <= most) return;
-  const oldest = map.keys().next().value;
-  if (oldest !== undefined) map.delete(oldest);
 }
