@@ -25,6 +25,8 @@ export interface PolicyEngine {
   isOverridden(name: string): boolean;
   /** True when the rule in force, or one that it refers to, is not the declared one. */
   isCustom(name: string): boolean;
+  /** True when the rule denies something for what it is: that it allows things in general is not said of each. */
+  excludes(name: string): boolean;
   /** Attributes of the target that the rule, with all that it refers to, looks at. */
   targetNames(name: string): ReadonlySet<string>;
 }

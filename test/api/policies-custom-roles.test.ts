@@ -376,4 +376,25 @@ describe('a role of your own beyond its project', () => {
     await undo();
     expect((await image('GET', `/${mine.id}`, auditor)).status).toBe(403);
   });
+
+  it('lists things of other projects by rules only that allow every one of them', async () => {
+    const auditor = await holder('auditor');
+    const list = async () =>
+      (await send('GET', '/volume/v3/volumes?all_tenants=1&limit=1', auditor)).json.volumes?.length;
+    const { token, projectId } = tenants[0]!;
+    await send('POST', '/volume/v3/volumes', token, { volume: { size: 1 } });
+    for (const [rule, seen] of [
+      ['role:auditor', 1],
+      ['role:auditor or project_id:%(project_id)s', 1],
+      [`role:auditor and not '${projectId}':%(project_id)s`, 0],
+      ["role:auditor and not 'secret':%(name)s", 0],
+      ['role:auditor and not rule:owner', 0],
+      ['role:auditor and not role:member', 1],
+      ['role:auditor and project_id:%(project_id)s', 0],
+    ] as const) {
+      const undo = await set({ 'volume:get_all': rule });
+      expect(await list(), rule).toBe(rule.includes('rule:owner') ? undefined : seen);
+      await undo();
+    }
+  });
 });

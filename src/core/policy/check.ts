@@ -67,9 +67,7 @@ export async function checkPolicy(app: App, question: PolicyQuestion): Promise<P
     explanation: explain(rules, name, token, target),
     notes: [
       ...notes,
-      ...(allowed
-        ? beyondRule(rules.check('context_is_admin', token, target), token, target)
-        : lacking(rules, name, target)),
+      ...(allowed ? [] : lacking(rules, name, target)),
       ...(await notesOnRoles(
         app.store.read,
         changed.map((one) => effective.get(one)),
@@ -141,15 +139,6 @@ function lacking(rules: RuleSet, name: string, target: PolicyTarget): string[] {
   const options = missing.map((one) => `--target ${one}=…`).join(' ');
   return [
     `the rule looks at what is not known of the target (${missing.join(', ')}): give it with ${options}`,
-  ];
-}
-
-/** Rules are not all: what belongs to another project is found by who satisfies context_is_admin only. */
-function beyondRule(isAdmin: boolean, token: TokenInfo, target: PolicyTarget): string[] {
-  const elsewhere = target.project_id !== undefined && target.project_id !== (token.project?.id ?? '');
-  if (isAdmin || !elsewhere) return [];
-  return [
-    'the rule allows it, but things of another project answer 404 to who does not satisfy context_is_admin, unless they are shared',
   ];
 }
 

@@ -51,6 +51,19 @@ export function targetNames(node: RuleNode): string[] {
   }
 }
 
+/** The parts of a rule that must not hold. */
+export function negated(node: RuleNode): RuleNode[] {
+  switch (node.kind) {
+    case 'not':
+      return [node.node];
+    case 'and':
+    case 'or':
+      return node.nodes.flatMap(negated);
+    default:
+      return [];
+  }
+}
+
 /** Names of the rules that a rule refers to. */
 export function references(node: RuleNode): string[] {
   switch (node.kind) {

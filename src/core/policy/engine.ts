@@ -88,6 +88,10 @@ export class RulePolicy implements PolicyEngine {
     return this.#rules.targetNames(name);
   }
 
+  excludes(name: string): boolean {
+    return this.#rules.excludes(name);
+  }
+
   isOverridden(name: string): boolean {
     return this.#stored.rules.has(name) || this.#fromFile.has(name);
   }

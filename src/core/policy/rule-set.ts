@@ -1,5 +1,5 @@
 import type { PolicyTarget, TokenInfo } from '../context.js';
-import { compileRule, type RuleCheck, references, targetNames } from './compile.js';
+import { compileRule, negated, type RuleCheck, references, targetNames } from './compile.js';
 import { credentialsOf } from './credentials.js';
 import { parseRule, type RuleNode } from './parse.js';
 
@@ -55,6 +55,20 @@ export class RuleSet {
       this.#names.set(name, names);
     }
     return names;
+  }
+
+  /**
+   * True when the rule, or one that it refers to, denies something for what it is (`not 'x':%(name)s`). One that does not, and allows a
+   * thing of which nothing is known, allows every thing.
+   */
+  excludes(name: string): boolean {
+    return this.closure(name).some((one) => {
+      const node = this.node(one);
+      return (node ? negated(node) : []).some(
+        (part) =>
+          targetNames(part).length > 0 || references(part).some((other) => this.targetNames(other).size > 0),
+      );
+    });
   }
 
   /** The rule's name, and those of all rules that it refers to, also by others. */
