@@ -1,5 +1,6 @@
 import type { MessageOrder, ObjectError, ObjectReport } from '../protocol/messages.js';
 import type { ObjectKey } from '../protocol/objects.js';
+import { oneOf } from './one-of.js';
 import { nowText, type Reader, type Tx } from './store.js';
 
 /** What a host last reported about an object. */
@@ -14,17 +15,14 @@ export async function findReports(
   hostId: string,
   keys: readonly ObjectKey[],
 ): Promise<StoredReport[]> {
-  const found: StoredReport[] = [];
-  for (let at = 0; at < keys.length; at += 500) {
-    const rows = await db
-      .selectFrom('object_report')
-      .selectAll()
-      .where('host_id', '=', hostId)
-      .where('object_key', 'in', keys.slice(at, at + 500))
-      .execute();
-    found.push(...rows.map(toReport));
-  }
-  return found;
+  if (keys.length === 0) return [];
+  const rows = await db
+    .selectFrom('object_report')
+    .selectAll()
+    .where('host_id', '=', hostId)
+    .where(oneOf(db, 'object_key', keys))
+    .execute();
+  return rows.map(toReport);
 }
 
 /** Every host's last report of one object. */

@@ -1,3 +1,4 @@
+import { oneOf } from '../one-of.js';
 import type { Reader, Tx } from '../store.js';
 
 /** What the scheduler and the administrators' lists want to know about a host. */
@@ -58,9 +59,9 @@ export async function computeHosts(db: Reader, ids?: readonly string[]): Promise
       'aggregate.availability_zone',
     ]);
   if (ids) {
-    hostRows = hostRows.where('host.id', 'in', [...ids]);
-    networkRows = networkRows.where('host_id', 'in', [...ids]);
-    aggregateRows = aggregateRows.where('aggregate_host.host_id', 'in', [...ids]);
+    hostRows = hostRows.where(oneOf(db, 'host.id', ids));
+    networkRows = networkRows.where(oneOf(db, 'host_id', ids));
+    aggregateRows = aggregateRows.where(oneOf(db, 'aggregate_host.host_id', ids));
   }
   const hosts = await hostRows.orderBy('host.name').execute();
   const networks = group(await networkRows.execute(), (row) => [row.host_id, row.physical_network]);

@@ -1,4 +1,5 @@
 import { type Selectable, sql } from 'kysely';
+import { oneOf } from '../one-of.js';
 import { nowText, type Reader, type Tx } from '../store.js';
 import type { AllocationTable, InventoryTable } from '../tables/compute.js';
 
@@ -21,7 +22,7 @@ export async function readCapacities(
 ): Promise<Map<string, Map<string, InventoryRow>>> {
   let query = db.selectFrom('inventory').selectAll();
   if (hostIds?.length === 0) return new Map();
-  if (hostIds && hostIds.length < MOST_ASKED) query = query.where('host_id', 'in', [...hostIds]);
+  if (hostIds && hostIds.length < MOST_ASKED) query = query.where(oneOf(db, 'host_id', hostIds));
   const hosts = new Map<string, Map<string, InventoryRow>>();
   for (const row of await query.execute()) {
     const classes = hosts.get(row.host_id);

@@ -24,17 +24,12 @@ export async function findServer(db: Reader, id: string): Promise<ServerRow | un
 }
 
 export async function findServers(db: Reader, ids: readonly string[]): Promise<ServerRow[]> {
-  const found: ServerRow[] = [];
-  for (let at = 0; at < ids.length; at += 500) {
-    found.push(
-      ...(await db
-        .selectFrom('server')
-        .selectAll()
-        .where('id', 'in', ids.slice(at, at + 500))
-        .execute()),
-    );
-  }
-  return found;
+  if (ids.length === 0) return [];
+  return await db
+    .selectFrom('server')
+    .selectAll()
+    .where(oneOf(db, 'id', ids))
+    .execute();
 }
 
 /**
@@ -103,7 +98,7 @@ export async function tagsOfServers(db: Reader, ids: readonly string[]): Promise
   const rows = await db
     .selectFrom('server_tag')
     .selectAll()
-    .where('server_id', 'in', ids)
+    .where(oneOf(db, 'server_id', ids))
     .orderBy('tag')
     .execute();
   for (const { server_id, tag } of rows) {

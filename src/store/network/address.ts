@@ -1,3 +1,4 @@
+import { oneOf } from '../one-of.js';
 import type { Reader, Tx } from '../store.js';
 import type { IpAllocationTable } from '../tables/network.js';
 
@@ -18,7 +19,7 @@ export async function addressesOfPorts(db: Reader, portIds: readonly string[]): 
   return await db
     .selectFrom('ip_allocation')
     .selectAll()
-    .where('port_id', 'in', [...portIds])
+    .where(oneOf(db, 'port_id', portIds))
     .orderBy('position')
     .orderBy('ip_address')
     .execute();

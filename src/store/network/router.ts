@@ -1,3 +1,4 @@
+import { oneOf } from '../one-of.js';
 import type { Reader } from '../store.js';
 import type { NetworkTables } from '../tables/network.js';
 
@@ -44,7 +45,7 @@ export async function floatingIpsOfPorts(db: Reader, portIds: readonly string[])
   return await db
     .selectFrom('floating_ip')
     .selectAll()
-    .where('fixed_port_id', 'in', [...portIds])
+    .where(oneOf(db, 'fixed_port_id', portIds))
     .execute();
 }
 

@@ -1,3 +1,4 @@
+import { oneOf } from '../one-of.js';
 import type { Reader, Tx } from '../store.js';
 
 /** Tags of resources, each resource's in alphabetical order. */
@@ -7,7 +8,7 @@ export async function tagsOf(db: Reader, resourceIds: readonly string[]): Promis
   const rows = await db
     .selectFrom('network_tag')
     .selectAll()
-    .where('resource_id', 'in', [...resourceIds])
+    .where(oneOf(db, 'resource_id', resourceIds))
     .orderBy('tag')
     .execute();
   for (const row of rows) tags.set(row.resource_id, [...(tags.get(row.resource_id) ?? []), row.tag]);

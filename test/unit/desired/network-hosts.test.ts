@@ -92,6 +92,10 @@ const OPERATIONS = {
     ];
     await updatePort(tx, core.app, core.ctx, await guestPort(tx, a), changes[c % changes.length]!);
   },
+  changeMac: async (core, tx, { a, b }) => {
+    const mac_address = `fa:16:3e:00:00:${(b % 256).toString(16).padStart(2, '0')}`;
+    await updatePort(tx, core.app, core.ctx, pick(await rows(tx, 'port'), a), { mac_address });
+  },
   deletePort: async (_core, tx, { a }) => deletePort(tx, pick(await rows(tx, 'port'), a)),
   subnet: async (core, tx, { a, b }) =>
     core.subnet(tx, pick(await rows(tx, 'network'), a).id, `10.${b % 40}.0.0/24`),
