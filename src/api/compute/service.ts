@@ -19,6 +19,7 @@ import { limitOperations } from './quota/limits.js';
 import { quotaOperations } from './quota/quota-sets.js';
 import { SERVER_ACTIONS, serverActionOperation } from './server/actions.js';
 import { serverDetailOperations } from './server/details.js';
+import { instanceActionOperations } from './server/instance-actions.js';
 import { serverMetadataOperations } from './server/metadata.js';
 import { serverOperations } from './server/operations.js';
 import { serverPasswordOperations } from './server/password.js';
@@ -81,6 +82,7 @@ export function computeService(config: Config): Service {
       ...serverMetadataOperations,
       ...serverTagOperations,
       ...serverDetailOperations,
+      ...instanceActionOperations,
       ...serverPasswordOperations,
       ...serverGroupOperations,
       ...securityGroupOperations,

@@ -75,7 +75,7 @@ export async function readFilters(
     filters.host_id = [found?.[0] ?? ''];
   }
   const tags = (name: string) => (atLeast(version, '2.26') ? list(query[name]) : []);
-  const changesSince = time('changes-since', lastValue(query['changes-since']));
+  const changesSince = readTime('changes-since', lastValue(query['changes-since']));
   return {
     options: {
       projectId: allTenants ? null : ctx.projectId,
@@ -83,7 +83,7 @@ export async function readFilters(
       deleted: deletedFilter(ctx, query, statuses, changesSince),
       changesSince,
       changesBefore: atLeast(version, '2.66')
-        ? time('changes-before', lastValue(query['changes-before']))
+        ? readTime('changes-before', lastValue(query['changes-before']))
         : null,
       tags: tags('tags'),
       tagsAny: tags('tags-any'),
@@ -117,7 +117,8 @@ function list(value: string | string[] | undefined): string[] {
   return [value ?? []].flat().flatMap((text) => text.split(',').filter(Boolean));
 }
 
-function time(name: string, text: string | undefined): string | null {
+/** A point in time of a query as ISO text in UTC; null when it was not asked for; 400 for what is none. */
+export function readTime(name: string, text: string | undefined): string | null {
   if (text === undefined) return null;
   const known = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$/.test(text);
   const zoned = /([Zz]|[+-]\d\d:?\d\d)$/.test(text) || text.length === 10 ? text : `${text}Z`;

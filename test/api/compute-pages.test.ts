@@ -87,4 +87,32 @@ describe.each(DIALECTS)('what projects used, on %s', (dialect) => {
     }
     expect((await get('?limit=x', admin)).status).toBe(400);
   });
+
+  it('pages what was done to a server, from the newest on', async () => {
+    const id = servers[0]![0]!;
+    const path = `/compute/v2.1/servers/${id}/os-instance-actions`;
+    const act = async (body: unknown) =>
+      await cloud.cloud.request('POST', `/compute/v2.1/servers/${id}/action`, {
+        token: users[0]!.token,
+        body,
+      });
+    expect((await act({ 'os-stop': null })).status).toBe(202);
+    await cloud.applied(id, 'shutdown');
+    const actions = async (query: string, version = '2.66') =>
+      await cloud.cloud.request('GET', `${path}${query}`, { token: users[0]!.token, headers: V(version) });
+    const all = (await actions('?limit=1', '2.57')).json.instanceActions;
+    expect(all.map(({ action }: { action: string }) => action)).toEqual(['stop', 'create']);
+    const first = (await actions('?limit=1')).json;
+    expect(first.instanceActions).toMatchObject([{ action: 'stop' }]);
+    const next = (await actions(new URL(first.links[0].href).search)).json;
+    expect(next.instanceActions).toMatchObject([{ action: 'create' }]);
+    expect(next.links).toBeUndefined();
+    const last = all.at(-1).request_id;
+    expect((await actions(`?marker=${last}`)).json.instanceActions).toEqual([]);
+    expect((await actions('?marker=req-x')).status).toBe(400);
+    expect((await actions('?changes-since=2999-01-01T00:00:00Z')).json.instanceActions).toEqual([]);
+    expect((await actions('?changes-before=2000-01-01T00:00:00Z')).json.instanceActions).toEqual([]);
+    expect((await actions('?changes-since=2999-01-01&changes-before=2000-01-01')).status).toBe(400);
+    expect((await actions('?changes-since=never')).status).toBe(400);
+  });
 });
