@@ -76,7 +76,7 @@ const CHECKS: Readonly<Record<TraceCheck['kind'], Test>> = {
   nat: fields({ part: oneOf('dnat', 'snat', 'forward', 'forward6'), router }),
   tunnel: fields({ network: segment }),
   fdb: fields({ network: segment, mac: orNull(mac), vtep: ip }),
-  'fdb-peer': fields({ network: segment, macs: list(mac), vtep: ip }),
+  'fdb-table': fields({ network: segment }),
   underlay: fields({
     vtep: ip,
     mtu: (value) => Number.isInteger(value) && (value as number) > 100 && (value as number) <= 65_535,

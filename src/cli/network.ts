@@ -1,9 +1,15 @@
 import type { Command } from 'commander';
-import type { TracedHop } from '../core/trace/model.js';
-import type { NetworkOnHost, NetworkView } from '../core/trace/show.js';
+import type { NetworkView } from '../core/trace/show.js';
 import type { Trace } from '../core/trace/trace.js';
 import { Client } from './client.js';
-import { ago, printFields, printJson, printTable } from './output.js';
+import { MOST_IN_FULL, printNetwork, STATES } from './network-show.js';
+import { printJson, printTable } from './output.js';
+
+interface ShowOptions {
+  host?: string;
+  all?: boolean;
+  json?: boolean;
+}
 
 interface TraceOptions {
   protocol?: string;
@@ -23,15 +29,27 @@ export function addNetworkCommands(program: Command): void {
     .description(
       'Show what exists for a network in the cloud and on each host, how it is, and the commands that show it there',
     )
-    .option('--json', 'print JSON')
-    .addHelpText('after', '\nExamples:\n  maru network show private\n  maru network show public --json')
-    .action(async (name: string, { json }: { json?: boolean }) => {
-      const path = `/maru/v1/networks/${encodeURIComponent(name)}`;
+    .option('--host <host>', 'ask only this host, and show all of it')
+    .option('--all', 'show every port and every host in full, however many there are')
+    .option('--json', 'print JSON: everything, ungrouped')
+    .addHelpText(
+      'after',
+      `
+With more than ${MOST_IN_FULL} hosts, what is alike on them is one line, and what is not as it should be is named.
+
+Examples:
+  maru network show private
+  maru network show private --host host17
+  maru network show public --json`,
+    )
+    .action(async (name: string, { json, host, all }: ShowOptions) => {
+      const query = host === undefined ? '' : `?${new URLSearchParams({ host })}`;
+      const path = `/maru/v1/networks/${encodeURIComponent(name)}${query}`;
       const { network: view } = await new Client().get<{ network: NetworkView }>(path);
       if (view.hosts.some(({ objects }) => objects.some(({ state }) => state === 'fail')))
         process.exitCode = 1;
       if (json) return printJson(view);
-      printNetwork(view);
+      printNetwork(view, all === true || host !== undefined);
     });
   network
     .command('trace <target>')
@@ -67,8 +85,6 @@ Examples:
     });
 }
 
-const STATES = { ok: 'ok', fail: 'FAIL', unknown: 'unknown' } as const;
-
 function printTrace({ target, traffic, hops, verdict }: Trace): void {
   process.stdout.write(`${target} (${traffic})\n\n`);
   printTable(
@@ -76,41 +92,4 @@ function printTrace({ target, traffic, hops, verdict }: Trace): void {
     hops.map(({ host, what, state, detail }) => [host, what, STATES[state], detail]),
   );
   process.stdout.write(`\n${verdict}\n`);
-}
-
-function printNetwork(view: NetworkView): void {
-  const segment = [view.type, view.segmentation_id, view.physical_network].filter((part) => part !== null);
-  printFields([
-    ['network', `${view.name} (${view.id})`],
-    ['project', view.project_id],
-    ['segment', `${segment.join(' ')}, MTU ${view.mtu}${view.external ? ', external' : ''}`],
-    [
-      'subnets',
-      view.subnets.map(
-        ({ cidr, gateway_ip, enable_dhcp, id }) =>
-          `${cidr}, gateway ${gateway_ip ?? 'none'}, ${enable_dhcp ? 'DHCP' : 'no DHCP'} (${id})`,
-      ),
-    ],
-  ]);
-  process.stdout.write('\n');
-  printTable(
-    ['port', 'owner', 'addresses', 'mac', 'host', 'status'],
-    view.ports.map((p) => [p.id, p.owner || '-', p.addresses.join(', '), p.mac, p.host, p.status]),
-  );
-  for (const host of view.hosts) printHost(host);
-  if (view.hosts.length === 0)
-    process.stdout.write('\nNo host has anything of it: no guest and no router is on it.\n');
-}
-
-function printHost({ host, state, objects, reports }: NetworkOnHost): void {
-  process.stdout.write(`\nOn host ${host} (${state}):\n`);
-  printTable(
-    ['what', 'state', 'detail', `command on ${host}`],
-    objects.map((one: TracedHop) => [one.what, STATES[one.state], one.detail, one.show]),
-  );
-  const wrong = reports.filter((report) => report.error !== null || !report.current);
-  for (const { object, error, reported_at } of wrong) {
-    const what = error ?? 'what it last reported is of another state than the database has now';
-    process.stdout.write(`  ${object}: ${what} (reported ${ago(reported_at)})\n`);
-  }
 }

@@ -64,13 +64,8 @@ export type TraceCheck =
   | { readonly kind: 'tunnel'; readonly network: Segment }
   /** The tunnel sends frames to this MAC to that host; null: frames to unknown MACs, too. */
   | { readonly kind: 'fdb'; readonly network: Segment; readonly mac: string | null; readonly vtep: string }
-  /** The tunnel sends frames to unknown MACs, and to all of these, to that host. */
-  | {
-      readonly kind: 'fdb-peer';
-      readonly network: Segment;
-      readonly macs: readonly string[];
-      readonly vtep: string;
-    }
+  /** The tunnel sends frames to all hosts and MACs that the agent's own spec of the network names. */
+  | { readonly kind: 'fdb-table'; readonly network: Segment }
   /** Packets of this size reach the other host's tunnel address; only asked with `probe`. */
   | { readonly kind: 'underlay'; readonly vtep: string; readonly mtu: number }
   /** The port's own chains are complete and are reached; `rule`: the rule that is to let the traffic in. */

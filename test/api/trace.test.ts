@@ -159,6 +159,14 @@ describe('what exists of networks on hosts, and where a way is broken', () => {
     expect(shown(routerHost)).toContain(`ip netns exec qrouter-${scene.routerId} ip -br addr show`);
   });
 
+  it('shows of one host only what is there, and asks no other', async () => {
+    const path = `/maru/v1/networks/${scene.networkId}?host=`;
+    const { network } = await cloud.call<{ network: NetworkView }>('GET', `${path}${guestHost}`);
+    expect(network.hosts.map(({ host }) => host)).toEqual([guestHost]);
+    expect(new Set(network.ports.map(({ host }) => host))).toEqual(new Set([guestHost]));
+    expect((await cloud.request('GET', `${path}nowhere`)).status).toBe(404);
+  });
+
   it('names the host whose agent is away, and still gives its commands', async () => {
     await cloud.stopAgent(guestHost);
     const trace = await traced(floating.id);

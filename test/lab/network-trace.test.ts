@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { objectOf } from '../../agents/network/model.js';
 import { createNetworkPart, type NetworkPart } from '../../agents/network/part.js';
 import { answerTrace, type TraceSources } from '../../agents/network/trace/answer.js';
 import { checkTrace } from '../../agents/transport/validate-trace.js';
@@ -86,6 +87,7 @@ class Site {
     return {
       context: { ...this.lab.context, host: this.room === null ? this.lab.host : this.crowded(this.room) },
       held: (key) => (this.held.has(key) ? this.held.get(key)! : (this.spec.spec[key]?.revision ?? null)),
+      network: (networkId) => objectOf(this.spec.spec, 'network', networkId) ?? null,
       latest: () => undefined,
       guest: async () => this.guest,
     };
@@ -578,6 +580,20 @@ describe('the trace of a floating IP over two hosts', () => {
   it('has the address answer again after all that', async () => {
     expect(await outside.pings(FLOATING)).toBe(true);
     expect(told(await trace(true))).toBe('whole');
+  });
+
+  it('finds in the whole of a tunnel the one entry that is missing', async () => {
+    const network = { id: NET, type: 'vxlan', physical_network: null, segmentation_id: 1001 } as const;
+    const look = async () =>
+      (await ask('one', { checks: [{ kind: 'fdb-table', network }], probe: false })).findings[0];
+    expect(await look()).toEqual({
+      state: 'ok',
+      detail: 'vxlan-1001 floods to 1 host(s), and knows 1 MAC(s) there',
+    });
+    await one.hand('bridge', 'fdb', 'del', mac(0x20), 'dev', 'vxlan-1001', 'dst', '192.0.2.2', 'self');
+    expect(await look()).toMatchObject({ state: 'fail', detail: `vxlan-1001 has no entry for ${mac(0x20)}` });
+    await one.apply();
+    expect((await look())?.state).toBe('ok');
   });
 
   it('says what it could not find out in time, and nothing else', async () => {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { FLOOD_MAC, fdbKey } from '../../agents/network/links/model.js';
-import { fdbPeer } from '../../agents/network/trace/devices.js';
+import { fdbTable } from '../../agents/network/trace/devices.js';
 
 const [A, B, C] = ['fa:16:3e:00:00:0a', 'fa:16:3e:00:00:0b', 'fa:16:3e:00:00:0c'];
 const DEV = 'vxlan-1001';
@@ -13,8 +13,9 @@ async function found(entries: readonly (readonly [mac: string, dst: string | nul
   );
   const devices = async () => ({ links: new Map(there ? [[DEV, {}]] : []), fdb, carriers: new Set() });
   const network = { id: 'n', type: 'vxlan', physical_network: null, segmentation_id: 1001 } as const;
-  const check = { kind: 'fdb-peer', network, macs: [A, B, C] as string[], vtep: HERE } as const;
-  return await fdbPeer({ devices } as never, check);
+  const remote_ports = [A, B, C].map((mac) => ({ mac: mac!, vtep: HERE }));
+  const told = { ...network, mtu: 1450, peers: [HERE], remote_ports };
+  return await fdbTable({ devices } as never, { kind: 'fdb-table', network }, told);
 }
 
 const whole = (mac: string) =>
@@ -23,11 +24,11 @@ const whole = (mac: string) =>
     [mac, null],
   ] as const;
 
-it('all entries of a host are looked at together, the first wrong one is named and the others counted', async () => {
+it('all entries of a tunnel are looked at together, the first wrong one is named and the others counted', async () => {
   const flood = [FLOOD_MAC, HERE] as const;
   expect(await found([flood, ...whole(A!), ...whole(B!), ...whole(C!)])).toMatchObject({
     state: 'ok',
-    detail: `${DEV} floods to ${HERE}, and sends it frames for 3 MAC(s)`,
+    detail: `${DEV} floods to 1 host(s), and knows 3 MAC(s) there`,
   });
   expect(await found([flood, ...whole(A!), ...whole(C!)])).toMatchObject({
     state: 'fail',

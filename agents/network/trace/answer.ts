@@ -1,10 +1,10 @@
 import type { ObjectReport, ObservedServer } from '../../../src/protocol/messages.js';
-import type { ObjectKey } from '../../../src/protocol/objects.js';
+import type { NetworkObject, ObjectKey } from '../../../src/protocol/objects.js';
 import type { TraceCheck, TraceReply, TraceRequest } from '../../../src/protocol/trace.js';
 import { CommandError } from '../../host/host.js';
 import { eachLimited } from '../concurrency.js';
 import type { NetworkContext } from '../config.js';
-import { bridge, fdb, fdbPeer, plug, providerOf, tunnel, underlay, uplink } from './devices.js';
+import { bridge, fdb, fdbTable, plug, providerOf, tunnel, underlay, uplink } from './devices.js';
 import { type Found, fail, ok, unknown } from './finding.js';
 import { members } from './members.js';
 import { addresses, device, dnsmasq, namespace, neighbour, route } from './namespaces.js';
@@ -18,6 +18,8 @@ export interface TraceSources {
   readonly context: NetworkContext;
   /** Revision of the object in the spec that the agent holds; null: it has not been told of it. */
   readonly held: (key: ObjectKey) => string | null;
+  /** The network as the agent was told of it. */
+  readonly network: (id: string) => NetworkObject | null;
   readonly latest: (key: ObjectKey) => ObjectReport | undefined;
   /** What a guest does now; null: there is no domain. */
   readonly guest: (serverId: string) => Promise<ObservedServer | null>;
@@ -88,8 +90,8 @@ async function look(
       return await tunnel(snapshot, check);
     case 'fdb':
       return await fdb(snapshot, check);
-    case 'fdb-peer':
-      return await fdbPeer(snapshot, check);
+    case 'fdb-table':
+      return await fdbTable(snapshot, check, sources.network(check.network.id));
     case 'underlay':
       return await underlay(snapshot, check, probe);
     case 'filter':

@@ -1,4 +1,5 @@
 import { tapName, vxlanName } from '../../../src/net/names.js';
+import type { NetworkObject } from '../../../src/protocol/objects.js';
 import type { Segment, TraceCheck } from '../../../src/protocol/trace.js';
 import { bridgeOf } from '../bridge/desired.js';
 import { FLOOD_MAC, fdbKey, isOurLink, VXLAN_PORT } from '../links/model.js';
@@ -109,22 +110,31 @@ export async function fdb(snapshot: Snapshot, { network, mac, vtep }: Check<'fdb
   return ok(`${mac} behind ${dev} at ${vtep}`);
 }
 
-/** Where a tunnel sends all frames that are for one host: the first that goes elsewhere, and how many do. */
-export async function fdbPeer(
+/** Where a tunnel sends all frames that are for other hosts: the first that goes elsewhere, and how many do. */
+export async function fdbTable(
   snapshot: Snapshot,
-  { network, macs, vtep }: Check<'fdb-peer'>,
+  { network }: Check<'fdb-table'>,
+  told: NetworkObject | null,
 ): Promise<Found> {
-  const looked: Found[] = [];
-  for (const mac of [null, ...macs]) looked.push(await fdb(snapshot, { kind: 'fdb', network, mac, vtep }));
-  const wrong = looked.filter(({ state }) => state !== 'ok');
+  if (!told) return unknown(`the agent has not been told of network ${network.id}`);
+  const { peers, remote_ports } = told;
+  const wanted = [
+    ...peers.map((vtep) => ({ mac: null, vtep })),
+    ...remote_ports.map(({ mac, vtep }) => ({ mac, vtep })),
+  ];
+  const wrong: Found[] = [];
+  for (const { mac, vtep } of wanted) {
+    const found = await fdb(snapshot, { kind: 'fdb', network, mac, vtep });
+    if (found.state === 'unknown') return found;
+    if (found.state === 'fail') wrong.push(found);
+  }
   const [first] = wrong;
-  if (!first) return ok(`${looked[0]!.detail}, and sends it frames for ${macs.length} MAC(s)`);
-  // without the device all of them say the same
-  if (wrong.length === 1 || first.state === 'unknown') return first;
-  return {
-    ...first,
-    detail: `${first.detail}; ${wrong.length - 1} more of ${looked.length} entries are wrong`,
-  };
+  const dev = vxlanName(network.segmentation_id ?? 0);
+  if (!first)
+    return ok(`${dev} floods to ${peers.length} host(s), and knows ${remote_ports.length} MAC(s) there`);
+  if (wrong.length === 1) return first;
+  const detail = `${first.detail}; ${wrong.length - 1} more of ${wanted.length} entries are wrong`;
+  return { ...first, detail };
 }
 
 /** IPv4 and ICMP headers, which are not part of ping's `-s`. */

@@ -43,6 +43,13 @@ export const traceOperations: readonly Operation[] = [
     policy: { name: 'maru:network:show', rule: ADMIN },
     summary: 'Show what exists for a network on each host',
     status: 200,
-    handler: async ({ app, params }) => ({ network: await showNetwork(app, params.network!) }),
+    query: {
+      type: 'object',
+      properties: { host: { type: 'string', minLength: 1, maxLength: 255 } },
+      additionalProperties: false,
+    },
+    handler: async ({ app, params, query }) => ({
+      network: await showNetwork(app, params.network!, query.host === undefined ? null : String(query.host)),
+    }),
   },
 ];

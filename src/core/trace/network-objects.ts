@@ -1,10 +1,7 @@
-import type { NetworkObject, ObjectKey, RouterObject, Spec } from '../../protocol/objects.js';
+import type { ObjectKey, RouterObject, Spec } from '../../protocol/objects.js';
 import type { NamespaceRef } from '../../protocol/trace.js';
 import { Looked, objectOf, segmentOf } from './hops.js';
 import type { Hop, TraceHost } from './model.js';
-
-/** A host takes lists of at most 2,000. */
-const MACS_AT_ONCE = 1_000;
 
 type RouterPort = RouterObject['interfaces'][number];
 
@@ -22,19 +19,10 @@ export function networkObjects(host: TraceHost, networkId: string): readonly Hop
   if (network.type === 'flat') hops.push(there.hop('uplink', { kind: 'uplink', network }));
   if (network.type === 'vxlan') {
     hops.push(there.hop('tunnel', { kind: 'tunnel', network }));
-    for (const [vtep, all] of macsByPeer(body)) {
-      for (let at = 0; at === 0 || at < all.length; at += MACS_AT_ONCE) {
-        const macs = all.slice(at, at + MACS_AT_ONCE);
-        hops.push(
-          there.hop(`flooding and ${macs.length} MAC(s) → ${vtep}`, {
-            kind: 'fdb-peer',
-            network,
-            macs,
-            vtep,
-          }),
-        );
-      }
-    }
+    // of however many hosts and ports: what it should have, the agent knows, and that it knows the right thing is asked above
+    const { peers, remote_ports } = body;
+    const what = `flooding to ${peers.length} host(s), ${remote_ports.length} MAC(s)`;
+    hops.push(there.hop(what, { kind: 'fdb-table', network }));
   }
   hops.push(...dhcpObjects(host, networkId));
   for (const router of bodiesOf(spec, 'router')) hops.push(...routerObjects(host, router, networkId));
@@ -67,17 +55,6 @@ export function networkKeys(spec: Spec, networkId: string): ObjectKey[] {
   for (const router of bodiesOf(spec, 'router'))
     if (portsOf(router).some(({ port }) => port.network_id === networkId)) own.push(`router/${router.id}`);
   return own.filter((key) => spec[key] !== undefined);
-}
-
-/** What is behind each other host of the network: one thing to look at, however many ports there are. */
-function macsByPeer({ peers, remote_ports }: NetworkObject): ReadonlyMap<string, readonly string[]> {
-  const found = new Map<string, string[]>(peers.map((vtep) => [vtep, []]));
-  for (const { mac, vtep } of remote_ports) {
-    const macs = found.get(vtep);
-    if (macs) macs.push(mac);
-    else found.set(vtep, [mac]);
-  }
-  return found;
 }
 
 function dhcpObjects(host: TraceHost, networkId: string): Hop[] {

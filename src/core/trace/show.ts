@@ -1,4 +1,4 @@
-import { listHosts } from '../../store/hosts.js';
+import { findHostByName, listHosts } from '../../store/hosts.js';
 import { addressesOfPorts } from '../../store/network/address.js';
 import { subnetsOfNetworks } from '../../store/network/network.js';
 import { presences } from '../../store/network/placed.js';
@@ -57,9 +57,21 @@ export interface NetworkOnHost {
   }[];
 }
 
-/** Shows a network by id or name, whosever it is; its hosts are asked, and nothing is changed. */
-export async function showNetwork(app: App, idOrName: string): Promise<NetworkView> {
-  const { view, present } = await app.store.snapshot(async (db) => await readNetwork(db, idOrName));
+/**
+ * Shows a network by id or name, whosever it is; its hosts are asked, or only the named one, and nothing is changed. What is asked of
+ * a host grows with its own ports, not with the other hosts. Throws 404 when there is no such network or host.
+ */
+export async function showNetwork(
+  app: App,
+  idOrName: string,
+  hostName: string | null = null,
+): Promise<NetworkView> {
+  const whole = await app.store.snapshot(async (db) => await readNetwork(db, idOrName));
+  const only = hostName === null ? null : await findHostByName(app.store.read, hostName);
+  if (only === undefined) throw notFound(`There is no host '${hostName}'; maru host list shows them.`);
+  const present = whole.present.filter((id) => only === null || id === only.id);
+  const ports = whole.view.ports.filter(({ host }) => only === null || host === only.name);
+  const view = { ...whole.view, ports };
   const asked: Promise<NetworkOnHost[]>[] = [];
   for (let at = 0; at < present.length; at += HOSTS_AT_ONCE) {
     const some = present.slice(at, at + HOSTS_AT_ONCE);

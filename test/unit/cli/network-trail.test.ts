@@ -82,6 +82,12 @@ On host1, uplink: out.
     expect(process.exitCode).toBeUndefined();
   });
 
+  it('asks one host only, when one is named', async () => {
+    answer = { network: { hosts: [], ports: [], subnets: [] } };
+    await maru('network', 'show', 'private', '--host', 'host 7', '--json');
+    expect(asked).toEqual(['GET /maru/v1/networks/private?host=host+7']);
+  });
+
   it('prints what hosts have of a network, with the commands', async () => {
     const view: NetworkView = {
       id: 'n1',
