@@ -97,7 +97,8 @@ export async function identityScene(dialect: Dialect): Promise<IdentityScene> {
       roles: [{ id: common.role }],
     };
     const { trust } = await as(token, 'POST', '/OS-TRUST/trusts', { trust: body });
-    return { credential, trust: trust.id as string };
+    const pair = await as(root, 'POST', `/users/${user}/credentials/OS-EC2`, { tenant_id: project });
+    return { credential, trust: trust.id as string, access: pair.credential.access as string };
   };
   const own = await place('own');
   const other = await place('other');
