@@ -1,9 +1,9 @@
 import type { LogLine, LogQuery, LogReply } from '../../protocol/log-query.js';
 import { requestsOfGlobal } from '../../store/audit.js';
-import { listControllers } from '../../store/controllers.js';
 import { findHostByName, type HostRow, listHosts } from '../../store/hosts.js';
 import type { App } from '../app.js';
 import { notFound } from '../errors.js';
+import { otherControllers } from './others.js';
 
 /** A line with the program that wrote it. */
 export interface LogEntry {
@@ -64,7 +64,8 @@ export async function collectLogs(
     own,
     inTurns(hosts, (host) => ask('agent', host.name, () => find((one) => app.hosts.logs(host.id, one)))),
   ]);
-  if (hostName === null) missing.push(...(await otherControllers(app)));
+  if (hostName === null)
+    missing.push(...(await otherControllers(app, { requestId, objectIds: query.mentions })));
   return {
     entries: newest.entries,
     missing: missing.sort((a, b) => a.name.localeCompare(b.name)),
@@ -146,16 +147,4 @@ async function inTurns(hosts: readonly HostRow[], ask: (host: HostRow) => Promis
     for (let host = waiting.shift(); host; host = waiting.shift()) await ask(host);
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
-}
-
-/** They share the database, but no channel with each other: each is asked by itself. */
-async function otherControllers(app: App): Promise<CollectedLog['missing']> {
-  const all = await listControllers(app.store.read);
-  return all
-    .filter(({ name, alive }) => alive && name !== app.config.name)
-    .map(({ name, address }) => ({
-      program: 'controller' as const,
-      name,
-      reason: `another controller, at ${address}, has its own log: ask it with OS_AUTH_URL set to it`,
-    }));
 }
