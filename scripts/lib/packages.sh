@@ -16,7 +16,7 @@ packages_for() {
       iproute2 iptables nftables ipset conntrack procps kmod util-linux iputils-ping 'arping|iputils-arping' curl ca-certificates ;;
     run) packages_for host && printf '%s\n' \
       openssh-client genisoimage e2fsprogs extlinux cpio xz-utils zstd fdisk jq ;;
-    test) packages_for run && printf '%s\n' 'busybox|busybox-static' python3 python3-openstackclient tempest postgresql debootstrap strace socat libxml2-utils shellcheck vagrant vagrant-libvirt man-db zsh fish network-manager netplan.io ifupdown isc-dhcp-client bridge-utils ;;
+    test) packages_for run && printf '%s\n' 'busybox|busybox-static' python3 python3-openstackclient tempest postgresql debootstrap strace socat libxml2-utils shellcheck vagrant vagrant-libvirt man-db zsh fish network-manager netplan.io ifupdown isc-dhcp-client bridge-utils && { grep -qs '^VERSION_ID="22.04"' /etc/os-release || echo dhcpcd-base; } ;;
     build) printf '%s\n' python3 make g++ ;;
     package) printf '%s\n' dpkg-dev binutils xz-utils ;;
     *) printf 'packages_for: unknown purpose %s\n' "$1" >&2 && return 2 ;;

@@ -1,5 +1,8 @@
 import type { Host } from '../../host/host.js';
-import { BridgeRefusal, type ManagerFile, type ManagerPlan, type OriginalFile } from '../manager.js';
+import { BridgeRefusal, type ManagerFile } from '../manager.js';
+import type { Snapshot } from '../model.js';
+import { type ClientHandOver, inOwnUnit } from './client-hand-over.js';
+import { handOverDhcpcd } from './dhcpcd.js';
 
 /** A DHCP client of its own process that works on the uplink. */
 export interface DhcpClient {
@@ -22,15 +25,9 @@ export async function dhcpClientsOn(host: Host, uplink: string): Promise<readonl
     const owner = client.argv.some((word) => /NetworkManager|nm-dhcp/.test(word)) ? 'NetworkManager' : null;
     found.push({ ...client, pid: Number(pid), owner });
   }
-  return found;
-}
-
-/** What of a ManagerPlan the hand-over of a client takes. */
-export interface ClientHandOver
-  extends Pick<ManagerPlan, 'trialFiles' | 'handBackFirst' | 'handBack' | 'warnings'> {
-  readonly dhcp: NonNullable<ManagerPlan['dhcp']>;
-  /** Its lease under the bridge's name, so that the client of the next boot asks for the same address. */
-  readonly permanent: readonly OriginalFile[];
+  // one that serves another process of dhcpcd is no client of its own
+  const helps = ({ argv }: DhcpClient) => /^dhcpcd: \[(?!manager|master)/.test(argv[0] ?? '');
+  return found.some((c) => c.program === 'dhcpcd' && !helps(c)) ? found.filter((c) => !helps(c)) : found;
 }
 
 /**
@@ -42,15 +39,20 @@ export async function handOverClients(
   clients: readonly DhcpClient[],
   from: string,
   to: string,
+  snapshot: Snapshot,
 ): Promise<ClientHandOver | null> {
   if (clients.length === 0) return null;
   const parts: ClientHandOver[] = [];
   const systemd = (await host.stat('/run/systemd/system')) !== null;
   for (const client of clients) {
+    if (client.program === 'dhcpcd') {
+      parts.push(await handOverDhcpcd(host, client, from, to, snapshot));
+      continue;
+    }
     if (client.program !== 'dhclient')
       throw new BridgeRefusal(
-        `${client.program} (pid ${client.pid}) has ${from}, and its lease cannot be taken to ${to}`,
-        'Configure the address statically, or use dhclient (isc-dhcp-client), systemd-networkd or NetworkManager, and try again.',
+        `${client.program} (pid ${client.pid}) has ${from}, and it keeps no lease that could be taken to ${to}`,
+        `Let ifup use dhcpcd instead: apt-get install dhcpcd-base, ifdown ${from}, remove udhcpc, ifup ${from} (on the host's console), and try again; or configure the address statically.`,
       );
     const leaseFile = optionValue(client.argv, '-lf');
     const text = leaseFile === null ? null : await host.readFileIfExists(leaseFile);
@@ -121,12 +123,6 @@ export function handOverDhclient(
         : []),
     ],
   };
-}
-
-/** Started by a service, it would be killed when that ends; without systemd's help it is started all the same. */
-function inOwnUnit(argv: readonly string[]): readonly string[] {
-  const run = 'timeout -k 5 10 systemd-run --quiet --collect --service-type=forking "$@" || exec "$@"';
-  return ['sh', '-c', run, 'sh', ...argv];
 }
 
 /** The leases of `from`, said to be of `to`; those of other interfaces in the same file are left out. */

@@ -5,6 +5,8 @@ export interface IfupdownTakeover {
   readonly bridge: string;
   readonly uplink: string;
   readonly mac: string;
+  /** For a DHCP client that makes its routes' metric from the device's index: what it is now; null when it does not. */
+  readonly metric?: number | null;
   readonly path: string;
   readonly text: string;
   /** The bridge's own options are said in one stanza only: false when an earlier file has had them. */
@@ -45,6 +47,7 @@ export function ifupdownFile(takeover: IfupdownTakeover): IfupdownFile {
         lines.push(`iface ${bridge}${alias} ${family} ${method}`);
         if (first && alias === '') lines.push(...bridgeOptions(uplink, mac));
         if (alias === '') first = false;
+        if (family === 'inet' && method === 'dhcp') lines.push(...sameMetric(takeover, statement));
         if (family === 'inet6' && method === 'static') lines.push(...noDad(takeover.text, statement));
       }
     } else if (statement.kind === 'option' && stanza === 'uplink') {
@@ -61,7 +64,7 @@ export function ifupdownFile(takeover: IfupdownTakeover): IfupdownFile {
   }
   const touched = first !== takeover.first;
   if (touched || portOptions.length > 0)
-    lines.push('', `iface ${uplink} inet manual`, withoutLinkLocal(), ...portOptions);
+    lines.push('', `iface ${uplink} inet manual`, ...withoutOwn(), ...portOptions);
   return { text: `${lines.join('\n')}\n`, touched, warnings };
 }
 
@@ -76,7 +79,7 @@ export function ifupdownReleased(bridge: string, uplink: string, text: string): 
     if (kind === 'iface') stanza = name ?? '';
     else if (kind !== 'option' && kind !== 'blank') stanza = '';
     // the MTU is said of both, and the rest is a port's own
-    if (stanza === uplink && kind === 'option' && words[0] !== 'mtu' && raw !== withoutLinkLocal())
+    if (stanza === uplink && kind === 'option' && words[0] !== 'mtu' && !withoutOwn().includes(raw))
       portOptions.push(raw);
   }
   stanza = '';
@@ -135,17 +138,31 @@ function snooping(): string {
   return '    up ip link set dev $IFACE type bridge mcast_snooping 0';
 }
 
-/** A port of a bridge is nobody's neighbour: its link-local address would be the bridge's too, with the same MAC. */
-function withoutLinkLocal(): string {
-  return '    pre-up ip link set dev $IFACE addrgenmode none';
+/**
+ * A port of a bridge is nobody's neighbour: its link-local address would be the bridge's too, with the same MAC; and so would be what it
+ * makes from a router advertisement that comes before it is a port.
+ */
+function withoutOwn(): readonly string[] {
+  return [
+    '    pre-up ip link set dev $IFACE addrgenmode none',
+    '    pre-up sysctl -q -e -w net/ipv6/conf/$IFACE/accept_ra=0',
+  ];
 }
 
 /** Duplicate address detection would hold the address back while the bridge comes up; unless the stanza says itself what it wants. */
 function noDad(text: string, stanza: Statement): string[] {
+  return says(text, stanza, 'dad-attempts') ? [] : ['    dad-attempts 0'];
+}
+
+function sameMetric({ text, metric }: IfupdownTakeover, stanza: Statement): string[] {
+  return typeof metric !== 'number' || says(text, stanza, 'metric') ? [] : [`    metric ${metric}`];
+}
+
+function says(text: string, stanza: Statement, option: string): boolean {
   const after = text
     .slice(text.indexOf(stanza.raw) + stanza.raw.length)
     .split(/^\s*(?:iface|auto|allow-\S+|mapping|source)\b/m)[0]!;
-  return /^\s*dad-attempts\s/m.test(after) ? [] : ['    dad-attempts 0'];
+  return new RegExp(`^\\s*${option}\\s`, 'm').test(after);
 }
 
 /** `auto eth0`: both, the port first; allow-hotplug does not fit a bridge, which no event of the hardware announces. */

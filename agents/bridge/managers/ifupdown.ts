@@ -6,8 +6,9 @@ import {
   type TakeoverPlan,
   type UplinkManager,
 } from '../manager.js';
-import { linkOf } from '../model.js';
+import { linkOf, type Snapshot } from '../model.js';
 import { dhcpClientsOn, handOverClients } from './dhcp-client.js';
+import { leasedMetric } from './dhcpcd.js';
 import { ifupdownFile, ifupdownReleased } from './ifupdown-files.js';
 import { moveLinkDns } from './link-dns.js';
 
@@ -31,13 +32,13 @@ export class IfupdownManager implements UplinkManager {
     await this.#needsBridgeUtils();
     const mac = linkOf(snapshot, uplink)?.mac ?? '';
     const files = await interfacesFiles(this.#host, uplink);
-    const changed = takenOver(files, bridge, uplink, mac);
+    const changed = takenOver(files, bridge, uplink, mac, await this.#metricOfDhcpcd(uplink, snapshot));
     if (changed.files.length === 0)
       throw new BridgeRefusal(
         `no iface ${uplink} in ${INTERFACES} or what it sources`,
         'See ifquery --list -a.',
       );
-    return this.#moved(uplink, bridge, changed.files, changed.warnings);
+    return this.#moved(uplink, bridge, snapshot, changed.files, changed.warnings);
   }
 
   async planRelease({ bridge, uplink, snapshot, originals }: TakeoverPlan): Promise<ManagerPlan> {
@@ -53,6 +54,7 @@ export class IfupdownManager implements UplinkManager {
       bridge,
       uplink,
       mac,
+      await this.#metricOfDhcpcd(bridge, snapshot),
     ).files;
     const warnings: string[] = [];
     const files = now.flatMap((file): OriginalFile[] => {
@@ -71,16 +73,18 @@ export class IfupdownManager implements UplinkManager {
         `no iface ${bridge} in ${INTERFACES} or what it sources`,
         'See ifquery --list -a.',
       );
-    return this.#moved(bridge, uplink, files, warnings);
+    return this.#moved(bridge, uplink, snapshot, files, warnings);
   }
 
   async #moved(
     from: string,
     to: string,
+    snapshot: Snapshot,
     files: readonly OriginalFile[],
     warnings: readonly string[],
   ): Promise<ManagerPlan> {
-    const clients = await handOverClients(this.#host, await dhcpClientsOn(this.#host, from), from, to);
+    const found = await dhcpClientsOn(this.#host, from);
+    const clients = await handOverClients(this.#host, found, from, to, snapshot);
     const dns = await moveLinkDns(this.#host, from, to);
     const resolvconf = await this.#host.listDirectory('/run/resolvconf/interface');
     return {
@@ -102,6 +106,12 @@ export class IfupdownManager implements UplinkManager {
     };
   }
 
+  /** dhcpcd makes it from the device's index unless it is told. */
+  async #metricOfDhcpcd(device: string, snapshot: Snapshot): Promise<number | null> {
+    const clients = await dhcpClientsOn(this.#host, device);
+    return clients.some(({ program }) => program === 'dhcpcd') ? leasedMetric(snapshot) : null;
+  }
+
   async #needsBridgeUtils(): Promise<void> {
     if ((await this.#host.stat('/etc/network/if-pre-up.d/bridge')) !== null) return;
     throw new BridgeRefusal(
@@ -118,12 +128,18 @@ function ifstateWith(from: string, to: string): readonly string[] {
   return ['sed', '-i', ...remove.flatMap((expression) => ['-e', expression]), '-e', `1i${to}=${to}`, IFSTATE];
 }
 
-function takenOver(files: readonly OriginalFile[], bridge: string, uplink: string, mac: string) {
+function takenOver(
+  files: readonly OriginalFile[],
+  bridge: string,
+  uplink: string,
+  mac: string,
+  metric: number | null,
+) {
   const changed: OriginalFile[] = [];
   const warnings: string[] = [];
   let first = true;
   for (const { path, content, mode } of files) {
-    const result = ifupdownFile({ bridge, uplink, mac, path, text: content ?? '', first });
+    const result = ifupdownFile({ bridge, uplink, mac, metric, path, text: content ?? '', first });
     if (result.touched) first = false;
     warnings.push(...result.warnings);
     if (result.text !== `${(content ?? '').replace(/\n$/, '')}\n`)

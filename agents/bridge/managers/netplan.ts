@@ -10,7 +10,7 @@ import { linkOf, type Snapshot } from '../model.js';
 import { renderIni, section } from './ini.js';
 import { definitionOf, netplanFile, netplanReleased } from './netplan-files.js';
 import { dhcpIdentity, networkdLease, networkdLink } from './networkctl.js';
-import { networkdAside, networkdKeeping } from './networkd-aside.js';
+import { networkdAside, networkdKeeping, networkdSolicits } from './networkd-aside.js';
 import { identitySections } from './networkd-files.js';
 import { withoutDad } from './without-dad.js';
 
@@ -129,7 +129,10 @@ export class NetplanManager implements UplinkManager {
         ...aside.files,
         ...(keeping ? [keeping] : []),
       ],
-      handOver: [...aside.end, ...withoutDad(snapshot, uplink, APPLY)],
+      handOver: [
+        ...aside.end,
+        ...withoutDad(snapshot, uplink, [...APPLY, ...networkdSolicits(snapshot, uplink)]),
+      ],
       handBackFirst: APPLY,
       handBack: [],
       permanent: [

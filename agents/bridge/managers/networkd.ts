@@ -4,7 +4,7 @@ import { BridgeRefusal, type ManagerPlan, type TakeoverPlan, type UplinkManager 
 import { linkOf } from '../model.js';
 import { parseIni, renderIni, type Section, section } from './ini.js';
 import { dhcpIdentity, networkdLease, networkdLink } from './networkctl.js';
-import { networkdAside, networkdKeeping } from './networkd-aside.js';
+import { networkdAside, networkdKeeping, networkdSolicits } from './networkd-aside.js';
 import { networkdFiles, networkdReleased } from './networkd-files.js';
 import { withoutDad } from './without-dad.js';
 
@@ -87,7 +87,10 @@ export class NetworkdManager implements UplinkManager {
           mode: 0o644,
         },
       ],
-      handOver: [...aside.end, ...withoutDad(snapshot, uplink, RELOAD)],
+      handOver: [
+        ...aside.end,
+        ...withoutDad(snapshot, uplink, [...RELOAD, ...networkdSolicits(snapshot, uplink)]),
+      ],
       handBackFirst: RELOAD,
       handBack: [],
       permanent: [
