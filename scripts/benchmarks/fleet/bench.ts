@@ -8,6 +8,8 @@ export interface FleetBench {
   readonly controller: ControllerProcess;
   readonly fleet: Fleet;
   readonly layout: Layout;
+  /** Megabytes that controller and agents may have together. */
+  readonly mostMemoryMb: number;
   /** Servers wanted altogether. */
   readonly servers: number;
   /** Milliseconds of the machine's clock (performance.now) at which measurements end, finished or not. */

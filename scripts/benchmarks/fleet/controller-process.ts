@@ -84,6 +84,10 @@ export class ControllerProcess {
     this.#child?.kill('SIGKILL');
   }
 
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   async figures(): Promise<ControllerFigures> {
     return await this.#asker!.ask<ControllerFigures>('figures');
   }

@@ -18,17 +18,26 @@ export async function measureOneChange(bench: FleetBench, servers: readonly Know
   const chosen = servers.slice(-CHANGES);
   say(`${chosen.length} single changes`);
   const delays: number[] = [];
+  const refused: string[] = [];
   let lost = 0;
   for (const { id, tenant } of chosen) {
     if (performance.now() > bench.deadline) break;
     const sent = monotonicMs();
-    await tenant.cloud.call('compute', 'POST', `/servers/${id}/action`, { 'os-stop': null });
+    try {
+      await tenant.cloud.call('compute', 'POST', `/servers/${id}/action`, { 'os-stop': null });
+    } catch (error) {
+      // one that is still being built cannot be stopped
+      refused.push((error as Error).message);
+      continue;
+    }
     const answered = monotonicMs();
     const at = await lastTaken(bench, `server/${id}`, sent, 1);
     if (at === null) lost++;
     else delays.push(Math.max(0, at - answered));
   }
   bench.results.push(...spread('one change: API answer → agent has it', 'ms', delays));
+  if (refused.length)
+    bench.remarks.push(`${refused.length} single changes were refused, the first: ${refused[0]}`);
   if (lost) bench.remarks.push(`${lost} single changes had not arrived after ${GIVE_UP_MS / 1000} s`);
 }
 

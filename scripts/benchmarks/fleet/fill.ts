@@ -3,6 +3,7 @@ import { type FleetBench, patience, say } from './bench.js';
 import { monotonicMs } from './clock.js';
 import { createServers, type Tenant } from './layout.js';
 import { Load } from './limits.js';
+import { outOfMemory } from './memory.js';
 import { figure, spread } from './percentile.js';
 
 const STAGES = 5;
@@ -10,6 +11,8 @@ const STAGES = 5;
 const MEASURED_PER_STAGE = 100;
 const PER_REQUEST = 20;
 const CLIENTS = 2;
+/** Requests after which memory is looked at. */
+const REQUESTS_PER_LOOK = 25;
 const SETTLE_MS = 300_000;
 
 /** A server of the fleet that was made by a request of its own. */
@@ -34,23 +37,26 @@ export async function measureFill(bench: FleetBench): Promise<KnownServer[]> {
     const load = await Load.begin(bench);
     const batched = target - single - made;
     const began = performance.now();
+    const before = made;
+    let full: string | null = null;
     await atOnce(bench, Math.ceil(batched / PER_REQUEST), async (i) => {
+      if (i % REQUESTS_PER_LOOK === 0) full ??= await outOfMemory(bench);
+      if (full !== null) return;
       const count = Math.min(PER_REQUEST, batched - i * PER_REQUEST);
       await createServers(layout, next(), `fill-${stage}-${i}`, count);
       made += count;
     });
     const seconds = (performance.now() - began) / 1000;
+    const rateOfFill = (made - before) / seconds;
     if (seconds > 1)
-      results.push(
-        figure(`servers made up to ${made}, ${PER_REQUEST} to a request`, batched / seconds, '/s'),
-      );
+      results.push(figure(`servers made up to ${made}, ${PER_REQUEST} to a request`, rateOfFill, '/s'));
     const settled = await settle(bench);
     if (settled === null)
       bench.remarks.push(
         `at ${made} servers the hosts had not caught up after ${SETTLE_MS / 1000} s, or the time was over`,
       );
     else results.push(figure(`until the hosts had caught up with them`, settled, 's'));
-    await load.end(`filling up to ${made}`);
+    const limit = await load.end(`filling up to ${made}`);
 
     await controller.figures();
     const latencies: number[] = [];
@@ -71,7 +77,8 @@ export async function measureFill(bench: FleetBench): Promise<KnownServer[]> {
     );
     say(`${made} servers`);
     if (made < target) {
-      bench.remarks.push(`the time was over at ${made} of ${servers} servers`);
+      const rate = `the time was over, at ${rateOfFill.toFixed(1)} servers/s (${limit ?? 'nothing was watched'})`;
+      bench.remarks.push(`limit of servers: ${made} of ${servers}; ${full ?? rate}`);
       break;
     }
   }

@@ -29,6 +29,11 @@ export class Fleet {
     return this.#hosts;
   }
 
+  /** Of the processes that the agents run in. */
+  get pids(): readonly number[] {
+    return this.#children.flatMap(({ pid }) => pid ?? []);
+  }
+
   /** Joins and starts more hosts; resolves with what could not. */
   async start(hosts: readonly LightHost[], controller: string): Promise<readonly string[]> {
     const shares = this.#askers.map((_, i) => hosts.filter((_host, at) => at % this.#askers.length === i));

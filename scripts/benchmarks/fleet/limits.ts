@@ -6,6 +6,7 @@ import { figure, percentile } from './percentile.js';
 /** From which share on something counts as the limit. */
 const FULL = 0.85;
 const SCARCE_MEMORY = 0.1;
+const LATE_MS = 1000;
 
 interface Reading {
   readonly at: number;
@@ -28,11 +29,11 @@ export class Load {
     return new Load(bench, (await read(bench)).reading);
   }
 
-  /** Adds the shares to the results and, from them, the limit to the remarks. */
-  async end(what: string): Promise<void> {
+  /** Adds the shares to the results and, from them, the limit to the remarks; gives it, or null of less than a second. */
+  async end(what: string): Promise<string | null> {
     const { reading, lag, agentLag, wait, memory } = await read(this.#bench);
     const seconds = (reading.at - this.#from.at) / 1000;
-    if (seconds < 1) return;
+    if (seconds < 1) return null;
     const share = (key: 'controller' | 'agents' | 'machine') => (reading[key] - this.#from[key]) / seconds;
     const [controller, agents, machine] = [share('controller'), share('agents'), share('machine')];
     const cores = cpus().length;
@@ -45,6 +46,7 @@ export class Load {
         `the machine's CPU: ${percent(machine / cores)} of ${cores} cores (controller ${percent(controller)}, agents ${percent(agents)}, others ${percent(others)} of a core)`,
       );
     }
+    if (lag >= LATE_MS) found.push(`the controller's event loop: timers late by ${Math.round(lag)} ms (p99)`);
     if (memory < SCARCE_MEMORY) found.push(`memory: only ${percent(memory)} of the machine's is available`);
     if (found.length === 0 && wait >= 50)
       found.push(`the database's write lock: half the transactions waited ${Math.round(wait)} ms or more`);
@@ -59,6 +61,7 @@ export class Load {
       figure(`${what}: controller event loop lag p99`, lag, 'ms'),
       figure(`${what}: agents' event loop lag p99`, agentLag, 'ms'),
     );
+    return limit;
   }
 }
 
@@ -90,7 +93,8 @@ async function machineCpuSeconds(): Promise<number> {
   return (user! + nice! + system! + irq! + softirq!) / 100;
 }
 
-async function availableMemory(): Promise<number> {
+/** Share of the machine's memory that is available. */
+export async function availableMemory(): Promise<number> {
   const text = await readFile('/proc/meminfo', 'utf8');
   const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1]);
   return field('MemAvailable') / field('MemTotal');
