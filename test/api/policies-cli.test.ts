@@ -96,17 +96,17 @@ describe('maru policy', () => {
     const errors = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     const noted = () => errors.mock.calls.splice(0).map(([text]) => String(text));
     try {
-      await maru('set', 'compute:servers:reboot', 'role:membre or role:Admin');
+      await maru('set', 'compute:servers:create', 'role:membre or role:Admin');
       expect(noted()).toEqual(["maru: note: no role is named 'membre'; did you mean 'member'?\n"]);
       const file = join(directory, 'roles.yaml');
-      writeFileSync(file, '"os_compute_api:servers:reboot": "role:nobody_has and role:%(name)s"\n');
+      writeFileSync(file, '"os_compute_api:servers:create": "role:nobody_has and role:%(name)s"\n');
       await maru('import', file);
       expect(noted()).toEqual([expect.stringContaining("no role is named 'nobody_has'")]);
-      await maru('set', 'compute:servers:reboot', "role:'member'");
+      await maru('set', 'compute:servers:create', "role:'member'");
       expect(noted()).toEqual([]);
     } finally {
       errors.mockRestore();
-      await maru('unset', 'compute:servers:reboot');
+      await maru('unset', 'compute:servers:create');
     }
   });
 

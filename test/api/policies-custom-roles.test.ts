@@ -178,6 +178,23 @@ describe('a role of your own beyond its project', () => {
       await undo();
     });
 
+    it('is noted where a rule that is set gives it', async () => {
+      const notes = async (name: string, rule: string) => {
+        const reply = await send('PUT', `/maru/v1/policies/${name}`, admin, { policy: { rule } });
+        await send('DELETE', `/maru/v1/policies/${name}`, admin);
+        return reply.json.notes;
+      };
+      const show = 'os_compute_api:servers:show';
+      expect(await notes(show, 'role:reader or role:admin')).toEqual([
+        expect.stringContaining(`${show} is not bound to the project for role:reader:`),
+      ]);
+      expect(await notes('get_network', '@')).toEqual([expect.stringContaining('for everybody')]);
+      expect(await notes(show, 'role:reader and project_id:%(project_id)s')).toEqual([]);
+      expect(await notes(show, 'rule:project_reader_or_admin')).toEqual([]);
+      expect(await notes('os_compute_api:servers:create', 'role:reader')).toEqual([]);
+      expect(await notes('os_compute_api:os-hypervisors:list', 'role:reader')).toEqual([]);
+    });
+
     it('may be taken from the administrator, too', async () => {
       const undo = await set({
         'os_compute_api:servers:delete': 'role:member and project_id:%(project_id)s',

@@ -2,6 +2,7 @@ import { badRequest, conflict } from '../../core/errors.js';
 import { checkPolicy, type PolicyAnswer } from '../../core/policy/check.js';
 import type { PolicyEntry } from '../../core/policy/engine.js';
 import { findPolicyName, policyName } from '../../core/policy/names.js';
+import { notesOnReach } from '../../core/policy/reach.js';
 import { notesOnRoles } from '../../core/policy/role-names.js';
 import { changePolicies, POLICY_API, type PolicyChange, storedSince } from '../../core/policy/stored.js';
 import type { Operation, OpRequest, Schema } from '../shared/operation.js';
@@ -96,7 +97,7 @@ export const policyOperations: readonly Operation[] = [
       body,
     }: OpRequest<{ policies: Record<string, unknown>; replace?: boolean }>) => ({
       changes: await changePolicies(app, ctx, changesOf(body.policies), { replace: body.replace === true }),
-      notes: await notesOnRoles(app.store.read, Object.values(body.policies)),
+      notes: await notesOn(app, body.policies),
     }),
   },
   {
@@ -157,7 +158,18 @@ async function setPolicy({
     throw conflict(`Policy ${name} is not new: to set its rule, leave "own" (maru policy set --new) out.`);
   }
   await changePolicies(app, ctx, [{ name, rule, own }]);
-  return { policy: await view(app, name), notes: await notesOnRoles(app.store.read, [rule]) };
+  return { policy: await view(app, name), notes: await notesOn(app, { [name]: rule }) };
+}
+
+/** What may be a mistake in rules that have been set. */
+async function notesOn(app: OpRequest['app'], rules: Readonly<Record<string, unknown>>): Promise<string[]> {
+  const known = app.policy.candidate(app.policy.stored);
+  const names = new Set(Object.keys(rules).map((name) => findPolicyName(app.policy, name) ?? name));
+  const set = app.policy.list().filter(({ name }) => names.has(name));
+  return [
+    ...(await notesOnRoles(app.store.read, Object.values(rules))),
+    ...set.flatMap((entry) => notesOnReach(known, entry)),
+  ];
 }
 
 async function check({ app, body }: OpRequest<{ check: CheckBody }>): Promise<{ check: PolicyAnswer }> {

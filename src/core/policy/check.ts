@@ -6,6 +6,7 @@ import { badRequest, notFound } from '../errors.js';
 import { lookUp } from './credentials.js';
 import { type Explanation, explain } from './explain.js';
 import { policyName } from './names.js';
+import { notesOnReach } from './reach.js';
 import { notesOnRoles } from './role-names.js';
 import type { RuleSet } from './rule-set.js';
 import { applyChanges, type PolicyChange } from './stored.js';
@@ -54,6 +55,7 @@ export async function checkPolicy(app: App, question: PolicyQuestion): Promise<P
   const target = imaginedTarget(token, question.target, { names, identity: name.startsWith('identity:') });
   const allowed = rules.check(name, token, target);
   const effective = app.policy.effective(after.rules);
+  const entry = app.policy.list().find((one) => one.name === name)!;
   // the rules that came with the program may be about roles that this cloud has no use for
   const changed = rules.closure(name).filter((one) => after.rules.has(one) || app.policy.isOverridden(one));
   return {
@@ -67,7 +69,7 @@ export async function checkPolicy(app: App, question: PolicyQuestion): Promise<P
     explanation: explain(rules, name, token, target),
     notes: [
       ...notes,
-      ...(allowed ? [] : lacking(rules, name, target)),
+      ...(allowed ? notesOnReach(rules, entry) : lacking(rules, name, target)),
       ...(await notesOnRoles(
         app.store.read,
         changed.map((one) => effective.get(one)),

@@ -30,7 +30,7 @@ function rolesOf(rule: unknown): string[] {
 }
 
 /** Names of roles that a rule itself asks for; those that it takes from its target are not known. */
-function rolesIn(node: RuleNode): string[] {
+export function rolesIn(node: RuleNode): string[] {
   switch (node.kind) {
     case 'not':
       return rolesIn(node.node);
