@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { expect, it } from 'vitest';
+import { descendants, listProjects, tagsOf } from '../../src/store/identity/projects.js';
 import { addAssignment, listAssignments } from '../../src/store/identity/roles.js';
 import { memberIdsOf, membersOf, users } from '../../src/store/identity/users.js';
 import { forEachStore } from '../support/stores.js';
@@ -34,6 +35,9 @@ forEachStore('many rows of identity', (openStore, dialect) => {
     expect(await users.list(store.read, { id: ids })).toEqual([]);
     const granted = await listAssignments(store.read, { actor_type: 'user', actor_id: ids });
     expect(granted.map(({ actor_id }) => actor_id)).toEqual(['u1', `u${MANY}`]);
+    expect(await listProjects(store.read, { id: ids })).toEqual([]);
+    expect(await descendants(store.read, ids)).toEqual([]);
+    expect((await tagsOf(store.read, ids)).size).toBe(MANY);
     const groups = Array.from({ length: MANY }, (_, at) => `g${at}`);
     expect((await membersOf(store.read, [...groups, 'g'])).get('g')).toHaveLength(MANY);
   });

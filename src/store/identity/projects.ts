@@ -1,7 +1,8 @@
 import { type Selectable, sql } from 'kysely';
+import { oneOf } from '../one-of.js';
 import type { Reader, Tx } from '../store.js';
 import type { ProjectTable } from '../tables/identity.js';
-import { idRows, type ListOptions, paged, resembling } from './table.js';
+import { FEW, idRows, type ListOptions, paged, resembling } from './table.js';
 
 export type ProjectRow = Selectable<ProjectTable>;
 
@@ -41,7 +42,10 @@ export async function listProjects(
   for (const [column, value] of Object.entries(filters)) {
     const values = (Array.isArray(value) ? value : [value]) as string[];
     if (values.length === 0) return [];
-    query = query.where(column as 'id', 'in', values);
+    query =
+      values.length > FEW
+        ? query.where(oneOf(db, column, values))
+        : query.where(column as 'id', 'in', values);
   }
   const having = (names: readonly string[]) => {
     const distinct = [...new Set(names)];
@@ -77,7 +81,7 @@ export async function descendants(db: Reader, of: string | readonly string[]): P
       qc
         .selectFrom('project')
         .select(['project.id', sql<number>`1`.as('level')])
-        .where('project.parent_id', 'in', ids)
+        .where(oneOf(db, 'project.parent_id', ids))
         .unionAll((eb) =>
           eb
             .selectFrom('project')
@@ -99,8 +103,7 @@ export async function tagsOf(db: Reader, ids: readonly string[]): Promise<Map<st
   const tags = new Map<string, string[]>(ids.map((id) => [id, []]));
   if (ids.length === 0) return tags;
   const query = db.selectFrom('project_tag').selectAll().orderBy('name');
-  // there are only so many values that a statement may carry
-  const rows = await (ids.length > 10_000 ? query : query.where('project_id', 'in', ids)).execute();
+  const rows = await query.where(oneOf(db, 'project_id', ids)).execute();
   for (const row of rows) tags.get(row.project_id)?.push(row.name);
   return tags;
 }
