@@ -157,10 +157,11 @@ function refuseChildren(snapshot: Snapshot, device: string): void {
         // a tunnel that may send through this device only
         link.details.link === device),
   );
+  const vlan = children.find(({ kind }) => kind === 'vlan')?.name;
   if (children.length)
     throw new BridgeRefusal(
       `${children.map(({ name, kind }) => `${name} (${kind})`).join(', ')} is made on ${device}: as a port of a bridge ${device} would no longer give it its frames`,
-      `make it on the bridge instead of on ${device}, or use another NIC as uplink`,
+      `make it on the bridge instead of on ${device}, or use another uplink${vlan ? `: a NIC, or ${vlan} itself` : ''}`,
     );
 }
 

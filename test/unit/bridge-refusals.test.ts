@@ -53,7 +53,7 @@ describe('what is refused, and says why and what to do', () => {
     ],
     'a VLAN on it': [
       withLinks(link('eth0.7', { kind: 'vlan', parent: 'eth0' })),
-      /eth0\.7 \(vlan\) is made on eth0/,
+      /eth0\.7 \(vlan\) is made on eth0: .*\n.*, or eth0\.7 itself$/,
     ],
     'a macvlan on it': [withLinks(link('mv0', { kind: 'macvlan', parent: 'eth0' })), /mv0 \(macvlan\)/],
     'a macvtap on it': [withLinks(link('mt0', { kind: 'macvtap', parent: 'eth0' })), /mt0 \(macvtap\)/],
@@ -124,6 +124,16 @@ describe('what is refused, and says why and what to do', () => {
     const bond = link('eth0', { kind: 'bond', details: { mode: 'active-backup', fail_over_mac: 'none' } });
     refuseTakeover(withLinks(bond), 'br-ex', 'eth0', PLAIN);
     refuseTakeover(withLinks(link('veth1', { kind: 'veth', parent: 'eth0' })), 'br-ex', 'eth0', PLAIN);
+  });
+
+  it('nothing of a VLAN as the uplink itself: only what is below it would lose it', () => {
+    const vlan = link('eth0.7', { kind: 'vlan', parent: 'eth0', details: { protocol: '802.1Q', id: 7 } });
+    refuseTakeover({ ...withLinks(vlan), device: 'eth0.7', routes: [] }, 'br-ex', 'eth0.7', PLAIN);
+    const stacked = link('eth0.7.9', { kind: 'vlan', parent: 'eth0.7' });
+    const both = { ...withLinks(vlan, stacked), device: 'eth0.7', routes: [] };
+    expect(() => refuseTakeover(both, 'br-ex', 'eth0.7', PLAIN)).toThrow(
+      /eth0\.7\.9 \(vlan\) is made on eth0\.7/,
+    );
   });
 
   it('names that a shell would read', () => {

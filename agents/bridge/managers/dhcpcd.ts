@@ -90,7 +90,7 @@ function end(device: string): readonly string[] {
   const script = [
     'for file in "/run/dhcpcd/$1.pid" "/run/dhcpcd/$1-4.pid"; do',
     '[ -r "$file" ] && read -r pid < "$file" && read -r line < "/proc/$pid/stat" || continue',
-    'case $line in *"(dhcpcd)"*) set -- "$1" ${line##*) }; pkill -KILL -s "$5" dhcpcd ;; esac',
+    `case $line in *"(dhcpcd)"*) set -- "$1" \${line##*) }; pkill -KILL -s "$5" dhcpcd ;; esac`,
     'done 2>/dev/null',
     'rm -f /run/dhcpcd/hook-state/resolv.conf/"$1".*',
   ];

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BridgeRefusal } from '../../../agents/bridge/manager.js';
 import { type Evidence, managerOf } from '../../../agents/bridge/managers/detect.js';
 import { clientOf, handOverDhclient } from '../../../agents/bridge/managers/dhcp-client.js';
+import { planDhcpcd } from '../../../agents/bridge/managers/dhcpcd.js';
 import { ifupdownFile, ifupdownReleased } from '../../../agents/bridge/managers/ifupdown-files.js';
 import { parseIni } from '../../../agents/bridge/managers/ini.js';
 import { linkDnsCommands, valuesOf } from '../../../agents/bridge/managers/link-dns.js';
@@ -229,6 +230,44 @@ describe('ifupdown', () => {
     );
   });
 
+  it.each([
+    [
+      'bond0',
+      'iface bond0 inet static\n    address 192.0.2.10/24\n    bond-slaves eth0 eth1\n    bond-mode active-backup\n',
+      ['bond-slaves eth0 eth1', 'bond-mode active-backup'],
+    ],
+    [
+      'eth0.100',
+      'iface eth0.100 inet static\n    address 192.0.2.10/24\n    vlan-raw-device eth0\n',
+      ['vlan-raw-device eth0'],
+    ],
+  ])('%s as the uplink stays what it is, as a port', async (uplink, stanza, own) => {
+    const text = `auto ${uplink}\n${stanza}`;
+    const changed = ifupdownFile({ ...DEVICE, uplink, path: 'interfaces', text, first: true }).text;
+    const file = join(directory, `${uplink}.interfaces`);
+    await writeFile(file, changed);
+    const query = async (device: string) =>
+      (await execa('ifquery', ['-i', file, device])).stdout.replaceAll('_', '-');
+    const [bridge, port] = [await query('br-ex'), await query(uplink)];
+    expect(bridge).toContain(`bridge-ports: ${uplink}`);
+    expect(bridge).toContain('address: 192.0.2.10');
+    expect(port).not.toContain('address:');
+    for (const option of own) {
+      expect(port).toContain(option.replace(' ', ': '));
+      expect(bridge).not.toContain(option.split(' ')[0]);
+    }
+    expect(changed).toContain(`auto ${uplink} br-ex`);
+    expect(words(ifupdownReleased('br-ex', uplink, changed))).toEqual(words(text));
+  });
+
+  it('says the metric that a client would make from the index of the device', () => {
+    const taken = (text: string) =>
+      ifupdownFile({ ...DEVICE, metric: 1002, path: 'interfaces', text, first: true });
+    expect(taken('iface eth0 inet dhcp\n').text).toMatch(/^ {4}metric 1002$/m);
+    expect(taken('iface eth0 inet dhcp\n    metric 7\n').text).not.toContain('1002');
+    expect(taken('iface eth0 inet static\n    address 192.0.2.1/24\n').text).not.toContain('1002');
+  });
+
   /** Lines in any order, without comments and what only a takeover adds. */
   function words(text: string): string[] {
     return text
@@ -268,6 +307,25 @@ describe('DHCP clients by their command lines', () => {
     ['vi\0dhcpcd: eth0\0', null],
   ])('%j', (cmdline, program) => {
     expect(clientOf(cmdline, 'eth0')?.program ?? null).toBe(program);
+  });
+});
+
+describe('dhcpcd', () => {
+  const move = { from: 'eth0', to: 'br-ex', metric: 1002, hasLease: true, systemd: false };
+
+  it('goes to the bridge with its lease and metric, and comes back as ifup starts it', () => {
+    const plan = planDhcpcd({ ...move, command: '/sbin/dhcpcd -h box eth0' });
+    expect(plan.dhcp.after).toEqual([['sh', '-c', 'exec /sbin/dhcpcd -h box -b -m 1002 br-ex']]);
+    expect(plan.handBack).toEqual([['sh', '-c', 'exec /sbin/dhcpcd -h box -b eth0']]);
+    expect(plan.dhcp.before.at(-1)!.slice(-2)).toEqual(['/var/lib/dhcpcd/eth0', '/var/lib/dhcpcd/br-ex']);
+    expect(plan.handBackFirst[0]!.at(-1)).toBe('br-ex');
+    expect(plan.warnings).toEqual([]);
+  });
+
+  it('keeps a metric that it was told, and says when there is no lease to take along', () => {
+    const plan = planDhcpcd({ ...move, command: 'dhcpcd -m 7 eth0', hasLease: false });
+    expect(plan.dhcp.after[0]!.at(-1)).toBe('exec dhcpcd -m 7 -b br-ex');
+    expect(plan.warnings.join()).toMatch(/another address/);
   });
 });
 
