@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DoctorFinding } from '../../src/protocol/doctor.js';
-import { BAD_CONFIG, BAD_FINDINGS, plantBadHost } from '../support/doctor/bad-host.js';
+import { BAD_FINDINGS, PACKAGES } from '../support/doctor/bad-findings.js';
+import { BAD_CONFIG, plantBadHost } from '../support/doctor/bad-host.js';
 import { type Fault, RUNNING, STOPPED } from '../support/doctor/faults.js';
 import { DoctorMachine } from '../support/doctor/machine.js';
 
@@ -28,7 +29,7 @@ describe('maru doctor', { timeout: 300_000 }, () => {
   };
 
   const found = (
-    { check, says, mend: command }: Fault,
+    { check, says, mend: command }: Pick<Fault, 'check' | 'says' | 'mend'>,
     findings: readonly DoctorFinding[],
   ): DoctorFinding => {
     const finding = findings.find((one) => one.check === check && says.test(one.what));
@@ -87,18 +88,33 @@ describe('maru doctor', { timeout: 300_000 }, () => {
     expect((await on.doctor()).report.findings).toEqual([]);
   });
 
-  it(`finds ${BAD_FINDINGS.length} more, and hangs with nothing that hangs`, async () => {
+  it(`finds ${BAD_FINDINGS.length} more, hangs with nothing that hangs, and what it says mends them`, async () => {
     await plantBadHost(on);
     const { report, seconds } = await on.doctor('--config', BAD_CONFIG);
-    for (const [check, says, command] of BAD_FINDINGS)
-      found({ check, says, mend: command, plant: '' }, report.findings);
+    const findings = BAD_FINDINGS.map((fault) => ({ fault, finding: found(fault, report.findings) }));
     expect(seconds).toBeLessThan(30);
+    await on.sh(PACKAGES);
+    let said = '';
+    for (const { fault, finding } of findings) {
+      const { help, instead, token } = fault;
+      const input = token ? `${(await on.maru('host', 'token', '--name', 'bad')).trim()}\n` : '';
+      const lines = [...(help ? [help] : []), ...(instead ? [] : finding.mend)].join('\n');
+      const { exitCode, stdout, stderr } = await on.machine.run('bash', ['-c', lines], { input });
+      said += `${lines}\n${stdout}${stderr}exit code ${exitCode}\n`;
+    }
+    const checks = BAD_FINDINGS.map(({ check }) => check);
+    const { findings: after } = (await on.doctor('--config', BAD_CONFIG)).report;
+    expect(
+      after.filter(({ check }) => checks.includes(check)),
+      said,
+    ).toEqual([]);
     await on.machine.write(BAD_CONFIG, 'agent: { nmae: bad }\n', 0o600);
     const { report: broken } = await on.doctor('--config', BAD_CONFIG);
     expect(broken.findings.find(({ check }) => check === 'configuration')?.what).toMatch(/nmae/);
   });
 
   it('looks at a machine before it becomes one of the cloud', async () => {
+    await on.sh('mv /usr/sbin/ipset /usr/sbin/ipset.away');
     const { report } = await on.doctor('--for', 'host', '--config', '/nowhere/maru.yaml');
     expect(report).toMatchObject({ phase: 'before', roles: ['host'] });
     const said = report.findings.map(({ check }) => check);

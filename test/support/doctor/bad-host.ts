@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
 import type { DoctorMachine } from './machine.js';
-import { UNDERLAY } from './machine.js';
+import { MARU, UNDERLAY } from './machine.js';
 
 /** Where the configuration of the bad host is. */
 export const BAD_CONFIG = '/etc/maru/bad.yaml';
@@ -58,15 +58,15 @@ export async function plantBadHost(on: DoctorMachine): Promise<void> {
       startedTime: '2026-01-01T00:00:00Z',
     }),
   );
-  for (const program of ['virsh', 'qemu-system-x86_64']) {
-    await machine.write(`/usr/local/sbin/${program}`, '#!/bin/sh\nexec sleep 600\n', 0o755);
-  }
+  await machine.write('/usr/local/sbin/qemu-system-x86_64', '#!/bin/sh\nexec sleep 600\n', 0o755);
+  await machine.write('/usr/local/bin/maru', `#!/bin/sh\nexec ${MARU.join(' ')} "$@"\n`, 0o755);
   const denial =
     'audit: apparmor="DENIED" operation="open" profile="libvirt-1" name="/srv/x.qcow2" comm="qemu-system-x86"';
   await machine.write('/usr/local/bin/journalctl', `#!/bin/sh\necho '${denial}'\n`, 0o755);
   await on.sh(`
     systemctl stop time
     mv /usr/sbin/ipset /usr/sbin/ipset.away
+    kill -STOP $(systemctl show --property=MainPID --value libvirtd)
     [ -e /dev/kvm ] || mknod /dev/kvm c 10 232
     chgrp root /dev/kvm; chmod 600 /dev/kvm
     setsid ${process.execPath} /run/late.cjs </dev/null >/dev/null 2>&1 &
@@ -75,39 +75,6 @@ export async function plantBadHost(on: DoctorMachine): Promise<void> {
       for i in $(seq 200); do ss -Hltn | grep -q ":$port " && break; sleep 0.05; done
     done`);
 }
-
-/** By check: what is said, and one of the commands that mend it. */
-export const BAD_FINDINGS: readonly (readonly [check: string, says: RegExp, mend: RegExp])[] = [
-  [
-    'clock-skew',
-    /clock is 1(19|20|21) s ahead of the controller’s/,
-    /timedatectl set-ntp true|apt-get install chrony/,
-  ],
-  ['no-time-sync', /No program keeps this machine’s clock right/, /^apt-get install chrony$/],
-  [
-    'certificates',
-    /certificate of this host’s agent .* expired at .*, 3 day\(s\) ago/,
-    /^maru agent --join TOKEN$/,
-  ],
-  [
-    'foreign-authority',
-    /another authority than those in \/var\/lib\/bad\/identity\.json/,
-    /maru host token --name bad/,
-  ],
-  ['port-taken', /TCP port 5999, for the agent \(agent\.listen\), is taken by socat/, /^kill \d+$/],
-  ['underlay-address-missing', /underlay_ip is 203\.0\.113\.77, which no device/, /agent\.underlay_ip/],
-  [
-    'bridge-missing',
-    /no bridge br-none, which provider network 'extnet' is on/,
-    /^maru bridge br-none --uplink/,
-  ],
-  ['kvm-hangs', /did not run within 3 s, although \/dev\/kvm opens/, /virt_type: qemu/],
-  ['kvm-permission', /\/dev\/kvm has mode 600 and group root/, /^chmod 660 \/dev\/kvm$/],
-  ['libvirt-down', /libvirt does not answer: virsh .*no answer within 5 s/, /^systemctl restart libvirtd$/],
-  ['missing-programs', /Not installed: ipset$/, /^apt-get install --no-install-recommends ipset$/],
-  ['qemu-denied', /DENIED.*\/srv\/x\.qcow2/, /^journalctl -k -b/],
-  ['pending-takeover', /takeover of eth0 by br-ex, begun at 2026-01-01/, /^maru bridge revert$/],
-];
 
 const DAY_MS = 24 * 3600 * 1000;
 

@@ -5,7 +5,7 @@ import { machine as here } from '../machine.js';
 import { SystemdMachine } from '../systemd-machine.js';
 
 const CHECKOUT = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
-const MARU = [process.execPath, `${CHECKOUT}/dist/src/main.js`] as const;
+export const MARU = [process.execPath, `${CHECKOUT}/dist/src/main.js`] as const;
 
 /** Addresses for documentation, in namespaces only. */
 export const EXTERNAL = '192.0.2.5';
