@@ -346,6 +346,29 @@ describe('what goes wrong outside', () => {
     await asBefore('undone by hand');
   }, 60_000);
 
+  it('an uplink with a dot in its name, as VLANs have, is taken over and released', async () => {
+    const { host, outside } = lab;
+    await sh(
+      host,
+      `ip link add eth0.100 type veth peer name cable100 netns ${outside.pid}; ip link set eth0.100 up`,
+    );
+    await sh(outside, 'ip link set cable100 up; ip addr add 203.0.113.70/30 dev cable100');
+    await sh(host, 'ip addr add 203.0.113.69/30 dev eth0.100; sysctl -qw net/ipv4/conf/eth0.100/rp_filter=1');
+    const asked = ['--peer', '203.0.113.70', ...AT_ONCE];
+    try {
+      const taken = await lab.maru(['br-ex', '--uplink', 'eth0.100', ...asked]);
+      expect(taken.exitCode, taken.stderr + taken.stdout).toBe(0);
+      expect(await sh(host, 'ip -4 -br addr show dev br-ex')).toContain('203.0.113.69/30');
+      expect(await sh(host, 'cat /proc/sys/net/ipv4/conf/br-ex/rp_filter')).toBe('1\n');
+      const released = await lab.maru(['release', 'br-ex', ...asked]);
+      expect(released.exitCode, released.stderr + released.stdout).toBe(0);
+      expect(await sh(host, 'ip -4 -br addr show dev eth0.100')).toContain('203.0.113.69/30');
+    } finally {
+      await sh(host, 'ip link del eth0.100');
+    }
+    await asBefore('released');
+  }, 60_000);
+
   it('wrong NIC, wrong peer, nothing to tell by: refused before anything is touched', async () => {
     const { host } = lab;
     await sh(
