@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { quoted } from '../../scripts/install.d/actions.js';
+import { issueServer, problemOf } from '../../src/api/server-certificate.js';
 import { until } from '../support/lab.js';
 import { machine as computer } from '../support/machine.js';
 import { SystemdMachine } from '../support/systemd-machine.js';
@@ -95,6 +96,25 @@ describe('maru install on a machine with systemd', () => {
       expect((await machine.run('curl', ['-s', `https://${ADDRESS}:5000/identity/v3`])).exitCode).toBe(60);
       const token = ['--os-cloud', 'maru', 'token', 'issue', '-f', 'value', '-c', 'id'];
       expect((await machine.must('openstack', token)).length).toBeGreaterThan(20);
+    },
+    STEP_MS,
+  );
+
+  it(
+    'the controller renews that certificate by itself, out of its sandbox',
+    async () => {
+      const read = async (name: string) => await machine.must('cat', [`/var/lib/maru/tls/${name}`]);
+      const authority = { certificate: await read('ca.pem'), key: await read('ca.key') };
+      const key = await read('api.key');
+      const ending = await issueServer(authority, [ADDRESS], { key, lifetimeMs: 10 * 86_400_000 });
+      await machine.write('/var/lib/maru/tls/api.pem', ending.certificate, 0o644);
+      await machine.must('systemctl', ['restart', 'maru-controller']);
+      const trusted = ['-sf', '--cacert', '/etc/maru/tls/ca.pem'];
+      const url = `https://${ADDRESS}:5000/identity/v3`;
+      await until('the API', 60, async () => (await machine.run('curl', [...trusted, url])).exitCode === 0);
+      const pair = { certificate: await read('api.pem'), key: await read('api.key') };
+      expect(problemOf(pair, [ADDRESS], 800)).toBeNull();
+      expect(pair.key).toBe(key);
     },
     STEP_MS,
   );
