@@ -112,7 +112,7 @@ export async function startController(
         periodic.stop();
         const ended: PromiseSettledResult<void>[] = [];
         // one that cannot end well keeps none of the others open
-        for (const part of [api, hosts, tasks, app.audit, store])
+        for (const part of [api, hosts, tasks, app.identity.activeDays, app.audit, store])
           ended.push(...(await Promise.allSettled([part.close()])));
         held.release();
         for (const end of ended) if (end.status === 'rejected') throw end.reason;

@@ -6,7 +6,7 @@ import { labFiles } from '../lab/names.js';
 import { create, list } from '../lab/resources.js';
 import { labStatus } from '../lab/status.js';
 import type { BenchLab } from './bench-lab.js';
-import { requestsPerSecond } from './load.js';
+import { post, requestsPerSecond } from './load.js';
 import { cpuSeconds } from './proc.js';
 import { atLeast, type Result, told } from './results.js';
 
@@ -109,10 +109,7 @@ async function makeUsers({ admin, demo }: BenchLab, round: number): Promise<stri
 }
 
 async function issue(url: string, name: string): Promise<void> {
-  const body = passwordAuth(name, PASSWORD, 'demo');
-  const response = await fetch(url, { method: 'POST', headers: JSON_BODY, body });
-  const text = await response.text();
-  if (response.status !== 201) throw new Error(`POST ${url}: ${response.status} ${text}`);
+  await post(url, passwordAuth(name, PASSWORD, 'demo'), 201);
 }
 
 /** Does something with each name, 8 at a time. */

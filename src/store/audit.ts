@@ -230,18 +230,16 @@ export interface AuditShare {
   readonly changed?: boolean;
 }
 
-/** How many records there are of each user (null: of nobody known). */
+/** How many records there are of each user (null: of nobody known) that changed something, and that did not. */
 export async function countAudits(
   db: Reader,
-  changed: boolean,
-): Promise<{ readonly user: string | null; readonly count: number }[]> {
+): Promise<{ readonly user: string | null; readonly changed: boolean; readonly count: number }[]> {
   const rows = await db
     .selectFrom('audit')
-    .select(['user_id', (eb) => eb.fn.countAll().as('count')])
-    .where('changed', '=', Number(changed))
-    .groupBy('user_id')
+    .select(['user_id', 'changed', (eb) => eb.fn.countAll().as('count')])
+    .groupBy(['user_id', 'changed'])
     .execute();
-  return rows.map(({ user_id, count }) => ({ user: user_id, count: Number(count) }));
+  return rows.map((row) => ({ user: row.user_id, changed: row.changed === 1, count: Number(row.count) }));
 }
 
 /** Id of the newest record beyond the latest so many; undefined: there are no more. */

@@ -1,5 +1,6 @@
 import { type Kysely, type Migration, Migrator } from 'kysely';
 import { createAuditTables } from './migrations/audit.js';
+import { indexAuditShares } from './migrations/audit-share.js';
 import { createAuthorityTables } from './migrations/authority.js';
 import { createComputeTables } from './migrations/compute.js';
 import { createControllerTables } from './migrations/controllers.js';
@@ -38,6 +39,7 @@ function migrations(dialect: 'sqlite' | 'postgres'): Record<string, Migration> {
     '015-delegation': { up: createDelegationTables },
     '016-policy': { up: createPolicyTables },
     '017-audit': { up: createAuditTables },
+    '018-audit-share': { up: indexAuditShares },
     '020-security': { up: addSecurityColumns },
   };
 }

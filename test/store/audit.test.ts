@@ -1,4 +1,5 @@
-import { beforeAll, expect, it } from 'vitest';
+import { CompiledQuery } from 'kysely';
+import { beforeAll, expect, it, vi } from 'vitest';
 import type { App } from '../../src/core/app.js';
 import { Audit } from '../../src/core/audit/audit.js';
 import { lowestAuditId } from '../../src/core/audit/id.js';
@@ -6,7 +7,13 @@ import { pruneAuditRecords } from '../../src/core/audit/prune.js';
 import type { RequestRecord } from '../../src/core/audit/record.js';
 import type { TokenInfo } from '../../src/core/context.js';
 import { createLogger } from '../../src/protocol/log.js';
-import { type AuditShare, auditBeyond, listAudits, removeAudits } from '../../src/store/audit.js';
+import {
+  type AuditShare,
+  auditBeyond,
+  countAudits,
+  listAudits,
+  removeAudits,
+} from '../../src/store/audit.js';
 import { writeSetting } from '../../src/store/settings.js';
 import type { Store } from '../../src/store/store.js';
 import { forEachStore } from '../support/stores.js';
@@ -234,6 +241,37 @@ forEachStore('audit', (openStore) => {
     expect(await prune(await auditBeyond(store.read, 12, {}), {})).toBe(2);
     expect((await kept()).filter((status) => status === 200)).toHaveLength(8);
     expect(await prune(lowestAuditId(Date.now() + 60_000), {})).toBe(12);
+    await audit.close();
+  });
+
+  it('is pruned by reading indexes, never the table', async () => {
+    const audit = open();
+    await change('one');
+    const asked: { sql: string; parameters: readonly unknown[] }[] = [];
+    const executor = store.read.getExecutor();
+    const spy = vi.spyOn(executor, 'executeQuery').mockImplementation((query, ...more) => {
+      asked.push(query);
+      return Object.getPrototypeOf(executor).executeQuery.call(executor, query, ...more);
+    });
+    try {
+      await countAudits(store.read);
+      for (const user of ['alice', null]) {
+        await auditBeyond(store.read, 3, { user, changed: true });
+        await auditBeyond(store.read, 3, { user, changed: false });
+      }
+    } finally {
+      spy.mockRestore();
+    }
+    expect(asked).toHaveLength(5);
+    if (store.dialect === 'sqlite') {
+      for (const { sql: text, parameters } of asked) {
+        const plan = CompiledQuery.raw(`explain query plan ${text}`, [...parameters]);
+        const { rows } = await store.read.executeQuery<{ detail: string }>(plan);
+        expect(rows.map(({ detail }) => detail).join('; ')).toMatch(
+          /^(SCAN|SEARCH) audit USING COVERING INDEX audit_share[^;]*$/,
+        );
+      }
+    }
     await audit.close();
   });
 

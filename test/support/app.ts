@@ -125,6 +125,7 @@ export class TestApp {
     };
     registerTasks(app);
     cleanups.push(() => app.audit.close());
+    cleanups.push(() => app.identity.activeDays.close());
     cleanups.push(() => app.tasks.close());
     const services = [identityService(app), ...(options.services ?? []).map((service) => service(app))];
     const fastify = await createApi(app, services);

@@ -1,4 +1,4 @@
-import { endpoints, services } from '../../store/identity/catalog.js';
+import { type EndpointRow, endpoints, type ServiceRow, services } from '../../store/identity/catalog.js';
 import type { Reader } from '../../store/store.js';
 import { confinedEndpoints } from './endpoint-filter.js';
 
@@ -24,11 +24,36 @@ export async function renderCatalog(
   db: Reader,
   values: { readonly projectId: string | null; readonly userId: string },
 ): Promise<CatalogEntry[]> {
-  const serviceRows = await services.list(db, { enabled: 1 });
-  const confined = values.projectId === null ? null : await confinedEndpoints(db, values.projectId);
-  const endpointRows = (await endpoints.list(db, { enabled: 1 })).filter(
-    (endpoint) => confined?.has(endpoint.id) ?? true,
-  );
+  return fillCatalog(await readCatalog(db, values.projectId), values);
+}
+
+/** What a project's catalogue is made of: the same for all its users. */
+export interface CatalogRows {
+  readonly services: readonly ServiceRow[];
+  readonly endpoints: readonly EndpointRow[];
+  /** The project is confined to these endpoints: services without one are left out. */
+  readonly confined: boolean;
+  /** Some URL names the user. */
+  readonly namesUser: boolean;
+}
+
+/** Reads what the catalogue of a project, or of tokens without one, is made of. */
+export async function readCatalog(db: Reader, projectId: string | null): Promise<CatalogRows> {
+  const confined = projectId === null ? null : await confinedEndpoints(db, projectId);
+  const rows = (await endpoints.list(db, { enabled: 1 })).filter(({ id }) => confined?.has(id) ?? true);
+  return {
+    services: await services.list(db, { enabled: 1 }),
+    endpoints: rows,
+    confined: confined !== null,
+    namesUser: rows.some(({ url }) => url.includes('(user_id)')),
+  };
+}
+
+/** Puts the ids into what `readCatalog` gave. */
+export function fillCatalog(
+  { services: serviceRows, endpoints: endpointRows, confined }: CatalogRows,
+  values: { readonly projectId: string | null; readonly userId: string },
+): CatalogEntry[] {
   const entries = serviceRows.map((service) => ({
     id: service.id,
     type: service.type,

@@ -2,6 +2,7 @@ import type { Config } from '../../config.js';
 import type { Store, Tx } from '../../store/store.js';
 import { TokenKeys } from '../token/keys.js';
 import { TokenService } from '../token/service.js';
+import { ActiveDays } from '../user/active-days.js';
 import { readKeyFile } from './cipher.js';
 import { IdentityEpoch } from './epoch.js';
 import { KeyRing } from './key-ring.js';
@@ -14,6 +15,7 @@ export interface Identity {
   /** Signs receipts of those who have yet to prove more. */
   readonly receipts: TokenKeys;
   readonly throttle: FailureThrottle;
+  readonly activeDays: ActiveDays;
   /** Seals secrets that must be read again. */
   readonly sealing: Sealing;
   /** Runs a write transaction whose rows tokens depend on: what tokens say is looked up anew from then on. */
@@ -33,6 +35,7 @@ export function createIdentity(config: Config, store: Store): Identity {
     tokens: new TokenService(config, store, epoch, tokenKeys),
     receipts: new TokenKeys(tokenKeys, 0),
     throttle: new FailureThrottle(),
+    activeDays: new ActiveDays(store),
     sealing: new Sealing(store, master, new KeyRing(store, master, 'credential')),
     write: (body) => epoch.write(body),
     follow: (run) => epoch.follow(run),

@@ -25,6 +25,14 @@ const queue = new HashQueue();
 
 let decoy: Promise<string> | undefined;
 
+/** How the text of a hash with that cost begins. */
+const CURRENT = `$argon2id$v=19$m=${COST.memoryCost},t=${COST.timeCost},p=${COST.parallelism}$`;
+
+/** True for a hash that was made at another cost than hashes are now. */
+export function isOutdated(stored: string): boolean {
+  return !stored.startsWith(CURRENT);
+}
+
 /** The text to store for a password. */
 export async function hashPassword(password: string): Promise<string> {
   return await queue.run(undefined, () => hash(password, COST));

@@ -1,5 +1,12 @@
 import { ancestors, descendants, type ProjectRow } from '../../store/identity/projects.js';
-import { type AssignmentRow, implications, listAssignments, roles } from '../../store/identity/roles.js';
+import {
+  type GrantPlace,
+  grantedRoleIds,
+  implications,
+  listAssignments,
+  type RoleRow,
+  roles,
+} from '../../store/identity/roles.js';
 import { groupIdsOf } from '../../store/identity/users.js';
 import type { Reader } from '../../store/store.js';
 import type { NamedRef } from '../context.js';
@@ -10,16 +17,32 @@ export type RoleTarget =
   | { readonly kind: 'domain'; readonly id: string }
   | { readonly kind: 'system' };
 
+/** Every role by its id, and the ids of those that each implies. */
+export interface RoleTable {
+  readonly roles: ReadonlyMap<string, RoleRow>;
+  readonly implied: ReadonlyMap<string, readonly string[]>;
+}
+
+/** What is the same for all users of a target; a cache may know it. */
+export interface RoleLookups {
+  above(project: ProjectRow): Promise<readonly ProjectRow[]>;
+  roleTable(): Promise<RoleTable>;
+}
+
+const NO_ROLES: RoleTable = { roles: new Map(), implied: new Map() };
+
 /**
  * The roles that a user has on a target: granted directly, to a group, or inherited from above, and those which they imply.
  * Roles of a domain never appear themselves: they only stand for what they imply.
  */
-export async function effectiveRoles(db: Reader, userId: string, target: RoleTarget): Promise<NamedRef[]> {
-  const granted = await grantsOn(db, userId, target);
-  return await expandRoles(
-    db,
-    granted.map((row) => row.role_id),
-  );
+export async function effectiveRoles(
+  db: Reader,
+  userId: string,
+  target: RoleTarget,
+  known: RoleLookups = roleLookups(db),
+): Promise<NamedRef[]> {
+  const granted = await grantedRoleIds(db, userId, await placesOf(known, target));
+  return expanded(granted, granted.length === 0 ? NO_ROLES : await known.roleTable());
 }
 
 /** Ids of the projects on which the user has a role: directly, by a group, or inherited. Disabled ones count as well. */
@@ -36,9 +59,12 @@ export async function projectsWithRole(db: Reader, userId: string): Promise<Read
 /** The given roles and all that they imply, as tokens show them, sorted by name. */
 export async function expandRoles(db: Reader, roleIds: readonly string[]): Promise<NamedRef[]> {
   if (roleIds.length === 0) return [];
-  const ids = closure(roleIds, await impliedBy(db));
-  const rows = await roles.list(db, { id: [...ids] });
-  return rows
+  return expanded(roleIds, await readRoleTable(db));
+}
+
+function expanded(roleIds: readonly string[], table: RoleTable): NamedRef[] {
+  return [...closure(roleIds, table.implied)]
+    .flatMap((id) => table.roles.get(id) ?? [])
     .filter((role) => role.domain_id === '')
     .map(({ id, name }) => ({ id, name }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -63,32 +89,29 @@ export function closure(
   return reached;
 }
 
-/** The assignments by which a user may act on a target. */
-async function grantsOn(db: Reader, userId: string, target: RoleTarget): Promise<AssignmentRow[]> {
-  const groupIds = await groupIdsOf(db, userId);
-  const actors = [
-    { actor_type: 'user', actor_id: [userId] },
-    { actor_type: 'group', actor_id: groupIds },
-  ] as const;
-  const places = await placesOf(db, target);
-  const found = await Promise.all(
-    actors.flatMap((actor) => places.map((place) => listAssignments(db, { ...actor, ...place }))),
-  );
-  return found.flat();
+/** The places where a grant gives a role on the target. */
+async function placesOf(known: RoleLookups, target: RoleTarget): Promise<GrantPlace[]> {
+  if (target.kind === 'system') return [{ target_type: 'system', target_id: 'all', inherited: 0 }];
+  if (target.kind === 'domain') return [{ target_type: 'domain', target_id: target.id, inherited: 0 }];
+  const { project } = target;
+  const above = await known.above(project);
+  return [
+    { target_type: 'project', target_id: project.id, inherited: 0 },
+    ...above.map(({ id }) => ({ target_type: 'project', target_id: id, inherited: 1 }) as const),
+    { target_type: 'domain', target_id: project.domain_id || project.id, inherited: 1 },
+  ];
 }
 
-async function placesOf(db: Reader, target: RoleTarget) {
-  if (target.kind === 'system') {
-    return [{ target_type: 'system', target_id: ['all'], inherited: 0 }] as const;
-  }
-  if (target.kind === 'domain') {
-    return [{ target_type: 'domain', target_id: [target.id], inherited: 0 }] as const;
-  }
-  const { project } = target;
-  const above = await ancestors(db, project);
-  return [
-    { target_type: 'project', target_id: [project.id], inherited: 0 },
-    { target_type: 'project', target_id: above.map((p) => p.id), inherited: 1 },
-    { target_type: 'domain', target_id: [project.domain_id || project.id], inherited: 1 },
-  ] as const;
+/** Looks things up in the database each time. */
+export function roleLookups(db: Reader): RoleLookups {
+  return {
+    above: (project) => ancestors(db, project),
+    roleTable: () => readRoleTable(db),
+  };
+}
+
+/** All roles, and what they imply. There are few. */
+export async function readRoleTable(db: Reader): Promise<RoleTable> {
+  const rows = await roles.list(db);
+  return { roles: new Map(rows.map((row) => [row.id, row])), implied: await impliedBy(db) };
 }

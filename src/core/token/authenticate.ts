@@ -1,12 +1,11 @@
 import { applicationCredentials, trusts, useTrust } from '../../store/identity/delegations.js';
-import { findProject } from '../../store/identity/projects.js';
-import { users } from '../../store/identity/users.js';
 import type { Reader } from '../../store/store.js';
 import type { App } from '../app.js';
 import { badRequest, MaruError } from '../errors.js';
 import { admitActive } from '../user/activity.js';
 import { forgiveFailures } from '../user/attempt.js';
 import { factorRules, InsufficientAuthMethods, satisfies } from '../user/factors.js';
+import type { Lookups } from './lookups.js';
 import {
   type Caller,
   type DomainReference,
@@ -51,11 +50,13 @@ export async function authenticate(app: App, auth: AuthRequest, caller: Caller):
   refuseChosenScope(auth);
   const since = caller.since ?? (await app.identity.tokens.epoch());
   const { proof, methods } = await proveAll(app, auth.identity, caller);
-  await admit(app, proof, methods, auth.identity.methods);
+  // as things are now: hashing takes its time
+  const known = await app.identity.tokens.lookups();
+  await admit(app, known, proof, methods, auth.identity.methods);
   const trust = typeof auth.scope === 'object' ? auth.scope['OS-TRUST:trust'] : undefined;
   if (proof.parent) refuseRescope(app.config, proof.parent, askedKind(auth.scope));
   if (trust) return await byTrust(app, proof, methods, trust.id, since);
-  const scope = await wantedScope(app.store.read, auth, proof);
+  const scope = await wantedScope(app.store.read, known, auth, proof);
   if (proof.parent) refuseFromSystem(proof.parent, scope.kind);
   const token = await app.identity.tokens.issue({
     userId: proof.userId,
@@ -112,11 +113,12 @@ function refuseMixed({ credential, accessTokenId, parent }: Proof): void {
 /** Whether somebody who has proved to be a user may have a token: several factors, locks, inactivity. */
 async function admit(
   app: App,
+  known: Lookups,
   proof: Proof,
   methods: readonly string[],
   asked: readonly string[],
 ): Promise<void> {
-  const user = await users.get(app.store.read, proof.userId);
+  const user = await known.user(proof.userId);
   if (!user?.enabled) throw unauthorized();
   app.audit.note({ user: { id: user.id, name: user.name, domain: { id: user.domain_id } } });
   if (!satisfies(factorRules(user, isMethod), methods)) throw new InsufficientAuthMethods(user.id, methods);
@@ -157,8 +159,8 @@ async function byTrust(
   return token;
 }
 
-async function wantedScope(db: Reader, auth: AuthRequest, proof: Proof): Promise<TokenScope> {
-  const asked = await askedScope(db, auth.scope);
+async function wantedScope(db: Reader, known: Lookups, auth: AuthRequest, proof: Proof): Promise<TokenScope> {
+  const asked = await askedScope(known, auth.scope);
   const bound = proof.scope;
   if (bound) {
     const same =
@@ -172,10 +174,10 @@ async function wantedScope(db: Reader, auth: AuthRequest, proof: Proof): Promise
     return { kind: 'project', id: credentialProject };
   }
   if (asked) return asked;
-  const user = await users.get(db, proof.userId);
+  const user = await known.user(proof.userId);
   if (user?.default_project_id) {
     const scope = { kind: 'project', id: user.default_project_id } as const;
-    if (await resolveSubject(db, user.id, scope)) return scope;
+    if (await resolveSubject(db, known, { userId: user.id, scope })) return scope;
   }
   return { kind: 'unscoped' };
 }
@@ -200,7 +202,7 @@ function askedKind(scope: AuthRequest['scope']): AskedScope {
 }
 
 /** The scope that the request names; null when it names none. */
-async function askedScope(db: Reader, scope: AuthRequest['scope']): Promise<TokenScope | null> {
+async function askedScope(known: Lookups, scope: AuthRequest['scope']): Promise<TokenScope | null> {
   if (scope === undefined) return null;
   if (scope === 'unscoped' || scope.unscoped) return { kind: 'unscoped' };
   if (scope.system) {
@@ -208,7 +210,7 @@ async function askedScope(db: Reader, scope: AuthRequest['scope']): Promise<Toke
     return { kind: 'system' };
   }
   if (scope.domain) {
-    const id = await resolveDomain(db, scope.domain);
+    const id = await resolveDomain(known, scope.domain);
     if (id === undefined) throw unauthorized();
     return { kind: 'domain', id };
   }
@@ -218,8 +220,8 @@ async function askedScope(db: Reader, scope: AuthRequest['scope']): Promise<Toke
   if (name === undefined || !domain) {
     throw badRequest('A project is named by its id, or by its name and its domain.');
   }
-  const domainId = await resolveDomain(db, domain);
-  const project = domainId === undefined ? undefined : await findProject(db, domainId, name);
+  const domainId = await resolveDomain(known, domain);
+  const project = domainId === undefined ? null : await known.projectNamed(domainId, name);
   if (!project) throw unauthorized();
   return { kind: 'project', id: project.id };
 }

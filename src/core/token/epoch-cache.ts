@@ -10,6 +10,8 @@ export class EpochCache<V> {
   }
 
   /** What is known for the key, else what `read` finds; null is not kept. `epoch` is as it was before anything was read. */
+  async get(epoch: number, key: string, read: () => Promise<V>): Promise<V>;
+  async get(epoch: number, key: string, read: () => Promise<V | null>): Promise<V | null>;
   async get(epoch: number, key: string, read: () => Promise<V | null>): Promise<V | null> {
     if (epoch === this.#epoch) {
       const known = this.#entries.get(key);

@@ -1,10 +1,11 @@
-import { type ProjectRow, projects } from '../../store/identity/projects.js';
-import { isRevoked, type RevocationKind } from '../../store/identity/tokens.js';
-import { type UserRow, users } from '../../store/identity/users.js';
+import type { ProjectRow } from '../../store/identity/projects.js';
+import type { RevocationKind } from '../../store/identity/tokens.js';
+import type { UserRow } from '../../store/identity/users.js';
 import type { Reader } from '../../store/store.js';
 import type { NamedRef, TokenInfo } from '../context.js';
 import { effectiveRoles } from '../role/effective.js';
 import { byAccessToken, byApplicationCredential, byTrust, type Delegated } from './delegation.js';
+import type { Lookups } from './lookups.js';
 import type { TokenPayload, TokenScope } from './payload.js';
 import { expiryText, timeText } from './times.js';
 
@@ -21,8 +22,8 @@ export type ResolvedScope =
   | { readonly kind: 'project'; readonly project: ProjectRow; readonly domain: ProjectRow }
   | { readonly kind: 'domain'; readonly domain: ProjectRow };
 
-/** Looks up user and scope of a token; `resolveSubject`, or one that remembers. */
-export type SubjectOf = (userId: string, scope: TokenScope, ownRoles: boolean) => Promise<Subject | null>;
+/** Looks up user and scope of a token as `resolveSubject` does. */
+type SubjectOf = (userId: string, scope: TokenScope, ownRoles: boolean) => Promise<Subject | null>;
 
 /**
  * What a token says now: null when it is revoked, or its user, project or domain is gone or disabled, or no role is left on
@@ -31,7 +32,7 @@ export type SubjectOf = (userId: string, scope: TokenScope, ownRoles: boolean) =
 export async function resolveToken(
   db: Reader,
   payload: TokenPayload,
-  subjectOf: SubjectOf = (...of) => resolveSubject(db, ...of),
+  { isRevoked, subjectOf }: Pick<Lookups, 'isRevoked'> & { readonly subjectOf: SubjectOf },
 ): Promise<TokenInfo | null> {
   const subject = await subjectOf(payload.userId, payload.scope, payload.trustId === null);
   if (!subject) return null;
@@ -41,7 +42,7 @@ export async function resolveToken(
   const subjects = subjectsOf(payload, subject);
   if (info.trust) subjects.push(['user', info.trust.trustor_user.id], ['user', info.trust.trustee_user.id]);
   const issued = { time: new Date(payload.issuedAt).toISOString(), epoch: payload.epoch };
-  if (await isRevoked(db, issued, subjects)) return null;
+  if (await isRevoked(issued, subjects)) return null;
   return { ...tokenInfo(payload, { ...subject, roles }), ...info };
 }
 
@@ -67,34 +68,38 @@ async function delegatedRoles(
  */
 export async function resolveSubject(
   db: Reader,
-  userId: string,
-  scope: TokenScope,
-  ownRoles = true,
+  known: Lookups,
+  {
+    userId,
+    scope,
+    ownRoles = true,
+  }: { readonly userId: string; readonly scope: TokenScope; readonly ownRoles?: boolean },
 ): Promise<Subject | null> {
-  const user = await users.get(db, userId);
+  const user = await known.user(userId);
   if (!user?.enabled) return null;
-  const userDomain = await projects.get(db, user.domain_id);
+  const userDomain = await known.project(user.domain_id);
   if (!userDomain?.enabled) return null;
   if (scope.kind === 'unscoped') return { user, userDomain, scope, roles: [] };
-  const resolved = await resolveScope(db, scope);
+  const resolved = await resolveScope(known, scope);
   if (!resolved) return null;
   if (!ownRoles) return { user, userDomain, scope: resolved, roles: [] };
   const roles = await effectiveRoles(
     db,
     userId,
     resolved.kind === 'domain' ? { kind: 'domain', id: resolved.domain.id } : resolved,
+    known,
   );
   return roles.length ? { user, userDomain, scope: resolved, roles } : null;
 }
 
-async function resolveScope(db: Reader, scope: Exclude<TokenScope, { kind: 'unscoped' }>) {
+async function resolveScope(known: Lookups, scope: Exclude<TokenScope, { kind: 'unscoped' }>) {
   if (scope.kind === 'system') return { kind: 'system' } as const;
-  const found = await projects.get(db, scope.id);
+  const found = await known.project(scope.id);
   if (!found?.enabled) return null;
   if (scope.kind === 'domain') {
     return found.is_domain ? ({ kind: 'domain', domain: found } as const) : null;
   }
-  const domain = found.is_domain ? found : await projects.get(db, found.domain_id);
+  const domain = found.is_domain ? found : await known.project(found.domain_id);
   return domain?.enabled ? ({ kind: 'project', project: found, domain } as const) : null;
 }
 

@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Config } from '../../config.js';
 import { purgeRevocations, type RevocationKind, revoke } from '../../store/identity/tokens.js';
-import type { Reader, Store, Tx } from '../../store/store.js';
+import type { Store, Tx } from '../../store/store.js';
 import { nowText } from '../../store/store.js';
 import type { Authenticator } from '../auth.js';
-import { type CatalogEntry, renderCatalog } from '../catalog/render.js';
 import type { TokenInfo } from '../context.js';
 import type { IdentityEpoch } from '../identity/epoch.js';
 import type { KeyRing } from '../identity/key-ring.js';
@@ -13,6 +12,7 @@ import { BoundedCache, bytesOf } from './bounded-cache.js';
 import { delegationEnd } from './delegation.js';
 import { EpochCache } from './epoch-cache.js';
 import { TokenKeys } from './keys.js';
+import { LookupCache, type Lookups } from './lookups.js';
 import {
   type AuthMethod,
   decodePayload,
@@ -29,7 +29,6 @@ const MOST_TOKENS = { entries: 5000, bytes: 32 * MiB };
 const MOST_BODIES = { entries: 500, bytes: 16 * MiB };
 /** Users with a scope that are kept for their next token; their rows have what clients wrote into them. */
 const MOST_SUBJECTS = { entries: 2000, bytes: 16 * MiB };
-const MOST_CATALOGS = { entries: 500, bytes: 16 * MiB };
 
 /** Seconds after which another key begins to sign. */
 const KEY_LIFETIME = 24 * 3600;
@@ -78,11 +77,12 @@ export class TokenService implements Authenticator {
   readonly #bodies = new BoundedCache<string>(MOST_BODIES);
   #bodiesEpoch = 0;
   readonly #subjects = new EpochCache<Subject>(MOST_SUBJECTS);
-  readonly #catalogs = new EpochCache<readonly CatalogEntry[]>(MOST_CATALOGS);
+  readonly #lookups: LookupCache;
 
   constructor(config: Config, store: Store, epoch: IdentityEpoch, ring: KeyRing) {
     this.#store = store;
     this.#epoch = epoch;
+    this.#lookups = new LookupCache(store.read);
     this.#lifetime = config.token_lifetime_seconds;
     this.#window = config.token_allow_expired_window_seconds * 1000;
     this.#ring = ring;
@@ -107,6 +107,11 @@ export class TokenService implements Authenticator {
     return await this.#resolve(text, await this.#epoch.current(), this.#window);
   }
 
+  /** What tokens are made of, as it is from now on: good for what is done at once, not for after a wait. */
+  async lookups(): Promise<Lookups> {
+    return this.#lookups.at(await this.#epoch.current());
+  }
+
   /** Identity's epoch now: for `since` of a token that is asked for. */
   epoch(): number | Promise<number> {
     return this.#epoch.current();
@@ -114,7 +119,8 @@ export class TokenService implements Authenticator {
 
   /** Makes a token; null when the user may not act on the scope. */
   async issue(request: TokenRequest): Promise<ValidToken | null> {
-    const epoch = request.since ?? (await this.#epoch.current());
+    // what came between is looked at, and ends the token if it is about it
+    const epoch = await this.#epoch.current();
     const now = Date.now();
     const auditId = randomBytes(16).toString('base64url');
     const { parent } = request;
@@ -133,11 +139,11 @@ export class TokenService implements Authenticator {
       scope: request.scope,
       issuedAt: now,
       expiresAt: Math.min(parent?.expiresAt ?? Math.floor(now / 1000) + this.#lifetime, end),
-      epoch,
+      epoch: request.since ?? epoch,
       auditIds: parent ? [auditId, parent.auditIds.at(-1)!] : [auditId],
       ...delegation,
     };
-    const info = await resolveToken(this.#store.read, payload, (...of) => this.#subject(epoch, ...of));
+    const info = await this.#info(payload, epoch);
     if (!info) return null;
     await this.#refreshKeys(epoch);
     return this.#remember({ text: await this.#keys.sign(encodePayload(payload)), payload, info, epoch });
@@ -205,8 +211,16 @@ export class TokenService implements Authenticator {
   ): Promise<Subject | null> {
     const key = JSON.stringify([userId, scope, ownRoles]);
     return await this.#subjects.get(epoch, key, () =>
-      resolveSubject(this.#store.read, userId, scope, ownRoles),
+      resolveSubject(this.#store.read, this.#lookups.at(epoch), { userId, scope, ownRoles }),
     );
+  }
+
+  /** What a token says in this epoch; null when it is not good. */
+  async #info(payload: TokenPayload, epoch: number): Promise<TokenInfo | null> {
+    return await resolveToken(this.#store.read, payload, {
+      isRevoked: this.#lookups.at(epoch).isRevoked,
+      subjectOf: (...of) => this.#subject(epoch, ...of),
+    });
   }
 
   #lookUp(text: string, epoch: number): ValidToken | null | Promise<ValidToken | null> {
@@ -226,7 +240,7 @@ export class TokenService implements Authenticator {
     if (!payload || payload.expiresAt * 1000 + late <= Date.now()) return null;
     // issued after a write that the database, restored since, does not know
     if (payload.epoch !== null && payload.epoch > epoch) return null;
-    const info = await resolveToken(this.#store.read as Reader, payload);
+    const info = await this.#info(payload, epoch);
     if (!info) {
       this.#valid.delete(text);
       return null;
@@ -272,9 +286,7 @@ export class TokenService implements Authenticator {
       ...(oauth1 && { 'OS-OAUTH1': oauth1 }),
       ...(scoped &&
         withCatalog && {
-          catalog: await this.#catalogs.get(epoch, `${projectId}/${rest.user.id}`, () =>
-            renderCatalog(this.#store.read, { projectId, userId: rest.user.id }),
-          ),
+          catalog: await this.#lookups.at(epoch).catalog(projectId, rest.user.id),
         }),
     };
   }

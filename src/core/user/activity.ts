@@ -7,14 +7,20 @@ const DAY_MS = 86_400_000;
 
 /** Notes that a user has authenticated; false when the user had not for too long, and is disabled now. */
 export async function admitActive(app: App, user: UserRow): Promise<boolean> {
+  const limit = lastDayOfGrace(app);
+  const day = today();
+  if (limit === null) {
+    // nothing depends on it as yet
+    app.identity.activeDays.add(user.id, day);
+    return true;
+  }
+  await app.identity.activeDays.flush();
   const login = await readLogin(app.store.read, user.id);
   const last = login?.last_active_on ?? user.created_at?.slice(0, 10) ?? null;
-  const limit = lastDayOfGrace(app);
-  if (limit !== null && last !== null && last <= limit && !optionOf(user, 'ignore_user_inactivity')) {
+  if (last !== null && last <= limit && !optionOf(user, 'ignore_user_inactivity')) {
     await disable(app, user);
     return false;
   }
-  const day = today();
   if (login?.last_active_on !== day) await app.store.tx((tx) => noteActive(tx, user.id, day));
   return true;
 }
@@ -23,6 +29,7 @@ export async function admitActive(app: App, user: UserRow): Promise<boolean> {
 export async function disableInactiveUsers(app: App): Promise<void> {
   const limit = lastDayOfGrace(app);
   if (limit === null) return;
+  await app.identity.activeDays.flush();
   for (const user of await listInactiveUsers(app.store.read, limit)) {
     if (optionOf(user, 'ignore_user_inactivity')) continue;
     await disable(app, user);

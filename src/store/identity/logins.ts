@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { oneOf } from '../one-of.js';
 import type { Reader, Tx } from '../store.js';
 
 /** When an account is locked: so many failures, of which the last came after `since`; null: until it is enabled anew. */
@@ -51,6 +52,29 @@ export async function noteActive(tx: Tx, userId: string, day: string): Promise<v
     .insertInto('user_login')
     .values({ user_id: userId, failed_auth_at: null, last_active_on: day })
     .onConflict((conflict) => conflict.column('user_id').doUpdateSet({ last_active_on: day }))
+    .execute();
+}
+
+/** Notes the day of a success of each of the users, as far as they exist still and it is not known to be later. */
+export async function noteAllActive(tx: Tx, userIds: readonly string[], day: string): Promise<void> {
+  if (userIds.length === 0) return;
+  await tx
+    .insertInto('user_login')
+    .columns(['user_id', 'last_active_on'])
+    .expression((eb) =>
+      eb
+        .selectFrom('user')
+        .select(['user.id', sql<string>`cast(${day} as text)`.as('day')])
+        .where(oneOf(tx, 'user.id', userIds)),
+    )
+    .onConflict((conflict) =>
+      conflict
+        .column('user_id')
+        .doUpdateSet({ last_active_on: day })
+        .where((eb) =>
+          eb.or([eb('user_login.last_active_on', 'is', null), eb('user_login.last_active_on', '<', day)]),
+        ),
+    )
     .execute();
 }
 

@@ -84,6 +84,47 @@ function placesInDomain(db: Reader, domainId: string) {
     .where((eb) => eb.or([eb('domain_id', '=', domainId), eb('id', '=', domainId)]));
 }
 
+/** Where a role may be granted. */
+export type GrantPlace = Pick<AssignmentRow, 'target_type' | 'target_id' | 'inherited'>;
+
+/** Ids of the roles that a user has on the places, directly or by a group: one statement, since every first token needs it. */
+export async function grantedRoleIds(
+  db: Reader,
+  userId: string,
+  places: readonly GrantPlace[],
+): Promise<string[]> {
+  const ids = places.map((place) => place.target_id);
+  const columns = ['role_id', 'target_type', 'target_id', 'inherited'] as const;
+  const rows = await db
+    .selectFrom('role_assignment')
+    .select(columns)
+    .where('actor_type', '=', 'user')
+    .where('actor_id', '=', userId)
+    .where('target_id', 'in', ids)
+    .unionAll((eb) =>
+      eb
+        .selectFrom('role_assignment')
+        .select(columns)
+        .where('actor_type', '=', 'group')
+        .where(
+          'actor_id',
+          'in',
+          eb.selectFrom('group_member').select('group_id').where('user_id', '=', userId),
+        )
+        .where('target_id', 'in', ids),
+    )
+    .execute();
+  const granted = rows.filter((row) =>
+    places.some(
+      (place) =>
+        place.target_type === row.target_type &&
+        place.target_id === row.target_id &&
+        place.inherited === row.inherited,
+    ),
+  );
+  return [...new Set(granted.map((row) => row.role_id))];
+}
+
 /** Removes all that refers to a role which is about to go. */
 export async function removeRoleUses(tx: Tx, roleId: string): Promise<void> {
   await tx

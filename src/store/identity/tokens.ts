@@ -65,6 +65,27 @@ export async function isRevoked(
   return row !== undefined;
 }
 
+/** What no revocation goes beyond: the latest number of a write, and the latest times, '' when there is none. */
+export interface LatestRevocation {
+  readonly epoch: number;
+  readonly until: string;
+  /** Of those that are compared by time, as their write's number is not known. */
+  readonly untilByTime: string;
+}
+
+/** The latest of all revocations: tokens issued after it need not be looked for. */
+export async function latestRevocation(db: Reader): Promise<LatestRevocation> {
+  const row = await db
+    .selectFrom('revocation')
+    .select((eb) => [
+      eb.fn.max('epoch').as('epoch'),
+      eb.fn.max('issued_until').as('until'),
+      sql<string | null>`max(case when epoch = 0 then issued_until end)`.as('by_time'),
+    ])
+    .executeTakeFirst();
+  return { epoch: Number(row?.epoch ?? 0), until: row?.until ?? '', untilByTime: row?.by_time ?? '' };
+}
+
 /** Revocations in the order in which they were made; with `since`, those made from then on. */
 export async function listRevocations(db: Reader, since?: string): Promise<RevocationRow[]> {
   const query = db

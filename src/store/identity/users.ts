@@ -20,6 +20,16 @@ export async function findUser(db: Reader, domainId: string, name: string): Prom
     .executeTakeFirst();
 }
 
+/** Puts another hash of the same password in place of the old one; does nothing when that is not the user's any more. */
+export async function replacePasswordHash(tx: Tx, userId: string, old: string, hash: string): Promise<void> {
+  await tx
+    .updateTable('user')
+    .set({ password_hash: hash })
+    .where('id', '=', userId)
+    .where('password_hash', '=', old)
+    .execute();
+}
+
 /** Ids of the groups that a user is in. */
 export async function groupIdsOf(db: Reader, userId: string): Promise<string[]> {
   const rows = await db.selectFrom('group_member').select('group_id').where('user_id', '=', userId).execute();

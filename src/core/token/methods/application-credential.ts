@@ -21,7 +21,7 @@ export const proveApplicationCredential: Prove = async (app, identity, { address
   if (id !== undefined) {
     credential = await applicationCredentials.get(db, id);
   } else if (name !== undefined && reference) {
-    const user = await resolveUser(db, reference);
+    const user = await resolveUser(app, reference);
     credential = user && (await findApplicationCredential(db, user.id, name));
   } else {
     throw badRequest('An application credential is named by its id, or by its name and its user.');

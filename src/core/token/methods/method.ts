@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { ApplicationCredentialRow } from '../../../store/identity/delegations.js';
-import { findProject } from '../../../store/identity/projects.js';
 import { findUser, type UserRow, users } from '../../../store/identity/users.js';
-import type { Reader } from '../../../store/store.js';
 import type { App } from '../../app.js';
 import { badRequest, MaruError } from '../../errors.js';
 import type { OauthRequest } from '../../oauth/verify.js';
+import type { Lookups } from '../lookups.js';
 import type { TokenPayload, TokenScope } from '../payload.js';
 
 /** A thing named by id, or by name within a domain. */
@@ -71,21 +70,28 @@ export function given<T>(what: T | undefined, method: string): T {
   return what;
 }
 
-/** The user that a request names. */
-export async function resolveUser(db: Reader, reference: Reference): Promise<UserRow | undefined> {
+/**
+ * The user that a request names, by one statement whether there is one or not: of users nothing kept is used, or time would tell
+ * who has been here before.
+ */
+export async function resolveUser(app: App, reference: Reference): Promise<UserRow | undefined> {
+  const db = app.store.read;
   if (reference.id !== undefined) return await users.get(db, reference.id);
   if (reference.name === undefined || !reference.domain) {
     throw badRequest('A user is named by its id, or by its name and its domain.');
   }
-  const domainId = await resolveDomain(db, reference.domain);
+  const domainId = await resolveDomain(await app.identity.tokens.lookups(), reference.domain);
   return domainId === undefined ? undefined : await findUser(db, domainId, reference.name);
 }
 
 /** The id of the domain that a request names. */
-export async function resolveDomain(db: Reader, { id, name }: DomainReference): Promise<string | undefined> {
+export async function resolveDomain(
+  known: Lookups,
+  { id, name }: DomainReference,
+): Promise<string | undefined> {
   if (id !== undefined) return id;
   if (name === undefined) throw badRequest('A domain is named by its id or its name.');
-  return (await findProject(db, '', name))?.id;
+  return (await known.projectNamed('', name))?.id;
 }
 
 /** What attempts are counted by: the account, known or not, and the address they come from; a hash, whatever names are sent. */

@@ -2,13 +2,14 @@ import { MaruError } from '../../errors.js';
 import { isKnown, verifyPassword } from '../../identity/passwords.js';
 import { attempt } from '../../user/attempt.js';
 import { optionOf } from '../../user/options.js';
+import { renewHash } from '../../user/renew-hash.js';
 import { hasExpired } from '../times.js';
 import { given, type Prove, resolveUser, throttleKey, unauthorized } from './method.js';
 
 /** Name, or id, and password. */
 export const provePassword: Prove = async (app, identity, { address }) => {
   const { user: reference } = given(identity.password, 'password');
-  const user = await resolveUser(app.store.read, reference);
+  const user = await resolveUser(app, reference);
   const { password } = reference;
   const proved = await attempt(app, user, {
     key: throttleKey(reference, user, address),
@@ -23,5 +24,6 @@ export const provePassword: Prove = async (app, identity, { address }) => {
       `The password is expired and needs to be changed for user: ${user.id}.`,
     );
   }
+  await renewHash(app, user, password);
   return { userId: user.id };
 };

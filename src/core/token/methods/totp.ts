@@ -9,7 +9,7 @@ import { given, type Prove, resolveUser, throttleKey, unauthorized } from './met
 /** A one-time passcode of one of the user's credentials of type `totp`. */
 export const proveTotp: Prove = async (app, identity, { address }) => {
   const { user: reference } = given(identity.totp, 'totp');
-  const user = await resolveUser(app.store.read, reference);
+  const user = await resolveUser(app, reference);
   const { passcode } = reference;
   const proved = await attempt(app, user, {
     // a right password must not make wrong passcodes forgotten

@@ -1,0 +1,95 @@
+import { hash, verify } from '@node-rs/argon2';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { hashPassword, isOutdated } from '../../src/core/identity/passwords.js';
+import { noteActive, readLogin } from '../../src/store/identity/logins.js';
+import { users } from '../../src/store/identity/users.js';
+import { TestApp } from '../support/app.js';
+import { DIALECTS } from '../support/stores.js';
+
+const PASSWORD = 'a password of a login';
+
+describe.each(DIALECTS)('logins on %s', (dialect) => {
+  let cloud: TestApp;
+  let admin: string;
+  let serial = 0;
+  beforeAll(async () => {
+    cloud = await TestApp.open({ dialect });
+    admin = await cloud.adminToken();
+  });
+  afterAll(() => cloud.close());
+
+  /** A user with a role on a project, who has never been here. */
+  const newUser = async () => {
+    const name = `login-${++serial}`;
+    const call = (method: string, path: string, body?: unknown) =>
+      cloud.request(method, `/identity/v3${path}`, { token: admin, body });
+    const made = await call('POST', '/users', { user: { name, domain_id: 'default', password: PASSWORD } });
+    const { id } = made.json.user;
+    const [project] = (await call('GET', '/projects?name=admin')).json.projects;
+    const [role] = (await call('GET', '/roles?name=member')).json.roles;
+    expect((await call('PUT', `/projects/${project.id}/users/${id}/roles/${role.id}`)).status).toBe(204);
+    return { id: id as string, name };
+  };
+  const login = async (name: string, password = PASSWORD) => {
+    const domain = { id: 'default' };
+    const identity = { methods: ['password'], password: { user: { name, domain, password } } };
+    const scope = { project: { name: 'admin', domain } };
+    const body = { auth: { identity, scope } };
+    return (await cloud.request('POST', '/identity/v3/auth/tokens', { body })).status;
+  };
+  const stored = async (id: string) => (await users.get(cloud.app.store.read, id))!.password_hash!;
+
+  it('ask the database little and commit nothing before the answer, also the first one', async () => {
+    const [before, measured] = [await newUser(), await newUser()];
+    // what users of a project have in common is known then
+    expect(await login(before.name)).toBe(201);
+    await cloud.app.audit.flush();
+    await cloud.app.identity.activeDays.flush();
+    const { store } = cloud.app;
+    const asked = vi.spyOn(store.read.getExecutor(), 'executeQuery');
+    const written = vi.spyOn(store, 'tx');
+    try {
+      expect(await login(measured.name)).toBe(201);
+      const epochs = asked.mock.calls.filter(([query]) => query.sql.includes('identity_epoch')).length;
+      expect(asked.mock.calls.length - epochs).toBeGreaterThan(0);
+      expect(asked.mock.calls.length - epochs).toBeLessThanOrEqual(4);
+      // what is gathered and stored later is `unseen`
+      expect(written.mock.calls.filter(([, options]) => !options?.unseen)).toEqual([]);
+    } finally {
+      asked.mockRestore();
+      written.mockRestore();
+    }
+  });
+
+  it('are noted for the day, once, by a transaction that many share', async () => {
+    const made = [await newUser(), await newUser(), await newUser()];
+    const { store, identity } = cloud.app;
+    await identity.activeDays.flush();
+    for (const { name } of made) expect(await login(name)).toBe(201);
+    await identity.activeDays.flush();
+    for (const { id } of made) {
+      expect((await readLogin(store.read, id))?.last_active_on).toBe(new Date().toISOString().slice(0, 10));
+    }
+    // what is known to be noted is not written again
+    const { id, name } = made[0]!;
+    await store.tx((tx) => noteActive(tx, id, '2020-01-01'));
+    expect(await login(name)).toBe(201);
+    await identity.activeDays.flush();
+    expect((await readLogin(store.read, id))?.last_active_on).toBe('2020-01-01');
+  });
+
+  it('hash a password anew that was hashed at another cost, when it is right', async () => {
+    const { id, name } = await newUser();
+    const old = await hash(PASSWORD, { memoryCost: 19_456, timeCost: 2, parallelism: 1 });
+    expect([isOutdated(old), isOutdated(await hashPassword(PASSWORD))]).toEqual([true, false]);
+    await cloud.app.identity.write((tx) => users.update(tx, id, { password_hash: old }));
+    expect(await login(name, 'a wrong one')).toBe(401);
+    expect(await stored(id)).toBe(old);
+    expect(await login(name)).toBe(201);
+    const renewed = await stored(id);
+    expect(isOutdated(renewed)).toBe(false);
+    expect(await verify(renewed, PASSWORD)).toBe(true);
+    expect(await login(name)).toBe(201);
+    expect(await stored(id)).toBe(renewed);
+  });
+});
