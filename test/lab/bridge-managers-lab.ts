@@ -50,6 +50,7 @@ export class ManagedHost {
   /** Name of the namespace at the cable's other end. */
   readonly #outside: string;
   readonly #server: ResultPromise;
+  #router: ResultPromise | null = null;
   #log = '';
 
   private constructor(machine: SystemdMachine, outside: string, server: ResultPromise) {
@@ -95,6 +96,8 @@ export class ManagedHost {
         '--log-facility=-',
         '--conf-file=/dev/null',
         '--port=0',
+        // it would wait for an answer from whoever has the address that it is about to give
+        '--no-ping',
       ].concat(
         ['--interface=wire', '--bind-interfaces', '--dhcp-authoritative', '--leasefile-ro', '--pid-file='],
         range,
@@ -191,6 +194,26 @@ export class ManagedHost {
     ]);
   }
 
+  /**
+   * The world outside has a router from now on that advertises the prefix 2001:db8:5::/64 every few seconds, and gives addresses in it
+   * by DHCPv6, which end in 1000 to 1fff.
+   */
+  async advertise(): Promise<void> {
+    await this.outside('ip', 'addr', 'replace', '2001:db8:5::1/64', 'dev', 'wire');
+    const server = [
+      'dnsmasq',
+      '--keep-in-foreground',
+      '--log-facility=-',
+      '--conf-file=/dev/null',
+      '--port=0',
+    ];
+    const wire = ['--interface=wire', '--bind-interfaces', '--leasefile-ro', '--pid-file=', '--enable-ra'];
+    const range = ['--dhcp-range=2001:db8:5::1000,2001:db8:5::1fff,slaac,64,120', '--ra-param=wire,4,60'];
+    const netns = ['ip', 'netns', 'exec', this.#outside];
+    const command = [...netns, ...server, ...wire, ...range];
+    this.#router = execa(command[0]!, command.slice(1), { reject: false, buffer: false });
+  }
+
   /** How often the server has confirmed a lease so far. */
   acknowledged(): number {
     return this.#log.match(/DHCPACK/g)?.length ?? 0;
@@ -204,6 +227,7 @@ export class ManagedHost {
   async down(): Promise<void> {
     await this.machine.stop();
     this.#server.kill('SIGKILL');
+    this.#router?.kill('SIGKILL');
     await execa('ip', ['netns', 'del', this.#outside], { reject: false });
   }
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Managed, ManagedHost, until } from './bridge-managers-lab.js';
@@ -48,7 +49,9 @@ Priority=5000
 network:
   version: 2
   ethernets:
-    eth0:
+    lan0:
+      match: {macaddress: "52:54:00:00:00:10"}
+      set-name: eth0
       dhcp4: true
       accept-ra: false
       addresses: [203.0.113.10/24, "2001:db8:1::10/64"]
@@ -58,6 +61,10 @@ network:
       routing-policy:
         - {from: 203.0.113.10, table: 100, priority: 5000}
 `,
+      },
+      // a veth has no permanent MAC, which netplan makes networkd look for: the one that it has stands in for it
+      '/etc/systemd/network/10-netplan-lan0.network.d/veth.conf': {
+        content: '[Match]\nPermanentMACAddress=\nMACAddress=52:54:00:00:00:10\n',
       },
     },
   },
@@ -139,6 +146,9 @@ describe.each(Object.entries(MANAGERS))('%s', (name, managed) => {
       const taken = await onTrial();
       expect(taken.exitCode, said(taken)).toBe(0);
       expect(taken.stdout).toContain('maru bridge confirm');
+      // what is advertised networkd drops, and makes again from the next advertisement
+      const moved = async () => same(await host.addresses('br-ex'), before.addresses);
+      await until('the bridge has the addresses', moved, 3000).catch(() => undefined);
       expect(await host.addresses('br-ex')).toEqual(before.addresses);
       if (managed.units.includes('systemd-networkd.service')) await reachedWithoutLease(before);
       await until('it is undone', undone);
@@ -166,7 +176,7 @@ describe.each(Object.entries(MANAGERS))('%s', (name, managed) => {
     async () => {
       const taken = await host.maru(...TAKEOVER, '--steady', '2');
       expect(taken.exitCode, said(taken)).toBe(0);
-      expect(await reached(before)).toBe(true);
+      await until('the host is reached', () => reached(before), 5000);
       const bridged = await state('br-ex');
       expect(bridged.addresses).toEqual(before.addresses);
       expect(bridged.routes).toEqual(before.routes);
@@ -197,6 +207,70 @@ describe.each(Object.entries(MANAGERS))('%s', (name, managed) => {
       expect(released.exitCode, said(released)).toBe(0);
       await asBefore(before);
       expect(await bridgeIsThere()).toBe(false);
+      expect(await reached(before)).toBe(true);
+    },
+    CASE_MS,
+  );
+});
+
+/** Debian 13's default: one client for leases, router advertisements and DHCPv6. */
+describe.skipIf(!existsSync('/usr/sbin/dhcpcd'))('ifupdown with dhcpcd', () => {
+  let before: State;
+
+  const given = async (device: string) =>
+    (await advertised(device)) &&
+    (await host.routes(device)).some((r) => r.startsWith('default via 192.0.2.1'));
+
+  beforeAll(async () => {
+    await host.advertise();
+    // this version of ifupdown prefers it when it is there
+    await host.machine.must('rm', ['-f', '/sbin/dhclient']);
+    await host.managedBy({
+      units: ['networking.service'],
+      files: {
+        '/etc/network/interfaces': {
+          content: 'auto lo\niface lo inet loopback\n\nauto eth0\niface eth0 inet dhcp\n',
+        },
+        // without looking for others that have the address, which takes 5 s
+        '/etc/dhcpcd.conf': { content: 'hostname\nduid\npersistent\nslaac private\nnoarp\n' },
+      },
+    });
+    await until('dhcpcd has configured the uplink', () => given('eth0'));
+    before = await state('eth0');
+  }, CASE_MS);
+
+  it(
+    'its addresses are the same on the bridge, and again on the uplink when that is undone',
+    async () => {
+      const taken = await host.maru('br-ex', '--uplink', 'eth0', '--wait-confirm');
+      expect(taken.exitCode, said(taken)).toBe(0);
+      const leases = host.acknowledged();
+      await until('the lease is renewed', async () => host.acknowledged() > leases);
+      expect(await host.addresses('br-ex')).toEqual(before.addresses);
+      expect(await reached(before)).toBe(true);
+      expect((await host.maru('revert')).stdout).toContain('as it was before');
+      const again = host.acknowledged();
+      await until('the lease is asked for again', async () => host.acknowledged() > again);
+      await asBefore(before);
+      expect(await reached(before)).toBe(true);
+    },
+    CASE_MS,
+  );
+
+  it(
+    'the takeover stays over a boot, and a release gives it back',
+    async () => {
+      const taken = await host.maru('br-ex', '--uplink', 'eth0', '--steady', '1');
+      expect(taken.exitCode, said(taken)).toBe(0);
+      await host.reboot();
+      await until('dhcpcd has configured the bridge', () => given('br-ex'));
+      expect(await host.addresses('eth0')).toEqual([]);
+      expect(await host.addresses('br-ex')).toEqual(before.addresses);
+      expect(await host.routes('br-ex')).toEqual(before.routes);
+      expect(await reached(before)).toBe(true);
+      const released = await host.maru('release', 'br-ex', '--steady', '1');
+      expect(released.exitCode, said(released)).toBe(0);
+      await asBefore(before);
       expect(await reached(before)).toBe(true);
     },
     CASE_MS,
@@ -252,7 +326,7 @@ async function asBefore(before: State): Promise<void> {
   expect(await state('eth0')).toEqual(before);
 }
 
-function same(one: State, other: State): boolean {
+function same<T>(one: T, other: T): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
 }
 
@@ -265,6 +339,16 @@ async function settled(device: string): Promise<boolean> {
     addresses.some((address) => address.startsWith('192.0.2.')) &&
     routes.some((route) => route.startsWith('default via 192.0.2.1')) &&
     routes.some((route) => route.startsWith('default via 2001:db8:1::1'))
+  );
+}
+
+/** What comes by DHCPv6 and router advertisements is there, and the router, too. */
+async function advertised(device: string): Promise<boolean> {
+  const there = await host.addresses(device);
+  const given = [/^2001:db8:5::1[0-9a-f]{3}\/128$/, /^2001:db8:5:0:.*\/64$/];
+  return (
+    given.every((one) => there.some((address) => one.test(address))) &&
+    (await host.routes(device)).some((route) => route.startsWith('default via fe80::'))
   );
 }
 
