@@ -34,7 +34,7 @@ export async function requestsPerSecond(load: Load): Promise<number> {
 const agent = new Agent({ keepAlive: true });
 
 /**
- * One POST of JSON; rejects unless the reply, which is read whole, has that status. Takes a third of the processor time of `fetch`,
+ * One POST of JSON; rejects unless the reply, which is read whole, has that status. Takes less processor time than `fetch`,
  * and the client has the same processors as what it measures. Loopback only.
  */
 export async function post(url: string, body: string, status: number): Promise<void> {

@@ -80,10 +80,12 @@ async function issue(request: OpRequest): Promise<OpReply> {
   // no longer than in a request for a token
   if (client.id.length > 64 || client.secret.length > 4096) throw refused();
   const identity = { methods: ['application_credential'], application_credential: client };
-  const token = await authenticate(app, { identity }, { address: raw.maru.address }).catch((error: unknown) => {
-    if (error instanceof MaruError && error.status < 500) throw refused();
-    throw error;
-  });
+  const token = await authenticate(app, { identity }, { address: raw.maru.address }).catch(
+    (error: unknown) => {
+      if (error instanceof MaruError && error.status < 500) throw refused();
+      throw error;
+    },
+  );
   const left = token.payload.expiresAt - Math.floor(Date.now() / 1000);
   return new OpReply(200, { access_token: token.text, token_type: 'Bearer', expires_in: left }, NO_STORE);
 }
