@@ -131,7 +131,7 @@ export class NetplanManager implements UplinkManager {
       ],
       handOver: [
         ...aside.end,
-        ...withoutDad(snapshot, uplink, [...APPLY, ...networkdSolicits(snapshot, uplink)]),
+        ...withoutDad(snapshot, uplink, [...APPLY, ...networkdSolicits(snapshot, uplink, bridge)]),
       ],
       handBackFirst: APPLY,
       handBack: [],

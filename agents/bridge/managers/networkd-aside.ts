@@ -43,18 +43,24 @@ export function networkdAside(bridge: string, uplink: string, snapshot: Snapshot
  * link-local address, which is there already: so that is changed and changed back until what is advertised has come, for 8 s at most.
  * Nothing when none of the snapshot's IPv6 addresses goes away by itself.
  */
-export function networkdSolicits(snapshot: Snapshot, device: string): readonly (readonly string[])[] {
+export function networkdSolicits(
+  snapshot: Snapshot,
+  device: string,
+  bridge: string,
+): readonly (readonly string[])[] {
   const six = snapshot.addresses.filter(({ family }) => family === 6);
   const own = six.find(({ address }) => address.startsWith('fe80:'));
   if (!own || !six.some(({ validSeconds }) => validSeconds !== null)) return [];
   const script = [
+    '# networkd may have brought it up once more before it was told',
+    'ip link set dev "$3" addrgenmode none; ip link set dev "$3" down',
     'turn=0; while [ $turn -lt 16 ]; do sleep 0.5; turn=$((turn + 1))',
     '# what is there at first is what networkd is about to take away',
     '[ $turn -lt 4 ] || [ -z "$(ip -6 -o addr show dev "$1" scope global dynamic -tentative)" ] || break',
     'ip -6 addr change "$2" dev "$1" scope link nodad; ip -6 addr change "$2" dev "$1" scope link',
     'done; exit 0',
   ];
-  return [['sh', '-c', script.join('\n'), 'sh', device, `${own.address}/${own.prefix}`]];
+  return [['sh', '-c', script.join('\n'), 'sh', device, `${own.address}/${own.prefix}`, bridge]];
 }
 
 /**

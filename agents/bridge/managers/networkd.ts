@@ -89,7 +89,7 @@ export class NetworkdManager implements UplinkManager {
       ],
       handOver: [
         ...aside.end,
-        ...withoutDad(snapshot, uplink, [...RELOAD, ...networkdSolicits(snapshot, uplink)]),
+        ...withoutDad(snapshot, uplink, [...RELOAD, ...networkdSolicits(snapshot, uplink, bridge)]),
       ],
       handBackFirst: RELOAD,
       handBack: [],
