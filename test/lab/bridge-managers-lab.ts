@@ -199,6 +199,7 @@ export class ManagedHost {
    * by DHCPv6, which end in 1000 to 1fff.
    */
   async advertise(): Promise<void> {
+    if (this.#router) return;
     await this.outside('ip', 'addr', 'replace', '2001:db8:5::1/64', 'dev', 'wire');
     const server = [
       'dnsmasq',
