@@ -110,6 +110,13 @@ describe('rules', () => {
       expect(allows(rule, ANONYMOUS, {})).toBe(false);
     }
   });
+
+  it('takes nothing that a body has in place of an id for that id', () => {
+    expect(allows('user_id:%(user_id)s', member, { user_id: 'u1' })).toBe(true);
+    for (const user_id of [['u1'], [{ toString: [] }], { toString: 'u1' }, [['u1']], {}]) {
+      expect(allows('user_id:%(user_id)s', member, { user_id } as unknown as PolicyTarget)).toBe(false);
+    }
+  });
 });
 
 describe('secure RBAC', () => {
@@ -230,7 +237,7 @@ describe('any rule', () => {
 });
 
 describe('rules that are too deep', () => {
-  const nested = (open: string, close: string) => open.repeat(4000) + '@' + close.repeat(4000);
+  const nested = (open: string, close: string) => `${open.repeat(4000)}@${close.repeat(4000)}`;
 
   it.each([nested('(', ')'), nested('not ', '')])('are refused, and do not end the stack', (rule) => {
     expect(() => allows(rule, token([]))).toThrow("more than 100 parentheses and 'not's within each other");

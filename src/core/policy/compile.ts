@@ -150,9 +150,9 @@ export function literalText(text: string): string | undefined {
   return /^(True|False|None|-?\d+(\.\d+)?)$/.test(text) ? text : undefined;
 }
 
-/** As Python prints it. An absent or empty credential matches nothing. */
+/** As Python prints it; what a body has in place of a text, such as a list, is equal to no id. An absent or empty credential matches nothing. */
 export function asText(value: unknown): string | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'boolean') return value ? 'True' : 'False';
-  return String(value);
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
