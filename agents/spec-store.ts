@@ -6,6 +6,7 @@ import {
   type SpecRefusal,
 } from '../src/protocol/messages.js';
 import type { ObjectKey, Spec, SpecObject } from '../src/protocol/objects.js';
+import { parseSecretJson } from '../src/protocol/secret-text.js';
 import type { Host } from './host/host.js';
 
 /** The part of a host that keeps the agent's own files. */
@@ -87,7 +88,7 @@ export class SpecStore {
         spec,
         settings = DEFAULT_SETTINGS,
         leaving = [],
-      } = JSON.parse(text) as HeldSpec;
+      } = parseSecretJson<HeldSpec>(text);
       this.#held = {
         incarnation,
         left,

@@ -8,6 +8,7 @@ import {
   PROTOCOL_VERSION,
 } from '../../src/protocol/messages.js';
 import { PeerClient, type PeerReply, PeerUnreachable } from '../../src/protocol/peer-client.js';
+import { parseSecretJson } from '../../src/protocol/secret-text.js';
 import { removedMarker } from '../removed.js';
 import { type StateFiles, specFile } from '../spec-store.js';
 
@@ -43,8 +44,19 @@ export async function loadIdentity(
 ): Promise<Identity | null> {
   const text = await files.readFileIfExists(identityPath(stateDir));
   if (text === null) return null;
-  const identity = JSON.parse(text) as Identity;
+  const identity = identityOf(text, identityPath(stateDir));
   return controller ? { ...identity, controller } : identity;
+}
+
+function identityOf(text: string, path: string): Identity {
+  try {
+    // with the host's key
+    return parseSecretJson<Identity>(text);
+  } catch (error) {
+    throw new Error(
+      `${path}: ${(error as Error).message}; restore it from a backup, or let the host join again`,
+    );
+  }
 }
 
 /** True when the identity came from this token. */

@@ -1,4 +1,5 @@
 import { parseDocument } from 'yaml';
+import { secretYamlDocument } from '../../src/protocol/secret-text.js';
 import { type Action, ensureFile, machine } from './actions.js';
 import { configured } from './config-file.js';
 import { CLOUDS } from './layout.js';
@@ -68,8 +69,7 @@ function withCloud(
   before: string | null,
   cloud: { auth: Record<string, string> } & Record<string, unknown>,
 ): string {
-  const document = parseDocument(before ?? 'clouds: {}\n');
-  if (document.errors.length > 0) throw new Error(`${CLOUDS}: ${document.errors[0]?.message}`);
+  const document = documentOf(before ?? 'clouds: {}\n');
   const known = document.getIn(['clouds', 'maru', 'auth', 'password']);
   const auth = { ...cloud.auth, ...(typeof known === 'string' ? { password: known } : {}) };
   const wanted = { ...cloud, auth };
@@ -79,6 +79,15 @@ function withCloud(
   const clouds = document.get('clouds') as { flow?: boolean };
   clouds.flow = false;
   return document.toString({ lineWidth: 0 });
+}
+
+/** Throws without quoting the text, which has passwords in it. */
+function documentOf(text: string) {
+  try {
+    return secretYamlDocument(text);
+  } catch (error) {
+    throw new Error(`${CLOUDS}: ${(error as Error).message}`);
+  }
 }
 
 async function missing(file: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { type Document, parseDocument } from 'yaml';
 import { splitAddress } from '../../src/net/listen-address.js';
+import { secretYamlDocument } from '../../src/protocol/secret-text.js';
 import { type Action, ask, ensureDirectory, ensureFile, machine } from './actions.js';
 import { CONFIG, USER } from './layout.js';
 import { maskedConfig } from './masked.js';
@@ -60,8 +61,7 @@ async function ownerOf({ role }: Pick<InstallOptions, 'role'>): Promise<string> 
 
 /** The file's text with the settings in it. */
 export function merged(before: string | null, wanted: readonly Setting[]): string {
-  const document: Document = parseDocument(before ?? '{}\n');
-  if (document.errors.length > 0) throw new Error(`${CONFIG}: ${document.errors[0]?.message}`);
+  const document = documentOf(before ?? '{}\n');
   if (before === null) document.commentBefore = HEAD;
   for (const { path, value, given } of wanted) {
     if (document.hasIn(path) && !given) continue;
@@ -71,6 +71,15 @@ export function merged(before: string | null, wanted: readonly Setting[]): strin
   }
   (document.contents as { flow?: boolean } | null)!.flow = false;
   return document.toString({ lineWidth: 0 });
+}
+
+/** Throws without quoting the text, which may have secrets in it. */
+function documentOf(text: string): Document {
+  try {
+    return secretYamlDocument(text);
+  } catch (error) {
+    throw new Error(`${CONFIG}: ${(error as Error).message}`);
+  }
 }
 
 /** The value of a key in the file as it is now; null when there is none. */

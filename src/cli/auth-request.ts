@@ -72,6 +72,16 @@ export function authRequest(given: Settings, called: (key: string) => string, hi
   };
 }
 
+/** The secrets that the type of authentication of these settings, named or guessed, is proved with. */
+export function typedSecrets(settings: Settings): readonly ('password' | 'passcode' | 'token')[] {
+  const type = settings.auth_type ?? guess(settings);
+  const kind = TYPES[type];
+  if (kind === 'token') return ['token'];
+  if (kind !== 'user') return [];
+  if (type === 'v3multifactor') return ['password', 'passcode'];
+  return type === 'v3totp' ? ['passcode'] : ['password'];
+}
+
 type Need = (key: string, otherwise?: string) => string;
 
 /** One thing that a token may be for. */

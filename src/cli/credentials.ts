@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { parse } from 'yaml';
-import { type AuthRequest, authRequest, type Settings, UNDERSTOOD } from './auth-request.js';
+import { parseSecretYaml } from '../protocol/secret-text.js';
+import { type AuthRequest, authRequest, type Settings, typedSecrets, UNDERSTOOD } from './auth-request.js';
 import { CliError } from './error.js';
 import { readTextFile } from './text-file.js';
 
@@ -47,7 +47,7 @@ function cloudFiles(env: NodeJS.ProcessEnv): string[] {
 }
 
 function fromCloudsFile(file: string, wanted: string | undefined, env: NodeJS.ProcessEnv): Credentials {
-  const { clouds = {} } = (parse(readTextFile(file, '', 2)) ?? {}) as { clouds?: Record<string, Entry> };
+  const clouds = cloudsIn(file);
   const names = Object.keys(clouds);
   const name = wanted ?? (names.includes('maru') ? 'maru' : names.length === 1 ? names[0] : undefined);
   const cloud = name === undefined ? undefined : clouds[name];
@@ -56,18 +56,46 @@ function fromCloudsFile(file: string, wanted: string | undefined, env: NodeJS.Pr
       `${file}: no cloud '${name ?? ''}' (it has: ${names.join(', ') || 'none'}); set OS_CLOUD`,
       2,
     );
+  if (!isMapping(cloud.auth))
+    throw new CliError(`${file}: cloud ${name}: auth must be settings with their values, one in a line`, 2);
   const given = { ...cloud, ...cloud.auth };
   const settings: Record<string, string | undefined> = {};
   for (const key of UNDERSTOOD) settings[key] = textOf(given[key]);
-  // secrets that are typed rather than kept
-  for (const key of ['password', 'passcode', 'token']) settings[key] ??= fromVariable(env, key);
-  const strange = Object.keys(cloud.auth).filter((key) => !UNDERSTOOD.includes(key));
-  const hint = strange.length > 0 ? `; maru does not understand ${strange.join(', ')}` : '';
+  // Secrets that are typed rather than kept. The file says of which kind: variables may be left over from another cloud, and this one
+  // must not be sent what it did not ask for.
+  for (const key of typedSecrets(settings)) settings[key] ??= fromVariable(env, key);
+  const strange = Object.entries(cloud.auth).filter(([key]) => !UNDERSTOOD.includes(key));
+  const hint = strange.length > 0 ? `; maru does not understand ${strange.map(nameOf).join(', ')}` : '';
   return complete(settings, (key) => `${file}: cloud ${name}: ${key}`, {
     hint,
     cacert: textOf(cloud.cacert),
     unchecked: cloud.verify === false || cloud.insecure === true,
   });
+}
+
+function cloudsIn(file: string): Readonly<Record<string, Entry | null>> {
+  const text = readTextFile(file, '', 2);
+  let content: unknown;
+  try {
+    content = parseSecretYaml(text);
+  } catch (error) {
+    throw new CliError(`${file}: ${(error as Error).message}`, 2);
+  }
+  const clouds = isMapping(content) ? (content.clouds ?? {}) : (content ?? {});
+  if (!isMapping(clouds))
+    throw new CliError(`${file}: clouds must be names of clouds with their settings`, 2);
+  return clouds as Readonly<Record<string, Entry | null>>;
+}
+
+function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** `{password:secret}` is a name without a value for YAML: what may be a secret is not repeated. */
+function nameOf([key, value]: [string, unknown]): string {
+  return /^[a-z][\w-]*$/i.test(key) && value !== null
+    ? key
+    : 'a key without a value (is there a space behind the colon?)';
 }
 
 /** A cloud of clouds.yaml. */

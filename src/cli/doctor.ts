@@ -1,9 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import { parse } from 'yaml';
 import type { ExamineOptions } from '../../agents/doctor/doctor.js';
 import type { ControllerSettings, HostSettings } from '../../agents/doctor/facts.js';
 import type { HostSummary } from '../api/admin/views.js';
+import { ConfigDocument } from '../protocol/config/document.js';
 import type { DoctorReport, Role } from '../protocol/doctor.js';
 import { Client } from './client.js';
 import { printReport } from './doctor-report.js';
@@ -150,10 +150,11 @@ async function here(options: DoctorOptions): Promise<DoctorReport> {
 /** The roles that a file has sections for; both when it has none. */
 function rolesIn(file: string | null): Role[] {
   if (file === null) return ['controller', 'host'];
-  const all = parse(readFileSync(file, 'utf8')) as Record<string, unknown> | null;
+  // what is wrong with the file is told by those who read its sections
+  const document = ConfigDocument.read(file);
   const roles: Role[] = [];
-  if (all && 'controller' in all) roles.push('controller');
-  if (all && 'agent' in all) roles.push('host');
+  if (document.has('controller')) roles.push('controller');
+  if (document.has('agent')) roles.push('host');
   return roles.length > 0 ? roles : ['controller', 'host'];
 }
 

@@ -1,5 +1,6 @@
 import { link, mkdir, open, readdir, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parseSecretJson } from '../protocol/secret-text.js';
 
 /** One certificate authority as it is kept. */
 export interface AuthorityRecord {
@@ -37,7 +38,8 @@ export async function readAuthorities(directory: string): Promise<Generation | n
     const number = Math.max(0, ...(await numbers(directory)));
     if (number === 0) return null;
     try {
-      const record = JSON.parse(await readFile(file(directory, number), 'utf8')) as AuthoritiesRecord;
+      const text = await readFile(file(directory, number), 'utf8');
+      const record = parseSecretJson<AuthoritiesRecord>(text);
       return { number, record };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt >= 10) {

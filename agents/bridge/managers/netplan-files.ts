@@ -1,4 +1,5 @@
-import { isMap, isScalar, parseDocument, type YAMLMap } from 'yaml';
+import { isMap, isScalar, type YAMLMap } from 'yaml';
+import { secretYamlDocument } from '../../../src/protocol/secret-text.js';
 import { BridgeRefusal } from '../manager.js';
 
 export interface NetplanTakeover {
@@ -175,11 +176,10 @@ function globMatches(glob: string, name: string): boolean {
 }
 
 function parsed(text: string, path: string) {
-  const document = parseDocument(text);
-  if (document.errors.length > 0)
-    throw new BridgeRefusal(
-      `${path} is not YAML: ${document.errors[0]!.message.split('\n')[0]}`,
-      'Mend it and try again.',
-    );
-  return document;
+  try {
+    // with the passwords of wireless networks
+    return secretYamlDocument(text);
+  } catch (error) {
+    throw new BridgeRefusal(`${path} is not YAML: ${(error as Error).message}`, 'Mend it and try again.');
+  }
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { parse } from 'yaml';
+import { parseSecretYaml } from '../../protocol/secret-text.js';
 import { parseRule } from './parse.js';
 import type { Rules } from './problems.js';
 
@@ -27,7 +27,8 @@ export function readPolicyFile(file: string | null): Rules {
 export function parsePolicies(text: string, what: string): Rules {
   let content: unknown;
   try {
-    content = parse(text) ?? {};
+    // it has no secrets, but a file that was named by mistake may
+    content = parseSecretYaml(text) ?? {};
   } catch (error) {
     throw new Error(`${what} cannot be read: ${(error as Error).message}`, { cause: error });
   }

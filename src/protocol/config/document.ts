@@ -44,6 +44,7 @@ export class ConfigDocument {
     this.#document = parseDocument(text, {
       lineCounter: this.#lines,
       prettyErrors: false,
+      logLevel: 'error',
       // told here, with the place of the first
       uniqueKeys: false,
     });
@@ -141,15 +142,18 @@ export class ConfigDocument {
   /** One mistake makes several errors of a YAML parser: the first of each line is told. */
   #noteSyntax(errors: readonly YAMLError[]): void {
     const told = new Set<number>();
-    for (const { code, message, pos } of errors) {
+    for (const { code, pos } of errors) {
       const { line, col } = this.#lines.linePos(pos[0]);
       if (told.has(line)) continue;
       told.add(line);
-      const [said, hint] = SYNTAX[code] ?? [message, ''];
+      // not the parser's words, which may have the text in them: a secret
+      const [said, hint] = SYNTAX[code] ?? [`this is not YAML (${code})`, QUOTES];
       this.problems.push({ file: this.file, line, column: col, severity: 'error', message: said, hint });
     }
   }
 }
+
+const QUOTES = 'put quotes around values that begin with [ { * & ! % @ or `';
 
 /** The mistakes of form that are made most, in words that do not need YAML's. */
 const SYNTAX: Partial<Record<YAMLError['code'], readonly [message: string, hint: string]>> = {
@@ -159,10 +163,8 @@ const SYNTAX: Partial<Record<YAMLError['code'], readonly [message: string, hint:
     'a character is missing here',
     'most often a colon with a space behind a key, or a closing quote',
   ],
-  UNEXPECTED_TOKEN: [
-    'this was not expected here',
-    'put quotes around values that begin with [ { * & ! % @ or `',
-  ],
+  UNEXPECTED_TOKEN: ['this was not expected here', QUOTES],
+  BAD_SCALAR_START: ['a value cannot begin with this character', QUOTES],
   MULTILINE_IMPLICIT_KEY: ['a key must be in one line with its colon', 'is there a colon behind it?'],
   BLOCK_AS_IMPLICIT_KEY: ['two keys in one line', 'each key has a line of its own'],
   MULTIPLE_DOCS: ['a second document begins here', 'take the line --- away'],

@@ -127,5 +127,7 @@ function complainOfUnknown(
   const hint = other
     ? `it belongs to section '${other.name}'`
     : didYouMean(name, namesOf(section.keys)) || 'maru config show --defaults lists the keys';
-  document.complain(nameNode, `unknown key '${name}' in section '${section.name}'`, hint);
+  // `{key:value}` without a space is a key of that whole name, whose value may be a secret
+  const shown = name.replace(/:.*$/s, ':…');
+  document.complain(nameNode, `unknown key '${shown}' in section '${section.name}'`, hint);
 }

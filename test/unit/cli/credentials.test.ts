@@ -1,9 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { findCredentials } from '../../../src/cli/credentials.js';
+import { CliError } from '../../../src/cli/error.js';
 
 const URL = 'http://127.0.0.1:1/identity/v3';
 const USER = { auth_url: URL, username: 'anna', password: 'secret', project_name: 'web' };
@@ -156,6 +157,42 @@ describe('credentials of the command line', () => {
     expect(inFile({ ...USER, password: 123456 }).auth).toMatchObject({
       identity: { password: { user: { password: '123456' } } },
     });
+    const asked = { auth_type: 'v3token' };
+    expect(inFile({ auth_url: URL }, asked, { OS_TOKEN: 'typed' })).toMatchObject({ token: 'typed' });
+  });
+
+  it('take nothing from the environment that a cloud of a file does not ask for', () => {
+    const left = { OS_TOKEN: 'of another cloud', OS_PASSWORD: 'of another user', OS_PASSCODE: '123456' };
+    const { password: ___, ...unkept } = USER;
+    expect(() => inFile(unkept, {}, { OS_TOKEN: left.OS_TOKEN })).toThrow(/cloud one: password is missing/);
+    expect(inFile({ auth_url: URL, token: 't' }, {}, left)).toMatchObject({ auth: null, token: 't' });
+    const password = inFile(USER, {}, left);
+    expect(password.auth).toEqual({ identity: user(named), scope: web });
+    const credential = { application_credential_id: 'a1', application_credential_secret: 's' };
+    const of = inFile({ auth_url: URL, ...credential }, {}, left);
+    for (const { settings } of [password, of])
+      expect(Object.values(settings)).not.toContain('of another cloud');
+    expect(of.auth?.identity).toMatchObject({ methods: ['application_credential'] });
+  });
+
+  it.each([
+    ['an indicator of YAML', 'password: @hidden', 'line 6, column 17: not YAML (BAD_SCALAR_START)'],
+    ['an alias', 'password: *hidden', 'line 6, column 17: not YAML (BAD_ALIAS)'],
+    ['a block of text', 'password: |hidden', 'line 6, column 18: not YAML (UNEXPECTED_TOKEN)'],
+    ['a template', 'password: {{ hidden }}', 'password is missing'],
+    ['no space behind a colon', '{password:hidden}', /does not understand a key without a value/],
+  ])('do not say a secret that cannot be read: %s', (_what, line, message) => {
+    const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    const auth = line.startsWith('{')
+      ? `    auth: {auth_url: "${URL}", ${line.slice(1)}`
+      : `    auth:\n      auth_url: ${URL}\n      username: anna\n      ${line}`;
+    writeFileSync(file, `clouds:\n  one:\n${auth}\n`);
+    const error = thrown(() => findCredentials({ OS_CLIENT_CONFIG_FILE: file }));
+    expect(error).toBeInstanceOf(CliError);
+    expect(error).toMatchObject({ exitCode: 2, message: expect.stringContaining(file) });
+    expect(error.message).toMatch(message);
+    expect(`${error.stack} ${JSON.stringify(warned.mock.calls)}`).not.toContain('hidden');
+    warned.mockRestore();
   });
 
   it.each([
@@ -224,3 +261,12 @@ describe('credentials of the command line', () => {
     expect(inFile(USER).unfollowed).toBeNull();
   });
 });
+
+function thrown(act: () => unknown): Error {
+  try {
+    act();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('nothing was thrown');
+}
