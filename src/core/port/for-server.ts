@@ -11,6 +11,7 @@ import type { Context } from '../context.js';
 import { badRequest, conflict, forbidden, notFound } from '../errors.js';
 import { claimNetworkQuota } from '../network/quota.js';
 import { resolveGroups } from '../security-group/resolve.js';
+import { recordPortMoved } from './changes.js';
 import { insertPort } from './insert.js';
 import { removePort } from './remove.js';
 import { checkPortRights } from './rules.js';
@@ -144,6 +145,8 @@ async function takePort(
     server_id: request.serverId,
     device_index: deviceIndex,
   });
+  // one that was bound before is on its host from now on: binding it there again would say nothing
+  if (port.binding_host !== '') await recordPortMoved(tx, taken!);
   return { port: taken!, network: (await findRow(tx, 'network', port.network_id))! };
 }
 

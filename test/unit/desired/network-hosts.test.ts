@@ -66,6 +66,18 @@ const OPERATIONS = {
     await insertServer(tx, serverRow(serverId, hostId));
     await recordChange(tx, 'server', serverId);
   },
+  // by an administrator, before any server has it
+  boundPort: async (core, tx, { a, b, c }) =>
+    core.port(tx, pick(await tenantNetworks(tx), a).id, {
+      'binding:host_id': a % 4 === 3 ? '' : `name-of-${HOSTS[b % HOSTS.length]}`,
+      security_groups: [pick(await rows(tx, 'security_group'), c).id],
+    }),
+  // as a request for a server does, before a host is found for it
+  takePort: async (core, tx, { a }) => {
+    const free = (await rows(tx, 'port')).filter((port) => port.device_id === '');
+    const { serverId } = await core.server(tx, [{ port: pick(free, a).id }], null);
+    await insertServer(tx, serverRow(serverId, null));
+  },
   deleteServer: async (_core, tx, { a }) => {
     const serverId = (await guestPort(tx, a)).server_id!;
     await deleteServerPorts(tx, serverId);
@@ -223,6 +235,8 @@ const BEGINNING: readonly Step[] = (
     'server',
     'server',
     'server',
+    'boundPort',
+    'takePort',
     'floatingIp',
     'moveRouter',
     'giveRouterUp',
@@ -247,6 +261,34 @@ it('a change of a row changes only objects of hosts and kinds that the recorded 
     { numRuns: Number(process.env.MARU_PROPERTY_RUNS ?? 12), endOnFailure: true },
   );
 }, 240_000);
+
+it('a host has a port that was bound to it before its server was, as soon as the server takes it, and no longer', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'maru-hosts-of-'));
+  const store = await Store.open(`sqlite:${directory}/maru.db`);
+  const core = new NetworkCore(store);
+  const has = async () =>
+    Object.keys((await specs(core)).get('h2')!).some((key) => parseKey(key as ObjectKey).kind === 'port');
+  const numbers = { a: 0, b: HOSTS.indexOf('h2'), c: 0 };
+  try {
+    await prepare(core);
+    await checkStep(core, { ...numbers, operation: 'boundPort' });
+    expect(await has()).toBe(false);
+    await checkStep(core, { ...numbers, operation: 'takePort' });
+    expect(await has()).toBe(true);
+    await checkStep(core, { ...numbers, operation: 'rebind' });
+    expect(await has()).toBe(true);
+    await checkStep(core, { ...numbers, operation: 'deleteServer' });
+    expect(await has()).toBe(false);
+    const [port] = (await listRows(store.read, 'port', { visibleTo: null })).filter(
+      (p) => p.device_id === '',
+    );
+    expect(port).toMatchObject({ binding_host: '', status: 'DOWN' });
+  } finally {
+    core.close();
+    await store.close();
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
 
 async function prepare(core: NetworkCore): Promise<void> {
   for (const host of HOSTS) await core.host(host, host === 'h3' ? [] : ['extnet']);
@@ -320,7 +362,7 @@ async function specs(core: NetworkCore): Promise<Map<string, Spec>> {
 }
 
 /** A server as create writes it; only what its object shows matters here. */
-function serverRow(id: string, hostId: string): Parameters<typeof insertServer>[1] {
+function serverRow(id: string, hostId: string | null): Parameters<typeof insertServer>[1] {
   const flavor = { name: 'm1.tiny', vcpus: 1, ram: 512, disk: 1, ephemeral: 0, swap: 0, extra_specs: {} };
   return {
     id,
@@ -365,6 +407,10 @@ function pick<T>(list: readonly T[], n: number): T {
   const found = list[n % Math.max(1, list.length)];
   if (found === undefined) throw new NothingThere();
   return found;
+}
+
+async function tenantNetworks(tx: Tx) {
+  return (await rows(tx, 'network')).filter((network) => !network.external);
 }
 
 async function guestPort(tx: Tx, n: number) {
