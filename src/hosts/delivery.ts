@@ -186,12 +186,28 @@ export class Delivery {
         for (const [kind, ids] of computed.mentioned) this.#mentions.set(queue.hostId, kind, ids);
         queue.deliver(host, state, computed, dirty);
       }
+      await this.#disownGone(taken);
     } catch (error) {
       for (const [queue, dirty] of taken) queue.failed(error as Error, dirty);
       throw error;
     }
-    // their rows are gone
-    await Promise.all([...taken.keys()].map((queue) => this.disown(queue.hostId)));
+  }
+
+  /**
+   * Gives up hosts that the snapshot had no row of. One that came after the snapshot began, and whose lease was taken while
+   * it was read, stays: nobody would own it a second time.
+   */
+  async #disownGone(taken: Map<HostQueue, DirtyHost>): Promise<void> {
+    if (taken.size === 0) return;
+    const ids = [...taken.keys()].map((queue) => queue.hostId);
+    const present = new Set((await findHosts(this.#options.store.read, ids)).map(({ id }) => id));
+    const gone: HostQueue[] = [];
+    for (const [queue, dirty] of taken) {
+      if (present.has(queue.hostId)) queue.putBack(dirty);
+      // it may have been disowned meanwhile, and owned again
+      else if (this.#queues.get(queue.hostId) === queue) gone.push(queue);
+    }
+    await Promise.all(gone.map((queue) => this.disown(queue.hostId)));
   }
 
   /** After a start every host needs numbers: one transaction for many, since each commit waits for the disk. */

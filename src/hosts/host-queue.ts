@@ -46,7 +46,7 @@ const HEARTBEAT_GRACE_MS = 2_000;
 
 /**
  * Brings one host's spec to it: one push at a time, retried until taken, whatever other hosts do. It says when it wants its spec to
- * be worked out; `take` tells of what kinds, and `deliver` or `failed` end what that began.
+ * be worked out; `take` tells of what kinds, and `deliver`, `failed` or `putBack` end what that began.
  */
 export class HostQueue {
   readonly hostId: string;
@@ -179,6 +179,13 @@ export class HostQueue {
   failed(error: Error, dirty: DirtyHost): void {
     this.#fail(error, dirty);
     this.#busy = false;
+  }
+
+  /** What was taken was not worked out, though nothing failed: it is wanted again. */
+  putBack(dirty: DirtyHost): void {
+    this.#note(dirty.kinds, dirty.requestIds);
+    this.#busy = false;
+    this.#want();
   }
 
   /** True for objects that the host was last told of. */
