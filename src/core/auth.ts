@@ -27,6 +27,8 @@ export interface PolicyEngine {
   isCustom(name: string): boolean;
   /** True when the rule denies something for what it is: that it allows things in general is not said of each. */
   excludes(name: string): boolean;
+  /** True when the rule allows even a token without any role what is another project's: it reaches nothing beyond the own project. */
+  asksNothing(name: string): boolean;
   /** Attributes of the target that the rule, with all that it refers to, looks at. */
   targetNames(name: string): ReadonlySet<string>;
 }

@@ -188,7 +188,7 @@ describe('a role of your own beyond its project', () => {
       expect(await notes(show, 'role:reader or role:admin')).toEqual([
         expect.stringContaining(`${show} is not bound to the project for role:reader:`),
       ]);
-      expect(await notes('get_network', '@')).toEqual([expect.stringContaining('for everybody')]);
+      expect(await notes('get_network', '@')).toEqual([expect.stringContaining('asks for no role')]);
       expect(await notes(show, 'role:reader and project_id:%(project_id)s')).toEqual([]);
       expect(await notes(show, 'rule:project_reader_or_admin')).toEqual([]);
       expect(await notes('os_compute_api:servers:create', 'role:reader')).toEqual([]);

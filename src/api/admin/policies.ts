@@ -165,11 +165,9 @@ async function setPolicy({
 async function notesOn(app: OpRequest['app'], rules: Readonly<Record<string, unknown>>): Promise<string[]> {
   const known = app.policy.candidate(app.policy.stored);
   const names = new Set(Object.keys(rules).map((name) => findPolicyName(app.policy, name) ?? name));
-  const set = app.policy.list().filter(({ name }) => names.has(name));
-  return [
-    ...(await notesOnRoles(app.store.read, Object.values(rules))),
-    ...set.flatMap((entry) => notesOnReach(known, entry)),
-  ];
+  // a rule that others refer to changes what they allow
+  const changed = app.policy.list().filter(({ name }) => known.closure(name).some((one) => names.has(one)));
+  return [...(await notesOnRoles(app.store.read, Object.values(rules))), ...notesOnReach(known, changed)];
 }
 
 async function check({ app, body }: OpRequest<{ check: CheckBody }>): Promise<{ check: PolicyAnswer }> {

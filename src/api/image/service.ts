@@ -1,4 +1,5 @@
 import type { Config } from '../../config.js';
+import { isSharedImage } from '../../core/image/visibility.js';
 import type { Service } from '../shared/service.js';
 import { discoveryOperations } from './discovery.js';
 import { fileOperations } from './files.js';
@@ -16,6 +17,8 @@ export function imageService(config: Config): Service {
     format: formatImageProblem(`${config.public_url}/identity`),
     rules: { publicize_image: 'role:admin', communitize_image: 'rule:project_member_or_admin' },
     objectTarget: imageTarget,
+    isShared: ({ app, ctx }, { id, visibility }) =>
+      isSharedImage(app.store.read, ctx, { id: String(id), visibility: String(visibility) }),
     methodNotAllowed: true,
   };
 }

@@ -14,7 +14,7 @@ import { gatewayPolicies, routerOperations, routers } from './routers.js';
 import { securityGroupRules, securityGroups } from './security-groups.js';
 import { subnets } from './subnets.js';
 import { tagOperations } from './tags.js';
-import { networkTarget } from './target.js';
+import { isSharedResource, networkTarget } from './target.js';
 
 const operations: readonly Operation[] = [
   ...discoveryOperations([
@@ -47,6 +47,7 @@ export const networkService: Service = {
   prefix: '/network',
   operations,
   objectTarget: networkTarget,
+  isShared: isSharedResource,
   format: networkProblem,
   rules: {
     ...AGENT_RULE,

@@ -1,4 +1,5 @@
 import type { PolicyTarget } from '../../core/context.js';
+import { listRows } from '../../store/network/list.js';
 import { findRow, type ResourceTable } from '../../store/network/rows.js';
 import type { Reader } from '../../store/store.js';
 import type { OpRequest } from '../shared/operation.js';
@@ -17,9 +18,9 @@ const TABLES: Readonly<Record<string, ResourceTable>> = {
  * The attributes of the resource that a request is about, and as `network:…` those of its network; undefined when it is about
  * none, or there is none. Booleans are true and false, as `field:networks:shared=True` wants them.
  */
-export async function networkTarget({ app, params, raw }: OpRequest): Promise<PolicyTarget | undefined> {
-  const [, kind = ''] = /\/v2\.0\/([a-z-]+)\//.exec(raw.url) ?? [];
-  const table = Object.hasOwn(TABLES, kind) ? TABLES[kind] : undefined;
+export async function networkTarget(request: OpRequest): Promise<PolicyTarget | undefined> {
+  const { app, params } = request;
+  const table = tableOf(request);
   if (!table || params.id === undefined) return undefined;
   const row = await findTarget(app.store.read, table, params.id);
   const networkId = row?.network_id;
@@ -27,6 +28,20 @@ export async function networkTarget({ app, params, raw }: OpRequest): Promise<Po
   const network = await findTarget(app.store.read, 'network', networkId);
   const parent = Object.entries(network ?? {}).map(([name, value]) => [`network:${name}`, value]);
   return { ...row, ...Object.fromEntries(parent) };
+}
+
+/** Whether a resource of another project is shown to the token's: it is shared, external, or on a network of its own. */
+export async function isSharedResource(request: OpRequest): Promise<boolean> {
+  const { app, ctx, params } = request;
+  const table = tableOf(request);
+  if (!table || params.id === undefined) return false;
+  return (await listRows(app.store.read, table, { visibleTo: ctx.projectId, id: params.id })).length > 0;
+}
+
+/** What the route's path names; the URL may be spelt otherwise. */
+function tableOf({ raw }: OpRequest): ResourceTable | undefined {
+  const [, kind = ''] = /\/v2\.0\/([a-z-]+)\/:id\b/.exec(raw.routeOptions.url ?? '') ?? [];
+  return Object.hasOwn(TABLES, kind) ? TABLES[kind] : undefined;
 }
 
 /** Columns that hold 0 and 1. */

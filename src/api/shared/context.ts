@@ -42,8 +42,9 @@ export function createContext(
       return (id !== '' && id === projectId) || this.isAdmin;
     },
     listScope(policy) {
-      // lists are one query: a rule that would have to look at each of their things opens none of other projects
-      return (app.policy.excludes(policy) ? this.isAdmin : allows(policy, ANOTHERS)) ? null : projectId;
+      // lists are one query: a rule that would have to look at each of their things opens none of other projects, nor does one that asks nothing
+      const one = app.policy.excludes(policy) || app.policy.asksNothing(policy);
+      return (one ? this.isAdmin : allows(policy, ANOTHERS)) ? null : projectId;
     },
     allows,
     authorize(policy, target, thing = target) {

@@ -19,7 +19,7 @@ import type { Microversion, Operation, OpRequest, ServiceName } from './operatio
 import { type ProblemFormat, toProblem } from './problem.js';
 import { errorWithoutSecrets } from './secrets.js';
 import { send, sendProblem } from './send.js';
-import { type FindTarget, judge } from './target.js';
+import { judge, type Things } from './target.js';
 import { validate } from './validate.js';
 
 /** A policy that counts for some requests of an operation. */
@@ -30,7 +30,7 @@ export interface ActionPolicy {
 }
 
 /** One OpenStack service: its operations and the ways in which it differs from the others. */
-export interface Service {
+export interface Service extends Things {
   readonly name: ServiceName;
   /** Mount point, such as `/compute`. */
   readonly prefix: string;
@@ -50,8 +50,6 @@ export interface Service {
    * target of the token's own project and user, where neither operation nor `objectTarget` has another.
    */
   readonly baseTarget?: (request: OpRequest) => PolicyTarget;
-  /** Looks up the thing that a request is about, for rules that somebody has set. */
-  readonly objectTarget?: FindTarget;
   /** True: a known path with another verb is 405 with Allow; false: 404. */
   readonly methodNotAllowed?: boolean;
   /** Runs after authentication, before the policy check; may refuse. */
@@ -208,7 +206,7 @@ async function handle(
       const target = await operation.target?.(opRequest);
       ctx.authorize(name, service.baseTarget ? { ...service.baseTarget(opRequest), ...target } : target);
     } else {
-      opRequest = { ...opRequest, ctx: await judge(service.objectTarget, opRequest, name) };
+      opRequest = { ...opRequest, ctx: await judge(service, opRequest, name) };
     }
   }
   if (operation.query) validate(operation.query, request.query);

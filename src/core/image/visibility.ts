@@ -21,8 +21,16 @@ export function imageNotFound(id: string): MaruError {
   return notFound(`No image found with ID ${id}`);
 }
 
+/** Whether an image of another project is shown to the token's: it is everybody's to use, or shared with it. */
+export async function isSharedImage(
+  db: Reader,
+  ctx: Context,
+  { id, visibility }: Pick<FullImage, 'id' | 'visibility'>,
+): Promise<boolean> {
+  if (visibility === 'public' || visibility === 'community') return true;
+  return visibility === 'shared' && (await isImageMember(db, id, ctx.projectId));
+}
+
 async function canSee(db: Reader, ctx: Context, image: FullImage): Promise<boolean> {
-  if (ctx.reaches(image.owner)) return true;
-  if (image.visibility === 'public' || image.visibility === 'community') return true;
-  return image.visibility === 'shared' && (await isImageMember(db, image.id, ctx.projectId));
+  return ctx.reaches(image.owner) || (await isSharedImage(db, ctx, image));
 }

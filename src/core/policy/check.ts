@@ -69,7 +69,7 @@ export async function checkPolicy(app: App, question: PolicyQuestion): Promise<P
     explanation: explain(rules, name, token, target),
     notes: [
       ...notes,
-      ...(allowed ? notesOnReach(rules, entry) : lacking(rules, name, target)),
+      ...(allowed ? notesOnReach(rules, [entry]) : lacking(rules, name, target)),
       ...(await notesOnRoles(
         app.store.read,
         changed.map((one) => effective.get(one)),

@@ -92,6 +92,10 @@ export class RulePolicy implements PolicyEngine {
     return this.#rules.excludes(name);
   }
 
+  asksNothing(name: string): boolean {
+    return this.#rules.asksNothing(name);
+  }
+
   isOverridden(name: string): boolean {
     return this.#stored.rules.has(name) || this.#fromFile.has(name);
   }

@@ -2,11 +2,15 @@ import type { PolicyTarget, TokenInfo } from '../context.js';
 import { compileRule, negated, type RuleCheck, references, targetNames } from './compile.js';
 import { credentialsOf } from './credentials.js';
 import { parseRule, type RuleNode } from './parse.js';
+import { tokenWith } from './some-token.js';
+import { ANOTHERS } from './target.js';
 
 interface Rule {
   readonly node: RuleNode;
   readonly check: RuleCheck;
 }
+
+const WITHOUT_ROLE = tokenWith([]);
 
 /** Named rules that refer to each other. A reference to a name that is not there denies. */
 export class RuleSet {
@@ -69,6 +73,14 @@ export class RuleSet {
           targetNames(part).length > 0 || references(part).some((other) => this.targetNames(other).size > 0),
       );
     });
+  }
+
+  /**
+   * True when the rule allows a token without any role what is another project's: it asks neither who somebody is nor whose the thing
+   * is, as `@` and `''`. Services' policy files have such rules where the service itself sees to whose things are.
+   */
+  asksNothing(name: string): boolean {
+    return this.check(name, WITHOUT_ROLE, ANOTHERS);
   }
 
   /** The rule's name, and those of all rules that it refers to, also by others. */

@@ -11,7 +11,7 @@ import type { Context } from '../context.js';
 import { badRequest, conflict } from '../errors.js';
 import type { StoredRules } from './engine.js';
 import type { PolicyProblem } from './problems.js';
-import { warnOfUnusedNames } from './reload.js';
+import { warnOfReach, warnOfUnusedNames } from './reload.js';
 import { ownTarget } from './target.js';
 
 /** The policies of the policy API itself: who sets rules must still be able to set them back. */
@@ -63,6 +63,7 @@ export async function followStoredPolicies(app: App): Promise<void> {
   app.identity.follow(refresh);
   await refresh();
   warnOfUnusedNames(app, app.config.policy_file);
+  warnOfReach(app);
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { Context } from '../../../core/context.js';
 import { badRequest, conflict, MaruError, notFound } from '../../../core/errors.js';
 import { createFloatingIp, updateFloatingIp } from '../../../core/floating-ip/floating-ip.js';
 import { removeFloatingIp } from '../../../core/floating-ip/remove.js';
@@ -94,7 +95,7 @@ async function create({ app, ctx, body }: OpRequest<{ pool?: unknown } | undefin
   return { floating_ip: (await show(app.store.read, [floating]))[0] };
 }
 
-/** Action addFloatingIp: leads an address that the project has to a server. */
+/** Action addFloatingIp: leads an address that the server's project has to it; administrators may give it one of their own. */
 export async function associateFloatingIp(
   { app, ctx }: OpRequest,
   serverId: string,
@@ -110,7 +111,7 @@ export async function associateFloatingIp(
   if (!port) throw badRequest('No fixed IPs associated to instance');
   const fixed_ip_address = fixed ?? port.addresses.find(({ version }) => version === 4)?.ip_address ?? null;
   await app.store.tx(async (tx) => {
-    const floating = await byAddress(tx, ctx.projectId, address);
+    const floating = await byAddress(tx, ctx, server.project_id, address);
     await inNovasWords(() =>
       updateFloatingIp(tx, app, ctx, floating, { port_id: port.port_id, fixed_ip_address }),
     );
@@ -125,7 +126,7 @@ export async function dissociateFloatingIp(
 ): Promise<void> {
   const server = await visibleServer(app.store.read, ctx, serverId);
   await app.store.tx(async (tx) => {
-    const floating = await byAddress(tx, ctx.projectId, address);
+    const floating = await byAddress(tx, ctx, server.project_id, address);
     const [port] = await findRows(tx, 'port', [floating.fixed_port_id ?? '']);
     if (port?.server_id !== server.id) {
       throw conflict(`Floating IP ${address} is not associated with instance ${serverId}.`);
@@ -134,11 +135,13 @@ export async function dissociateFloatingIp(
   });
 }
 
-async function byAddress(db: Reader, projectId: string, address: string): Promise<FloatingIp> {
-  const rows = await listRows(db, 'floating_ip', { visibleTo: projectId });
-  const found = rows.find((row) => row.floating_ip_address === address);
-  if (!found) throw notFound(`Floating IP not found for address ${address}.`);
-  return found;
+async function byAddress(db: Reader, ctx: Context, projectId: string, address: string): Promise<FloatingIp> {
+  for (const visibleTo of ctx.isAdmin ? [projectId, ctx.projectId] : [projectId]) {
+    const rows = await listRows(db, 'floating_ip', { visibleTo });
+    const found = rows.find((row) => row.floating_ip_address === address);
+    if (found) return found;
+  }
+  throw notFound(`Floating IP not found for address ${address}.`);
 }
 
 async function pools(db: Reader, projectId: string) {

@@ -106,7 +106,7 @@ async function act(request: OpRequest<Record<string, unknown>>) {
   const action = Object.hasOwn(SERVER_ACTIONS, name) ? SERVER_ACTIONS[name] : undefined;
   if (!action || (action.until && compareVersions(request.version, parseVersion(action.until)) > 0))
     throw badRequest(`There is no such action: ${name}`);
-  const ctx = await judge(serverTarget, request, action.policy.name);
+  const ctx = await judge({ objectTarget: serverTarget }, request, action.policy.name);
   if (action.schema) validate(envelope(name, action.schema), request.body);
   return await action.run({ ...request, ctx }, request.params.server_id!, request.body[name]);
 }

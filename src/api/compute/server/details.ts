@@ -66,9 +66,9 @@ async function ports({
   app,
   ctx,
   params,
-}: OpRequest): Promise<{ id: string; ports: readonly PortOfServer[] }> {
-  const { id } = await visibleServer(app.store.read, ctx, params.server_id!);
-  return { id, ports: (await portsOfServers(app.store.read, [id])).get(id) ?? [] };
+}: OpRequest): Promise<{ id: string; projectId: string; ports: readonly PortOfServer[] }> {
+  const { id, project_id } = await visibleServer(app.store.read, ctx, params.server_id!);
+  return { id, projectId: project_id, ports: (await portsOfServers(app.store.read, [id])).get(id) ?? [] };
 }
 
 function showInterface(port: PortOfServer) {
@@ -82,14 +82,14 @@ function showInterface(port: PortOfServer) {
 }
 
 async function securityGroups(request: OpRequest) {
-  const { ports: found } = await ports(request);
+  const { ports: found, projectId } = await ports(request);
   const groups = new Map(found.flatMap((port) => port.security_groups.map((group) => [group.id, group])));
   return {
     security_groups: [...groups.values()].map(({ id, name }) => ({
       id,
       name,
       description: '',
-      tenant_id: request.ctx.projectId,
+      tenant_id: projectId,
       rules: [],
     })),
   };

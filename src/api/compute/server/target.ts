@@ -13,7 +13,8 @@ export async function serverTarget({ app, params, raw }: OpRequest): Promise<Pol
     const found = { id: serverId, name, project_id, user_id, availability_zone, host_id, flavor_id };
     return { ...found, tenant_id: project_id };
   }
-  if (id === undefined || !raw.url.includes('/os-server-groups/')) return undefined;
+  // of the route, not of the URL, which may be spelt otherwise
+  if (id === undefined || !raw.routeOptions.url?.endsWith('/os-server-groups/:id')) return undefined;
   const group = await findServerGroup(app.store.read, id);
   return group && { ...group, tenant_id: group.project_id };
 }
