@@ -44,8 +44,12 @@ export async function handOverClients(
   if (clients.length === 0) return null;
   const parts: ClientHandOver[] = [];
   const systemd = (await host.stat('/run/systemd/system')) !== null;
+  // one that starts a program shows itself twice for that moment
+  const dhcpcds = new Map(clients.filter(isDhcpcd).map((client) => [client.argv.join(' '), client]));
+  if (dhcpcds.size > 1) throw severalDhcpcd(dhcpcds, from);
   for (const client of clients) {
-    if (client.program === 'dhcpcd') {
+    if (isDhcpcd(client)) {
+      if (dhcpcds.get(client.argv.join(' ')) !== client) continue;
       parts.push(await handOverDhcpcd(host, client, from, to, snapshot));
       continue;
     }
@@ -69,6 +73,19 @@ export async function handOverClients(
     },
     permanent: parts.flatMap((p) => p.permanent),
   };
+}
+
+function isDhcpcd({ program }: DhcpClient): boolean {
+  return program === 'dhcpcd';
+}
+
+/** One for each family: both would be ended, and which command of ifup's is whose cannot be told. */
+function severalDhcpcd(clients: ReadonlyMap<string, DhcpClient>, from: string): BridgeRefusal {
+  const names = [...clients].map(([title, { pid }]) => `${title} (pid ${pid})`).join(' and ');
+  return new BridgeRefusal(
+    `${names} have ${from}, and only one dhcpcd can be taken along`,
+    `Let one have both families, which it takes without -4 and -6: ifdown ${from}, dhcpcd -4 -x ${from} and dhcpcd -6 -x ${from} for what still runs, only one "iface ${from} inet dhcp" in the interfaces files, ifup ${from} (on the host's console), and try again.`,
+  );
 }
 
 /** Pure: `leases` is the text of its lease file, null when there is none; `systemd`: clients are started in units of their own. */

@@ -23,14 +23,16 @@ export async function handOverDhcpcd(
       `${title} (pid ${client.pid}) has more than ${from}, and would put addresses on it again`,
       `Let ifup start one for ${from} alone: systemctl disable --now dhcpcd, ifdown ${from}, ifup ${from}; then try again.`,
     );
+  const families = familiesOf(title);
   const { stdout, stderr } = await host.read('ifup', ['--no-act', '--force', from], { okCodes: [0, 1] });
   const command = `${stdout}\n${stderr}`
     .split('\n')
     .map((line) => line.trim())
-    .find((line) => /^(\S*\/)?dhcpcd( |$)/.test(line) && line.endsWith(` ${from}`));
+    .filter((line) => /^(\S*\/)?dhcpcd( |$)/.test(line) && line.endsWith(` ${from}`))
+    .find((line) => startsAs(line, families));
   if (command === undefined)
     throw new BridgeRefusal(
-      `dhcpcd (pid ${client.pid}) has ${from}, but ifup would not start it (ifup --no-act --force ${from})`,
+      `${title} (pid ${client.pid}) has ${from}, but ifup would not start it so (ifup --no-act --force ${from})`,
       `Stop it and what starts it, or remove the other DHCP clients that ifup prefers; ifdown ${from}, ifup ${from}, and try again.`,
     );
   const systemd = (await host.stat('/run/systemd/system')) !== null;
@@ -74,6 +76,23 @@ export function planDhcpcd({ command, from, to, metric, hasLease, systemd }: Dhc
   };
 }
 
+/** Of what it works for: `dhcpcd: eth0 [ip4] [ip6]`. */
+function familiesOf(title: string): Families {
+  return { ip4: title.includes('[ip4]'), ip6: title.includes('[ip6]') };
+}
+
+interface Families {
+  readonly ip4: boolean;
+  readonly ip6: boolean;
+}
+
+/** Whether a command line is for these families; without an option its configuration says for which. */
+function startsAs(line: string, { ip4, ip6 }: Families): boolean {
+  const options = line.split(' ');
+  const says = (...names: readonly string[]) => names.some((name) => options.includes(name));
+  return !(ip6 && says('-4', '--ipv4only')) && !(ip4 && says('-6', '--ipv6only'));
+}
+
 /** The metric of the routes that a DHCP client of its own made; null when there are none. */
 export function leasedMetric({ routes, device }: Snapshot): number | null {
   const own = routes.filter(
@@ -88,7 +107,7 @@ export function leasedMetric({ routes, device }: Snapshot): number | null {
  */
 function end(device: string): readonly string[] {
   const script = [
-    'for file in "/run/dhcpcd/$1.pid" "/run/dhcpcd/$1-4.pid"; do',
+    'for file in "/run/dhcpcd/$1.pid" "/run/dhcpcd/$1-4.pid" "/run/dhcpcd/$1-6.pid"; do',
     '[ -r "$file" ] && read -r pid < "$file" && read -r line < "/proc/$pid/stat" || continue',
     `case $line in *"(dhcpcd)"*) set -- "$1" \${line##*) }; pkill -KILL -s "$5" dhcpcd ;; esac`,
     'done 2>/dev/null',

@@ -68,8 +68,33 @@ export function ifupdownFile(takeover: IfupdownTakeover): IfupdownFile {
   return { text: `${lines.join('\n')}\n`, touched, warnings };
 }
 
-/** The way back for a file that was changed since the takeover: the bridge's stanzas are the uplink's again. */
-export function ifupdownReleased(bridge: string, uplink: string, text: string): string {
+/** What a takeover has written for a file, now and by earlier versions, which said less of the port. */
+export function asWritten(text: string): readonly string[] {
+  const [, routerAdvertisements] = withoutOwn();
+  return [text, text.replace(`${routerAdvertisements}\n`, '')];
+}
+
+/** The metrics that a file says for addresses of a device by DHCP (`iface br-ex inet dhcp`). */
+export function metricsOf(device: string, text: string): readonly number[] {
+  let within = false;
+  return parseInterfaces(text).flatMap(({ kind, words }) => {
+    if (kind === 'iface') within = isDhcpOf(device, words);
+    return within && kind === 'option' && words[0] === 'metric' ? [Number(words[1])] : [];
+  });
+}
+
+function isDhcpOf(device: string, [, name, family, method]: readonly string[]): boolean {
+  return name === device && family === 'inet' && method === 'dhcp';
+}
+
+/**
+ * The way back for a file that was changed since the takeover: the bridge's stanzas are the uplink's again. `originals`: what the files
+ * said before; a metric that none of them says, such as dhcpcd makes (1000 and more), is the takeover's and goes.
+ */
+export function ifupdownReleased(bridge: string, uplink: string, text: string, originals = ''): string {
+  const hadDhcp = parseInterfaces(originals).some((s) => s.kind === 'iface' && isDhcpOf(uplink, s.words));
+  const ownMetric = hadDhcp && metricsOf(uplink, originals).length === 0;
+  let dhcp = false;
   const lines: string[] = [];
   const portOptions: string[] = [];
   const statements = parseInterfaces(text);
@@ -92,6 +117,7 @@ export function ifupdownReleased(bridge: string, uplink: string, text: string): 
     }
     if (kind === 'iface') {
       stanza = words[1]?.split(':')[0] ?? '';
+      dhcp = isDhcpOf(bridge, words);
       if (stanza === uplink) continue;
       if (stanza !== bridge) lines.push(raw);
       else {
@@ -106,7 +132,8 @@ export function ifupdownReleased(bridge: string, uplink: string, text: string): 
     } else if (
       stanza !== uplink &&
       !(stanza === bridge && /^(bridge_|bridge-)/.test(words[0]!)) &&
-      raw !== snooping()
+      raw !== snooping() &&
+      !(ownMetric && dhcp && /^ {4}metric [1-9]\d{3,}$/.test(raw))
     ) {
       lines.push(stanza === bridge ? renameWord(raw, bridge, uplink) : raw);
     }

@@ -9,7 +9,7 @@ import {
 import { linkOf, type Snapshot } from '../model.js';
 import { dhcpClientsOn, handOverClients } from './dhcp-client.js';
 import { leasedMetric } from './dhcpcd.js';
-import { ifupdownFile, ifupdownReleased } from './ifupdown-files.js';
+import { asWritten, ifupdownFile, ifupdownReleased, metricsOf } from './ifupdown-files.js';
 import { moveLinkDns } from './link-dns.js';
 
 export const INTERFACES = '/etc/network/interfaces';
@@ -49,19 +49,17 @@ export class IfupdownManager implements UplinkManager {
     const before = originals
       .filter((o) => isInterfaces(o.path) && o.content !== null)
       .toSorted((one, other) => order.indexOf(one.path) - order.indexOf(other.path));
-    const expected = takenOver(
-      before.map((o) => ({ path: o.path, content: o.content!, mode: o.mode })),
-      bridge,
-      uplink,
-      mac,
-      await this.#metricOfDhcpcd(bridge, snapshot),
-    ).files;
+    // with the metrics that the files have: the DHCP client that they were said for may be down by now
+    const metrics = [null, ...new Set(now.flatMap(({ content }) => metricsOf(bridge, content)))];
+    const expected = metrics.flatMap((metric) => takenOver(before, bridge, uplink, mac, metric).files);
+    const isOurs = ({ path, content }: InterfacesFile) =>
+      expected.some((e) => e.path === path && asWritten(e.content ?? '').includes(content));
     const warnings: string[] = [];
     const files = now.flatMap((file): OriginalFile[] => {
       if (!file.content.includes(bridge)) return [];
       const original = before.find((o) => o.path === file.path);
-      if (original && expected.find((e) => e.path === file.path)?.content === file.content) return [original];
-      const content = ifupdownReleased(bridge, uplink, file.content);
+      if (original && isOurs(file)) return [original];
+      const content = ifupdownReleased(bridge, uplink, file.content, before.map((o) => o.content).join('\n'));
       if (content === file.content) return [];
       warnings.push(
         `${file.path} was changed since the takeover: it is kept, with ${bridge}'s stanzas given to ${uplink}`,
