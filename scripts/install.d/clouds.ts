@@ -1,10 +1,9 @@
 import { parseDocument } from 'yaml';
 import { secretYamlDocument } from '../../src/protocol/secret-text.js';
 import { type Action, ensureFile, machine } from './actions.js';
-import { configured } from './config-file.js';
 import { CLOUDS } from './layout.js';
 import type { Step } from './run-steps.js';
-import { readSettings } from './settings.js';
+import { configured, readSettings } from './settings.js';
 import { FILES, isOwnCertificate } from './tls-files.js';
 
 /** The administrator's entry `maru` in /etc/openstack/clouds.yaml (0600, root): for maru and for the openstack command. */

@@ -14,6 +14,7 @@ import {
   physicalNetworks,
 } from './options.js';
 import type { Step } from './run-steps.js';
+import { configured, plain } from './settings.js';
 import { FILES, isFormerOwn, ownFiles } from './tls-files.js';
 
 const EVERY_IPV4 = '0.0.0.0';
@@ -80,12 +81,6 @@ function documentOf(text: string): Document {
   } catch (error) {
     throw new Error(`${CONFIG}: ${(error as Error).message}`);
   }
-}
-
-/** The value of a key in the file as it is now; null when there is none. */
-export async function configured(section: 'controller' | 'agent', key: string): Promise<unknown> {
-  const text = await machine.readFileIfExists(CONFIG);
-  return text === null ? null : (plain(parseDocument(text).getIn([section, key])) ?? null);
 }
 
 /** A whole section as it is now; null when there is none. */
@@ -181,10 +176,4 @@ function withScheme(controller: string): string {
   const url = new URL(controller.includes('://') ? controller : `https://${controller}`);
   if (!url.port) url.port = '5443';
   return url.toString().replace(/\/$/, '');
-}
-
-function plain(value: unknown): unknown {
-  return value !== null && typeof value === 'object' && 'toJSON' in value
-    ? (value as { toJSON(): unknown }).toJSON()
-    : value;
 }

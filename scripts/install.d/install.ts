@@ -5,7 +5,7 @@ import { machine } from './actions.js';
 import { apparmorStep } from './apparmor.js';
 import { checkMachine, checksStep } from './checks.js';
 import { cloudsStep } from './clouds.js';
-import { configStep, configured } from './config-file.js';
+import { configStep } from './config-file.js';
 import { agentProblem, joinStep } from './join.js';
 import { kernelStep } from './kernel.js';
 import { CLOUDS, TEMPLATES, UNITS } from './layout.js';
@@ -14,6 +14,7 @@ import { type InstallOptions, isController, isHost, joinToken } from './options.
 import { packagesStep } from './packages.js';
 import { programStep } from './program-tree.js';
 import { type Outcome, runSteps, type Step } from './run-steps.js';
+import { configured } from './settings.js';
 import { shareStep } from './share.js';
 import { tlsStep } from './tls.js';
 import { runningStep, unitFilesStep } from './units.js';

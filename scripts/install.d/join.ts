@@ -1,9 +1,8 @@
 import { type Action, ask, machine } from './actions.js';
-import { configured } from './config-file.js';
 import { CONFIG, MAIN, NODE } from './layout.js';
 import type { Role } from './options.js';
 import type { Step } from './run-steps.js';
-import { readSettings } from './settings.js';
+import { configured, readSettings } from './settings.js';
 
 /**
  * Lets the host join before its agent first runs, so that a wrong token is said here and is nowhere afterwards: it is passed in

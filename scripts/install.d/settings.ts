@@ -1,3 +1,4 @@
+import { parseDocument } from 'yaml';
 import { AGENT_SECTION, type AgentConfig } from '../../agents/config.js';
 import { CONTROLLER_SECTION, type Config } from '../../src/config.js';
 import { ConfigDocument } from '../../src/protocol/config/document.js';
@@ -18,4 +19,17 @@ export async function readSettings(): Promise<Settings> {
     controller: readSection(document, CONTROLLER_SECTION).values,
     agent: readSection(document, AGENT_SECTION).values,
   };
+}
+
+/** The value of a key in the file as it is now, whether the programs could use it or not; null when there is none. */
+export async function configured(section: 'controller' | 'agent', key: string): Promise<unknown> {
+  const text = await machine.readFileIfExists(CONFIG);
+  return text === null ? null : (plain(parseDocument(text).getIn([section, key])) ?? null);
+}
+
+/** A value of a YAML document as plain data. */
+export function plain(value: unknown): unknown {
+  return value !== null && typeof value === 'object' && 'toJSON' in value
+    ? (value as { toJSON(): unknown }).toJSON()
+    : value;
 }

@@ -1,9 +1,9 @@
-import { X509Certificate } from 'node:crypto';
 import { dirname } from 'node:path';
 import { type KeyPair, problemOf } from '../../src/api/server-certificate.js';
+import { isOursToRenew, isOwnAuthority, isSignedBy } from '../../src/protocol/own-authority.js';
 import { machine } from './actions.js';
 import { TLS } from './layout.js';
-import { readSettings } from './settings.js';
+import { configured, readSettings } from './settings.js';
 
 /** What clients trust, and certificate and key as they were given. */
 export const FILES = {
@@ -26,10 +26,10 @@ export interface OwnFiles {
 
 /** Where they are, or will be: in the state directory, unless the configuration names another place that has them. */
 export async function ownFiles(): Promise<OwnFiles> {
-  const { state_dir, tls_cert_file } = (await readSettings()).controller;
-  const elsewhere =
-    tls_cert_file !== null && dirname(tls_cert_file) !== TLS && (await isOwnCertificate(tls_cert_file));
-  const directory = elsewhere ? dirname(tls_cert_file) : `${state_dir.replace(/\/$/, '')}/tls`;
+  const { state_dir } = (await readSettings()).controller;
+  const file = await configured('controller', 'tls_cert_file');
+  const elsewhere = typeof file === 'string' && dirname(file) !== TLS && (await isOwnCertificate(file));
+  const directory = elsewhere ? dirname(file) : `${state_dir.replace(/\/$/, '')}/tls`;
   return {
     directory,
     ca: `${directory}/ca.pem`,
@@ -39,19 +39,50 @@ export async function ownFiles(): Promise<OwnFiles> {
   };
 }
 
-/** True when the file is beside the key of an authority that was made here. */
+/** True when the file is of an authority that was made here, whose key is beside it: the controller's to renew. */
 export async function isOwnCertificate(file: string): Promise<boolean> {
-  return (await machine.stat(`${dirname(file)}/ca.key`)) !== null;
+  const directory = dirname(file);
+  if ((await machine.stat(`${directory}/ca.key`)) === null) return false;
+  const certificate = await machine.readFileIfExists(file);
+  return isOursToRenew(certificate, await machine.readFileIfExists(`${directory}/ca.pem`));
 }
 
 /** True when an earlier version has made the certificate in /etc/maru/tls, and it is the one in use. */
 export async function isFormerOwn(): Promise<boolean> {
-  const { tls_cert_file } = (await readSettings()).controller;
-  const authority = await readPair(FORMER.ca, FORMER.caKey);
+  const file = await configured('controller', 'tls_cert_file');
+  if (file !== FILES.certificate || (await formerAuthority()) === null) return false;
+  return await isFormerCertificate();
+}
+
+/** The authority that an earlier version has made in /etc/maru/tls. Null: there is none, or it is an operator's. */
+export async function formerAuthority(): Promise<KeyPair | null> {
+  const pair = await readPair(FORMER.ca, FORMER.caKey);
+  const fits = pair !== null && problemOf(pair, [], Number.NEGATIVE_INFINITY) === null;
+  return fits && isOwnAuthority(pair.certificate) ? pair : null;
+}
+
+/**
+ * What earlier versions have left in /etc/maru/tls, keys first, while its authority is still there to tell by. Not what an operator
+ * has given, nor what the configuration names and will name: the step before this one has moved it by now, or would.
+ */
+export async function formerFiles(): Promise<readonly string[]> {
+  const [certificate, key] = await Promise.all(
+    ['tls_cert_file', 'tls_key_file'].map((name) => configured('controller', name)),
+  );
+  const authority = (await formerAuthority()) === null ? [] : [FORMER.caKey];
+  const isNamed = certificate === FILES.certificate || key === FILES.key;
+  if (!(await isFormerCertificate()) || (isNamed && !(await isFormerOwn()))) return authority;
+  const pair = await readPair(FILES.certificate, FILES.key);
+  const fits = pair !== null && problemOf(pair, [], Number.NEGATIVE_INFINITY) === null;
+  // without the certificate nobody could tell whose key it is
+  return [...(fits ? [FILES.key] : []), FILES.certificate, ...authority];
+}
+
+async function isFormerCertificate(): Promise<boolean> {
   const certificate = await machine.readFileIfExists(FILES.certificate);
-  if (tls_cert_file !== FILES.certificate || authority === null || certificate === null) return false;
-  if (problemOf(authority, [], Number.NEGATIVE_INFINITY) !== null) return false;
-  return new X509Certificate(certificate).verify(new X509Certificate(authority.certificate).publicKey);
+  const authority = await machine.readFileIfExists(FORMER.ca);
+  if (certificate === null || authority === null) return false;
+  return isOwnAuthority(authority) && isSignedBy(certificate, authority);
 }
 
 /** Both, or null. */

@@ -1,4 +1,3 @@
-import { X509Certificate } from 'node:crypto';
 import {
   issueServer,
   makeAuthority,
@@ -6,12 +5,22 @@ import {
   problemOf,
   RENEW_BEFORE_DAYS,
 } from '../../src/api/server-certificate.js';
+import { isOfAnother, isOwnAuthority, isSignedBy } from '../../src/protocol/own-authority.js';
 import { type Action, ensureDirectory, ensureFile, ensureGone, machine } from './actions.js';
-import { configured } from './config-file.js';
 import { TLS, USER } from './layout.js';
 import { type InstallOptions, ownAddress, ownName } from './options.js';
 import type { Step } from './run-steps.js';
-import { FILES, FORMER, isFormerOwn, type OwnFiles, ownFiles, readPair } from './tls-files.js';
+import { configured } from './settings.js';
+import {
+  FILES,
+  FORMER,
+  formerAuthority,
+  formerFiles,
+  isFormerOwn,
+  type OwnFiles,
+  ownFiles,
+  readPair,
+} from './tls-files.js';
 
 const GIVEN_OWNER = `root:${USER}`;
 
@@ -34,7 +43,14 @@ async function wantsOwn(options: InstallOptions, files: OwnFiles): Promise<boole
   if (options.tls === 'own') return true;
   const file = await configured('controller', 'tls_cert_file');
   if (file === null) return (await configured('controller', 'listen')) === null;
-  return file === files.certificate || (await isFormerOwn());
+  if (file === files.certificate) return !(await isAnothers(files.certificate));
+  return await isFormerOwn();
+}
+
+/** Where ours would be, an operator has put one of his: neither taken for ours nor written over. */
+async function isAnothers(path: string): Promise<boolean> {
+  const text = await machine.readFileIfExists(path);
+  return text !== null && isOfAnother(text);
 }
 
 async function given(options: InstallOptions): Promise<Action[]> {
@@ -49,8 +65,15 @@ async function given(options: InstallOptions): Promise<Action[]> {
   const misfit = problemOf(pair, [name]);
   const warn = `the certificate in ${options.tlsCert}: ${misfit}; clients will refuse https://${name}: say --address NAME with a name that is in it`;
   const authority = options.tlsCa ? await machine.readFile(options.tlsCa) : null;
+  const before = await machine.readFileIfExists(FILES.ca);
+  // clients would be told to trust only an authority that has not signed it
+  const stale =
+    authority === null && before !== null && isOwnAuthority(before) && !isSignedBy(pair.certificate, before);
   return [
     ...(misfit ? [{ do: 'warn' as const, text: warn }] : []),
+    // first: it is known for ours by the authority's certificate
+    ...((await formerAuthority()) === null ? [] : await ensureGone(FORMER.caKey)),
+    ...(stale ? await ensureGone(FILES.ca) : []),
     ...(authority ? await ensureFile({ path: FILES.ca, content: authority, mode: 0o644 }) : []),
     ...(await ensureFile({ path: FILES.certificate, content: pair.certificate, mode: 0o644 })),
     ...(await ensureFile({
@@ -64,13 +87,15 @@ async function given(options: InstallOptions): Promise<Action[]> {
 }
 
 async function own(options: InstallOptions, files: OwnFiles): Promise<Action[]> {
+  if (await isAnothers(files.ca))
+    throw new Error(
+      `${files.ca} is an authority that was not made by maru install: move it, its key and what it signed out of ${files.directory}`,
+    );
   const wanted = [options.address ?? (await ownAddress()), ownName(), 'localhost', '127.0.0.1'];
   const names = [...new Set(wanted)];
   const problem = await currentProblem(files, names);
   // in /etc they are of an earlier version, and root's: nothing could renew with them
-  const former = await isFormerOwn();
-  const gone = [FORMER.caKey, ...(former ? [FILES.key, FILES.certificate] : [])];
-  const cleanUp = (await Promise.all(gone.map(ensureGone))).flat();
+  const cleanUp = (await Promise.all((await formerFiles()).map(ensureGone))).flat();
   if (problem === null) {
     const ca = await machine.readFile(files.ca);
     return [...(await ensureFile({ path: FILES.ca, content: ca, mode: 0o644 })), ...cleanUp];
@@ -87,8 +112,7 @@ async function currentProblem(files: OwnFiles, names: readonly string[]): Promis
   if (unusable) return `its authority: ${unusable}`;
   const problem = problemOf(pair, names, RENEW_BEFORE_DAYS);
   if (problem) return problem;
-  const { publicKey } = new X509Certificate(authority.certificate);
-  return new X509Certificate(pair.certificate).verify(publicKey) ? null : `it is not signed by ${files.ca}`;
+  return isSignedBy(pair.certificate, authority.certificate) ? null : `it is not signed by ${files.ca}`;
 }
 
 async function makeOwn(files: OwnFiles, names: readonly string[]): Promise<void> {
@@ -101,7 +125,7 @@ async function makeOwn(files: OwnFiles, names: readonly string[]): Promise<void>
     await machine.writeFile(path, content, mode);
     await giveAway(path);
   };
-  const known = (await readPair(files.ca, files.caKey)) ?? (await readPair(FORMER.ca, FORMER.caKey));
+  const known = (await readPair(files.ca, files.caKey)) ?? (await formerAuthority());
   const kept = known !== null && problemOf(known, [], RENEW_BEFORE_DAYS) === null ? known : null;
   const authority = kept ?? (await makeAuthority(names[0] ?? 'maru'));
   // the key last: the controller takes the certificate for its own to renew when it sees it

@@ -11,7 +11,7 @@ import {
 import { type Action, ask, ensureFile, machine } from './actions.js';
 import { CONFIG, USER } from './layout.js';
 import type { Step } from './run-steps.js';
-import { readSettings } from './settings.js';
+import { configured, readSettings } from './settings.js';
 import { isOwnCertificate } from './tls-files.js';
 
 const PROGRAMS = Object.keys(UNIT_OF) as UnitProgram[];
@@ -82,8 +82,8 @@ async function wantedBy(program: UnitProgram): Promise<Wanted[]> {
   if (program === 'agent') {
     return writtenDirectories({ state_dir: agent.state_dir, log_file: agent.log_file });
   }
-  const { tls_cert_file: file } = controller;
-  const own = file !== null && (await isOwnCertificate(file));
+  const file = await configured('controller', 'tls_cert_file');
+  const own = typeof file === 'string' && (await isOwnCertificate(file));
   return writtenDirectories({ ...controller, own_tls_directory: own ? dirname(file) : null });
 }
 

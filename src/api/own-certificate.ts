@@ -3,6 +3,7 @@ import { access, open, readFile, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from '../protocol/log.js';
+import { isOursToRenew } from '../protocol/own-authority.js';
 import {
   issueServer,
   type KeyPair,
@@ -15,7 +16,7 @@ import type { CertificateFiles, TlsFiles } from './tls.js';
 
 const DAY_MS = 24 * 3600 * 1000;
 const LOOK_MS = 3600 * 1000;
-/** Beside the certificate, when it is of an authority of this installation. */
+/** Beside the certificate, when it is of an authority of this installation; an operator's may have the same names. */
 const AUTHORITY = { certificate: 'ca.pem', key: 'ca.key' } as const;
 
 export interface RenewalOptions {
@@ -56,13 +57,9 @@ export class OwnCertificate {
   ): Promise<OwnCertificate | null> {
     const { tls_cert_file, tls_key_file } = files;
     if (tls_cert_file === null || tls_key_file === null) return null;
-    try {
-      await access(join(dirname(tls_cert_file), AUTHORITY.key));
-    } catch {
-      return null;
-    }
     const all = { lifetimeMs: SERVER_LIFETIME_MS, everyMs: LOOK_MS, ...options };
-    return new OwnCertificate({ certificate: tls_cert_file, key: tls_key_file }, names, log, all);
+    const own = new OwnCertificate({ certificate: tls_cert_file, key: tls_key_file }, names, log, all);
+    return (await own.#found()) === null ? null : own;
   }
 
   /** Renews it if it ends soon, or does not fit its key; true: there is a new one. Never throws: what it could not do is logged. */
@@ -93,13 +90,14 @@ export class OwnCertificate {
   }
 
   async #renew(): Promise<boolean> {
-    const [authority, key, before] = await Promise.all([
-      this.#authority(),
-      readIfThere(this.#files.key),
-      readIfThere(this.#files.certificate),
-    ]);
-    const why = this.#whyDue(authority, before, key);
+    // looked at each time: a given one may have taken its place
+    const found = await this.#found();
+    if (found === null) return false;
+    const { before, issuer } = found;
+    const key = await readIfThere(this.#files.key);
+    const why = this.#whyDue(issuer, before, key);
     if (why === null) return false;
+    const authority = await this.#authority(issuer);
     // the same key again: so the new certificate fits whenever this is interrupted, and for other controllers on these files
     const usable = key !== null && isKey(key) ? { key } : {};
     const names = before !== null && isCertificate(before) ? namesOf(before) : this.#names;
@@ -112,13 +110,26 @@ export class OwnCertificate {
     return true;
   }
 
-  #whyDue(authority: KeyPair, before: string | null, key: string | null): string | null {
+  /** The certificate as it is, null: there is none, and its issuer (PEM). Null: it is not ours, or it cannot be told. */
+  async #found(): Promise<{ readonly before: string | null; readonly issuer: string } | null> {
+    const directory = dirname(this.#files.certificate);
+    try {
+      await access(join(directory, AUTHORITY.key));
+      const issuer = await readFile(join(directory, AUTHORITY.certificate), 'utf8');
+      const before = await readIfThere(this.#files.certificate);
+      return isOursToRenew(before, issuer) ? { before, issuer } : null;
+    } catch {
+      return null;
+    }
+  }
+
+  #whyDue(authority: string, before: string | null, key: string | null): string | null {
     if (before === null || key === null) return 'there is none';
     const unusable = isCertificate(before)
       ? problemOf({ certificate: before, key }, [], Number.NEGATIVE_INFINITY)
       : 'it cannot be read';
     if (unusable) return unusable;
-    const [own, issuer] = [new X509Certificate(before), new X509Certificate(authority.certificate)];
+    const [own, issuer] = [new X509Certificate(before), new X509Certificate(authority)];
     const { lifetimeMs } = this.#options;
     const to = Date.parse(own.validTo);
     if (to - Date.now() > Math.min(RENEW_BEFORE_DAYS * DAY_MS, lifetimeMs / 3)) return null;
@@ -127,12 +138,9 @@ export class OwnCertificate {
     return next - to > lifetimeMs / 100 ? `it ends on ${own.validTo}` : null;
   }
 
-  async #authority(): Promise<KeyPair> {
+  async #authority(certificate: string): Promise<KeyPair> {
     const directory = dirname(this.#files.certificate);
-    const [certificate, key] = await Promise.all([
-      readFile(join(directory, AUTHORITY.certificate), 'utf8'),
-      readFile(join(directory, AUTHORITY.key), 'utf8'),
-    ]);
+    const key = await readFile(join(directory, AUTHORITY.key), 'utf8');
     const problem = problemOf({ certificate, key }, []);
     if (problem) throw new Error(`its authority in ${directory} cannot be used: ${problem}`);
     return { certificate, key };
@@ -171,6 +179,8 @@ async function replace(file: string, content: string, mode: number): Promise<voi
   await unlink(temporary).catch(() => {});
   const handle = await open(temporary, 'wx', mode);
   try {
+    // whatever the umask of the unit
+    await handle.chmod(mode);
     await handle.writeFile(content);
     await handle.sync();
   } finally {

@@ -9,6 +9,7 @@ import {
 } from 'node:crypto';
 import { isIP } from 'node:net';
 import * as x509 from '@peculiar/x509';
+import { API_AUTHORITY } from '../protocol/own-authority.js';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' };
 const SIGNING = { name: 'ECDSA', hash: 'SHA-256' };
@@ -32,7 +33,7 @@ export async function makeAuthority(name: string, lifetimeMs = AUTHORITY_DAYS * 
   const keys = await imported(key);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
-    name: [{ CN: [`Maru API of ${name} ${randomBytes(3).toString('hex')}`] }],
+    name: [{ CN: [`${API_AUTHORITY} ${name} ${randomBytes(3).toString('hex')}`] }],
     ...lasting(lifetimeMs),
     keys,
     signingAlgorithm: SIGNING,

@@ -120,7 +120,14 @@ export interface UnitFiles {
 
 const DIRECTORIES = ['/usr/lib/systemd/system', '/lib/systemd/system', '/etc/systemd/system'];
 
-/** What the sandbox of a program's unit lets it write to in addition; null: no unit of ours is installed, or it has no such sandbox. */
+/** Settings of systemd besides ReadWritePaths that change what a unit sees or may write to. */
+const CHANGES_SANDBOX =
+  /^[ \t]*(ProtectSystem|ProtectHome|PrivateTmp|BindPaths|(State|Cache|Logs|Runtime)Directory|RootDirectory|RootImage|ReadWriteDirectories)[ \t]*=/m;
+
+/**
+ * What the sandbox of a program's unit lets it write to in addition; null: no unit of ours is installed, it has no such sandbox, or
+ * a drop-in makes another one of it, of which this cannot say what it lets through.
+ */
 export async function readOpened(
   program: UnitProgram,
   files: UnitFiles,
@@ -138,7 +145,8 @@ export async function readOpened(
     }
   }
   if (unit === null || !/^ProtectSystem=strict$/m.test(unit)) return null;
-  return openedBy([unit, ...[...dropIns].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, text]) => text)]);
+  const texts = [...dropIns].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, text]) => text);
+  return texts.some((text) => CHANGES_SANDBOX.test(text)) ? null : openedBy([unit, ...texts]);
 }
 
 /** What ReadWritePaths of a unit's drop-ins open, in their order. */

@@ -1,5 +1,16 @@
 import { X509Certificate } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { Agent, get } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -12,6 +23,7 @@ import { issueServer, type KeyPair, makeAuthority, problemOf } from '../../src/a
 import { followCertificate, tlsOptions } from '../../src/api/tls.js';
 import { send } from '../../src/cli/http.js';
 import { createLogger } from '../../src/protocol/log.js';
+import { foreignAuthority } from '../support/foreign-authority.js';
 import { until } from '../support/lab.js';
 
 let directory: string;
@@ -203,6 +215,59 @@ describe('a certificate of an authority of this installation', () => {
     const own = await OwnCertificate.of(given, [], log);
     expect(await own!.renewIfDue()).toBe(false);
     expect(errors[0]).toMatch(/cannot be renewed; it is tried again every 60 min.*maru install controller/);
+  });
+
+  it('is readable to all, as it was, whatever the umask of the unit', async () => {
+    const { given } = await installed(86_400_000);
+    const own = await OwnCertificate.of(given, [], quiet);
+    const before = process.umask(0o077);
+    try {
+      expect(await own!.renewIfDue()).toBe(true);
+    } finally {
+      process.umask(before);
+    }
+    expect(statSync(given.tls_cert_file).mode & 0o777).toBe(0o644);
+  });
+
+  it('a given one is its owner’s to renew, although he has an authority of his own beside it', async () => {
+    const { given } = await installed(86_400_000, await foreignAuthority());
+    renameSync(given.tls_cert_file, join(directory, 'fullchain1.pem'));
+    symlinkSync('fullchain1.pem', given.tls_cert_file);
+    const before = readFileSync(given.tls_cert_file, 'utf8');
+    const own = await OwnCertificate.of(given, ['127.0.0.1'], quiet);
+    expect(await own?.renewIfDue()).not.toBe(true);
+    expect(lstatSync(given.tls_cert_file).isSymbolicLink()).toBe(true);
+    expect(readFileSync(given.tls_cert_file, 'utf8')).toBe(before);
+    expect(own).toBeNull();
+    // nor is anything made by an authority of his, where there is none
+    rmSync(given.tls_cert_file);
+    expect(await OwnCertificate.of(given, ['127.0.0.1'], quiet)).toBeNull();
+  });
+
+  it('so is one beside what is left of our authority, and one that takes the place of ours as the API runs', async () => {
+    const { given } = await installed(86_400_000);
+    const own = await OwnCertificate.of(given, [], quiet);
+    const theirs = await issueServer(await foreignAuthority(), ['127.0.0.1'], { lifetimeMs: 86_400_000 });
+    files(theirs);
+    expect(await own!.renewIfDue()).toBe(false);
+    expect(readFileSync(given.tls_cert_file, 'utf8')).toBe(theirs.certificate);
+    expect(await OwnCertificate.of(given, [], quiet)).toBeNull();
+    // an authority of ours again, but another one
+    files(await issueServer(await makeAuthority('cloud'), ['127.0.0.1'], { lifetimeMs: 86_400_000 }));
+    expect(await OwnCertificate.of(given, [], quiet)).toBeNull();
+  });
+
+  it('an authority that cannot be read does nothing, and nothing is said before it is needed', async () => {
+    const { given } = await installed(86_400_000_000);
+    const errors: string[] = [];
+    const log = { ...quiet, error: (message: string) => void errors.push(message) };
+    rmSync(join(directory, 'ca.key'));
+    mkdirSync(join(directory, 'ca.key'));
+    const own = await OwnCertificate.of(given, [], log);
+    expect(await own!.renewIfDue()).toBe(false);
+    expect(errors).toEqual([]);
+    rmSync(join(directory, 'ca.pem'));
+    expect(await OwnCertificate.of(given, [], log)).toBeNull();
   });
 
   it('one without its authority beside it is its owner’s to renew', async () => {

@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { dropIn } from '../../scripts/install.d/writable.js';
+import { issueServer, type KeyPair, makeAuthority } from '../../src/api/server-certificate.js';
 import { crossCheck } from '../../src/cli/config/cross-checks.js';
 import { readWhole } from '../../src/cli/config/sections.js';
 import { explainSandbox } from '../../src/cli/config/unit-sandbox.js';
 import { closedDirectories, openedBy } from '../../src/protocol/unit-paths.js';
+import { foreignAuthority } from '../support/foreign-authority.js';
 
 const TEMPLATES = join(import.meta.dirname, '../../templates/systemd');
 
@@ -89,6 +91,45 @@ describe('of an installed unit', () => {
     expect(await errors()).toEqual([]);
     open('maru-agent.service', '/srv/before');
     expect((await errors()).map(({ line }) => line)).toEqual([7]);
+  });
+
+  it.each(['ProtectSystem=full', 'ProtectHome=no', 'PrivateTmp=no', 'BindPaths=/srv', 'LogsDirectory=x'])(
+    'of one that an operator has made another of with %s it cannot be said',
+    async (setting) => {
+      expect(await errors()).toHaveLength(2);
+      for (const unit of ['maru-controller.service', 'maru-agent.service']) {
+        mkdirSync(join(directory, 'units', `${unit}.d`), { recursive: true });
+        writeFileSync(join(directory, 'units', `${unit}.d`, 'local.conf'), `[Service]\n${setting}\n`);
+      }
+      expect(await errors()).toEqual([]);
+      for (const unit of ['maru-controller.service', 'maru-agent.service'])
+        writeFileSync(join(directory, 'units', `${unit}.d`, 'local.conf'), `[Service]\n#${setting}\n`);
+      expect(await errors()).toHaveLength(2);
+    },
+  );
+
+  it('the directory of a given certificate need not be open, whatever lies there; that of our own must', async () => {
+    open('maru-controller.service', '/srv/images');
+    open('maru-agent.service', '/srv/agent');
+    const given = join(directory, 'pki');
+    mkdirSync(given);
+    const text = `controller:\n  listen: 127.0.0.1:5000\n  tls_cert_file: ${given}/api.pem\n  tls_key_file: ${given}/api.key\n`;
+    writeFileSync(file, text, { mode: 0o600 });
+    const put = async (authority: KeyPair) => {
+      const pair = await issueServer(authority, ['127.0.0.1']);
+      writeFileSync(join(given, 'ca.pem'), authority.certificate);
+      writeFileSync(join(given, 'ca.key'), authority.key);
+      writeFileSync(join(given, 'api.pem'), pair.certificate);
+      writeFileSync(join(given, 'api.key'), pair.key);
+    };
+    await put(await foreignAuthority());
+    expect(await errors()).toEqual([]);
+    await put(await makeAuthority('x'));
+    expect((await errors()).map(({ message }) => message)).toEqual([
+      expect.stringMatching(
+        /^'tls_cert_file' is in \S+pki, which the sandbox of maru-controller.service hides/,
+      ),
+    ]);
   });
 
   it('another file, or a machine without our units, has nothing to do with it', async () => {

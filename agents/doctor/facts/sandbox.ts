@@ -6,6 +6,7 @@ import {
 } from '../../../src/protocol/unit-paths.js';
 import type { Facts, Settings } from '../facts.js';
 import type { Look } from '../look.js';
+import { ownTlsDirectory } from './own-tls.js';
 
 type Closed = Extract<Facts['closed'], { known: true }>['value'];
 
@@ -19,8 +20,7 @@ export async function readClosed(look: Look, { host, controller, problem }: Sett
     if (opened === null) return [];
     return closedDirectories(program, paths, opened).map((one) => ({ program, ...one }));
   };
-  const tls = controller?.tls_cert_file?.replace(/\/[^/]*$/, '');
-  const own = tls && (await look.exists(`${tls}/ca.key`)) ? tls : null;
+  const own = await ownTlsDirectory(look, controller?.tls_cert_file);
   return [
     ...(controller ? await closedTo('controller', { ...controller, own_tls_directory: own }) : []),
     ...(host ? await closedTo('agent', { state_dir: host.state_dir, log_file: host.log_file }) : []),

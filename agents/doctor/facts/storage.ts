@@ -1,5 +1,6 @@
 import type { ControllerSettings, FileFacts, FileSystemFacts, Settings } from '../facts.js';
 import type { Look } from '../look.js';
+import { ownTlsDirectory } from './own-tls.js';
 
 /** File systems that must have room: of state, logs and temporary files. */
 export async function readFileSystems(look: Look, settings: Settings): Promise<FileSystemFacts[]> {
@@ -84,10 +85,9 @@ async function controllerFiles(
   const owner = (await add(state_dir, false, null))?.owner ?? null;
   const authorities = (await look.list(state_dir)).filter((name) => /^ca-\d+\.json$/.test(name));
   for (const name of ['admin-password', ...authorities]) await add(`${state_dir}/${name}`, true, owner);
-  const tls = tls_cert_file?.replace(/\/[^/]*$/, '');
+  const tls = await ownTlsDirectory(look, tls_cert_file);
   // those that were made here; given ones belong to whoever renews them
-  if (tls && (await look.exists(`${tls}/ca.key`)))
-    for (const name of ['ca.key', 'api.key']) await add(`${tls}/${name}`, true, owner);
+  if (tls !== null) for (const name of ['ca.key', 'api.key']) await add(`${tls}/${name}`, true, owner);
   await add(image_dir, false, owner);
   if (!database.startsWith('sqlite:')) return;
   const file = database.slice('sqlite:'.length);

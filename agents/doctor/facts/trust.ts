@@ -4,6 +4,7 @@ import { request as httpsRequest } from 'node:https';
 import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
 import type { CertificateFacts, ControllerFacts, Settings } from '../facts.js';
 import { type Look, within } from '../look.js';
+import { ownTlsDirectory } from './own-tls.js';
 
 const CONTACT_MS = 4_000;
 
@@ -135,13 +136,12 @@ async function readPublicCertificate(look: Look, file: string | null): Promise<C
   const first = file === null ? undefined : certificatesIn((await look.file(file)) ?? '')[0];
   if (file === null || first === undefined) return [];
   const rest = { trusted: true, trustsController: null };
-  const beside = file.slice(0, file.lastIndexOf('/'));
-  const own = await look.exists(`${beside}/ca.key`);
-  const authority = own ? certificatesIn((await look.file(`${beside}/ca.pem`)) ?? '')[0] : undefined;
+  const own = await ownTlsDirectory(look, file);
+  const authority = own === null ? undefined : certificatesIn((await look.file(`${own}/ca.pem`)) ?? '')[0];
   return [
-    { what: own ? 'api-own' : 'api-given', path: file, ...lifeOf(first), ...rest },
+    { what: own === null ? 'api-given' : 'api-own', path: file, ...lifeOf(first), ...rest },
     ...(authority
-      ? [{ what: 'api-authority' as const, path: `${beside}/ca.pem`, ...lifeOf(authority), ...rest }]
+      ? [{ what: 'api-authority' as const, path: `${own}/ca.pem`, ...lifeOf(authority), ...rest }]
       : []),
   ];
 }

@@ -1,6 +1,7 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { isOursToRenew } from '../../protocol/own-authority.js';
 import {
   type ClosedDirectory,
   closedDirectories,
@@ -60,8 +61,19 @@ function pathsOf(program: UnitProgram, { controller, agent }: WholeReading): Wri
     return { state_dir, log_file };
   }
   const { tls_cert_file: file } = controller.values;
-  const own = file !== null && existsSync(`${dirname(file)}/ca.key`);
-  return { ...controller.values, own_tls_directory: own ? dirname(file) : null };
+  return { ...controller.values, own_tls_directory: file !== null && isOwn(file) ? dirname(file) : null };
+}
+
+/** What cannot be read here is taken for given. */
+function isOwn(file: string): boolean {
+  const directory = dirname(file);
+  try {
+    if (!existsSync(`${directory}/ca.key`)) return false;
+    const certificate = existsSync(file) ? readFileSync(file, 'utf8') : null;
+    return isOursToRenew(certificate, readFileSync(`${directory}/ca.pem`, 'utf8'));
+  } catch {
+    return false;
+  }
 }
 
 const FILES: UnitFiles = {
