@@ -21,7 +21,7 @@ import type { TraceReply, TraceRequest } from '../../src/protocol/trace.js';
 import { OrphanRefused } from '../orphans.js';
 import type { Identity } from './identity.js';
 import { checkDriftHeal, checkOrphanRemoval, checkProbe, checkSpecPush } from './validate.js';
-import { checkTrace } from './validate-trace.js';
+import { answerUnderstood, checkTrace } from './validate-trace.js';
 
 /** What the controller may ask of an agent. */
 export interface AgentService {
@@ -125,7 +125,8 @@ async function route(
     const body = await readJson(request);
     const problem = checkTrace(body);
     if (problem) throw new Refused(400, problem);
-    return { status: 200, body: await service.trace(body as TraceRequest) };
+    const answer = service.trace.bind(service);
+    return { status: 200, body: await answerUnderstood(body as TraceRequest, answer) };
   }
   if (call === 'POST /v1/orphans/remove') {
     const body = await readJson(request);

@@ -1,5 +1,10 @@
 import { isIP } from 'node:net';
-import { MOST_TRACE_CHECKS, type TraceCheck } from '../../src/protocol/trace.js';
+import {
+  MOST_TRACE_CHECKS,
+  type TraceCheck,
+  type TraceReply,
+  type TraceRequest,
+} from '../../src/protocol/trace.js';
 
 type Test = (value: unknown) => boolean;
 
@@ -76,6 +81,7 @@ const CHECKS: Readonly<Record<TraceCheck['kind'], Test>> = {
   nat: fields({ part: oneOf('dnat', 'snat', 'forward', 'forward6'), router }),
   tunnel: fields({ network: segment }),
   fdb: fields({ network: segment, mac: orNull(mac), vtep: ip }),
+  'fdb-peer': fields({ network: segment, macs: list(mac), vtep: ip }),
   'fdb-table': fields({ network: segment }),
   underlay: fields({
     vtep: ip,
@@ -104,15 +110,41 @@ const CHECKS: Readonly<Record<TraceCheck['kind'], Test>> = {
   neighbour: fields({ device, address: ip, mac: orNull(mac) }),
 };
 
-/** What is wrong with a question about what is on the host, or null: only our own objects can be named, and none by a command. */
+/** What is wrong with a question about what is on the host as a whole, or null; of its checks `problemOfCheck` says it. */
 export function checkTrace(value: unknown): string | null {
   if (!isObject(value) || !Array.isArray(value.checks)) return 'checks must be a list';
   if (value.checks.length > MOST_TRACE_CHECKS) return `more than ${MOST_TRACE_CHECKS} checks at once`;
   if (typeof value.probe !== 'boolean') return 'probe must be true or false';
-  for (const check of value.checks as unknown[]) {
-    const kind = isObject(check) ? check.kind : undefined;
-    if (typeof kind !== 'string' || !Object.hasOwn(CHECKS, kind)) return `'${kind}' is no kind of check`;
-    if (!CHECKS[kind as TraceCheck['kind']](check)) return `a check of kind '${kind}' is not complete`;
-  }
   return null;
+}
+
+/**
+ * Why this agent cannot look at what one check is about, or null: only our own objects can be named, and none by a command. A
+ * controller of another release may ask for what this one has no words for.
+ */
+export function problemOfCheck(check: unknown): string | null {
+  const kind = isObject(check) ? check.kind : undefined;
+  if (typeof kind !== 'string') return 'a check without a kind';
+  const name = `'${kind.slice(0, 40)}'`;
+  if (!Object.hasOwn(CHECKS, kind))
+    return `this agent is older than the controller: it knows no check of kind ${name}`;
+  if (!CHECKS[kind as TraceCheck['kind']](check))
+    return `this agent is of another release than the controller: it does not understand its check of kind ${name}`;
+  return null;
+}
+
+/** Has answered what this agent understands; of what it does not, nothing is known, and why. In order, as every answer. */
+export async function answerUnderstood(
+  request: TraceRequest,
+  answer: (request: TraceRequest) => Promise<TraceReply>,
+): Promise<TraceReply> {
+  const problems = request.checks.map(problemOfCheck);
+  const checks = request.checks.filter((_, index) => problems[index] === null);
+  const { findings } = checks.length > 0 ? await answer({ ...request, checks }) : { findings: [] };
+  const found = findings.values();
+  return {
+    findings: problems.map((problem) =>
+      problem === null ? found.next().value! : { state: 'unknown', detail: problem },
+    ),
+  };
 }

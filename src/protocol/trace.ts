@@ -64,6 +64,13 @@ export type TraceCheck =
   | { readonly kind: 'tunnel'; readonly network: Segment }
   /** The tunnel sends frames to this MAC to that host; null: frames to unknown MACs, too. */
   | { readonly kind: 'fdb'; readonly network: Segment; readonly mac: string | null; readonly vtep: string }
+  /** The tunnel sends frames to unknown MACs, and to all of these, to that host. Only controllers of the release before ask it. */
+  | {
+      readonly kind: 'fdb-peer';
+      readonly network: Segment;
+      readonly macs: readonly string[];
+      readonly vtep: string;
+    }
   /** The tunnel sends frames to all hosts and MACs that the agent's own spec of the network names. */
   | { readonly kind: 'fdb-table'; readonly network: Segment }
   /** Packets of this size reach the other host's tunnel address; only asked with `probe`. */

@@ -2,11 +2,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { objectOf } from '../../agents/network/model.js';
 import { createNetworkPart, type NetworkPart } from '../../agents/network/part.js';
 import { answerTrace, type TraceSources } from '../../agents/network/trace/answer.js';
-import { checkTrace } from '../../agents/transport/validate-trace.js';
+import { checkTrace, problemOfCheck } from '../../agents/transport/validate-trace.js';
 import { MaruError } from '../../src/core/errors.js';
+import type { Ask } from '../../src/core/trace/ask.js';
 import { expectedHops } from '../../src/core/trace/expected.js';
 import type { TraceScene } from '../../src/core/trace/model.js';
-import { type Ask, lookAtHops } from '../../src/core/trace/run.js';
+import { lookAtHops } from '../../src/core/trace/run.js';
 import { type Trace, toTrace } from '../../src/core/trace/trace.js';
 import type { ObservedServer } from '../../src/protocol/messages.js';
 import { type Machine, NetworkLab } from './network-lab.js';
@@ -197,7 +198,8 @@ describe('the trace of a floating IP over two hosts', () => {
     if (site.away) {
       throw new MaruError('unavailable', `Host ${hostId} does not answer: refused`, { cause: new Error() });
     }
-    expect(checkTrace(JSON.parse(JSON.stringify(request)))).toBeNull();
+    const wire = JSON.parse(JSON.stringify(request)) as typeof request;
+    expect([checkTrace(wire), ...wire.checks.map(problemOfCheck)].filter((one) => one !== null)).toEqual([]);
     site.lab.host.reset();
     const reply = await answerTrace(site.sources(), request);
     expect(site.lab.host.runs).toEqual([]);

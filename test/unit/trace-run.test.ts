@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { MaruError } from '../../src/core/errors.js';
+import { type Ask, findingsOf } from '../../src/core/trace/ask.js';
 import type { Hop } from '../../src/core/trace/model.js';
-import { type Ask, lookAtHops } from '../../src/core/trace/run.js';
+import { lookAtHops } from '../../src/core/trace/run.js';
 import type { TraceRequest } from '../../src/protocol/trace.js';
 
 const hop = (host: string, what: string): Hop => ({
@@ -68,5 +69,73 @@ describe('asking hosts for hops', () => {
     expect(requests.map(({ checks }) => checks.length)).toEqual([500, 200]);
     expect(found.filter((one) => one.endsWith('ok'))).toHaveLength(699);
     expect(found.at(-1)).toBe('a 699 unknown');
+  });
+
+  it('has what is missing of one part not taken from the next', async () => {
+    const ask: Ask = async (_host, { checks }) => {
+      const first = checks.length === 500;
+      const some = first ? checks.slice(1) : checks;
+      return { findings: some.map(() => ({ state: 'ok', detail: first ? 'first' : 'second' })) };
+    };
+    const hops = Array.from({ length: 600 }, (_, n) => hop('a', `${n}`));
+    const found = await lookAtHops(hops, ask, false);
+    expect(found[499]).toMatchObject({ state: 'unknown', detail: 'the agent said nothing of it' });
+    expect(found.slice(500).every(({ detail }) => detail === 'second')).toBe(true);
+  });
+
+  it('asks an agent that refuses all for one kind of check again, without that kind', async () => {
+    const known = {
+      network: { id: 'n', type: 'vxlan', physical_network: null, segmentation_id: 1 },
+    } as const;
+    const kinds = ['shared', 'tracking', 'bridge', 'fdb-table', 'tracking', 'tunnel'] as const;
+    const hops = kinds.map(
+      (kind): Hop => ({ ...hop('b', kind), judge: { check: { kind, ...known, address: null } as never } }),
+    );
+    const asked: string[] = [];
+    const ask: Ask = async (_host, { checks }) => {
+      asked.push(checks.map(({ kind }) => kind).join());
+      const bad = checks.find(({ kind }) => kind === 'tracking' || kind === 'fdb-table');
+      if (bad?.kind === 'tracking')
+        throw new MaruError('unavailable', "Host b: 'tracking' is no kind of check");
+      if (bad) throw new MaruError('unavailable', "Host b: a check of kind 'fdb-table' is not complete");
+      return { findings: checks.map(({ kind }) => ({ state: 'ok', detail: kind })) };
+    };
+    const found = await lookAtHops(hops, ask, false);
+    expect(found.map(({ state }) => state)).toEqual(['ok', 'unknown', 'ok', 'unknown', 'unknown', 'ok']);
+    expect(found.map(({ what, state, detail }) => state !== 'ok' || what === detail)).not.toContain(false);
+    expect(found[1]?.detail).toContain('the agent of b is older than the controller and does not understand');
+    expect(asked).toEqual([kinds.join(), 'shared,bridge,fdb-table,tunnel', 'shared,bridge,tunnel']);
+    // one that goes on refusing is not asked for ever
+    let times = 0;
+    const never: Ask = async () => {
+      times++;
+      throw new MaruError('unavailable', "Host b: 'tracking' is no kind of check");
+    };
+    expect((await lookAtHops(hops, never, false)).map(({ state }) => state)).not.toContain('ok');
+    expect(times).toBe(2);
+  });
+
+  it('has an answer in words of a later release, or in none, be unknown', async () => {
+    const later = async () => ({ findings: [{ state: 'degraded', detail: 'slow' }] }) as never;
+    expect(await lookAtHops([hop('a', '1')], later, false)).toMatchObject([
+      { state: 'unknown', detail: 'degraded: slow' },
+    ]);
+    const nothing = async () => ({}) as never;
+    expect(await lookAtHops([hop('a', '1')], nothing, false)).toMatchObject([{ state: 'unknown' }]);
+  });
+
+  it('asks no more parts of a host that has taken long for others', async () => {
+    const checks = Array.from({ length: 1_200 }, () => ({ kind: 'shared' as const }));
+    let parts = 0;
+    const slow: Ask = async (_host, { checks: some }) => {
+      parts++;
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      return { findings: some.map(() => ({ state: 'ok', detail: '' })) };
+    };
+    const found = await findingsOf({ id: 'a', name: 'a' }, checks, slow, false, 20);
+    expect(parts).toBe(1);
+    expect(found).toHaveLength(1_200);
+    expect(found.filter(({ state }) => state === 'ok')).toHaveLength(500);
+    expect(found.at(-1)?.detail).toContain('was not asked for this one');
   });
 });

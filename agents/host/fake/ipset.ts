@@ -1,6 +1,6 @@
 import { FakeFailure, type FakeMachine } from './machine.js';
 
-/** `ipset save`, `ipset list -t` and `ipset restore -exist`. */
+/** `ipset save [set]`, `ipset list -t` and `ipset restore -exist`. */
 export function ipset(machine: FakeMachine, args: readonly string[], input: string): string {
   const [command] = args;
   if (command === 'list' && args[1] === '-t') {
@@ -9,8 +9,12 @@ export function ipset(machine: FakeMachine, args: readonly string[], input: stri
       .join('');
   }
   if (command === 'save' || command === 'list') {
+    const wanted = args[1];
+    if (wanted !== undefined && !machine.ipsets.has(wanted))
+      throw new FakeFailure(1, 'ipset v7.17: The set with the given name does not exist\n');
     let text = '';
     for (const [name, { header, members }] of machine.ipsets) {
+      if (wanted !== undefined && name !== wanted) continue;
       text += `create ${name} ${header}\n`;
       for (const member of members) text += `add ${name} ${member}\n`;
     }

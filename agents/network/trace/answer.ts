@@ -1,10 +1,11 @@
+import { setImmediate } from 'node:timers/promises';
 import type { ObjectReport, ObservedServer } from '../../../src/protocol/messages.js';
 import type { NetworkObject, ObjectKey } from '../../../src/protocol/objects.js';
 import type { TraceCheck, TraceReply, TraceRequest } from '../../../src/protocol/trace.js';
 import { CommandError } from '../../host/host.js';
 import { eachLimited } from '../concurrency.js';
 import type { NetworkContext } from '../config.js';
-import { bridge, fdb, fdbTable, plug, providerOf, tunnel, underlay, uplink } from './devices.js';
+import { bridge, fdb, fdbPeer, fdbTable, plug, providerOf, tunnel, underlay, uplink } from './devices.js';
 import { type Found, fail, ok, unknown } from './finding.js';
 import { members } from './members.js';
 import { addresses, device, dnsmasq, namespace, neighbour, route } from './namespaces.js';
@@ -44,6 +45,8 @@ export async function answerTrace(
   const indices = request.checks.map((_, index) => index);
   let ended = false;
   const looking = eachLimited(indices, AT_ONCE, async (index) => {
+    // what has been read already is compared without waiting for anything: timers and everybody else have their turn in between
+    await setImmediate();
     if (ended) return;
     const one = await look(sources, snapshot, request.checks[index]!, request.probe).catch(toFound);
     if (!ended) found[index] = one;
@@ -90,6 +93,8 @@ async function look(
       return await tunnel(snapshot, check);
     case 'fdb':
       return await fdb(snapshot, check);
+    case 'fdb-peer':
+      return await fdbPeer(snapshot, check);
     case 'fdb-table':
       return await fdbTable(snapshot, check, sources.network(check.network.id));
     case 'underlay':

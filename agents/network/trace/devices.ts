@@ -110,7 +110,19 @@ export async function fdb(snapshot: Snapshot, { network, mac, vtep }: Check<'fdb
   return ok(`${mac} behind ${dev} at ${vtep}`);
 }
 
-/** Where a tunnel sends all frames that are for other hosts: the first that goes elsewhere, and how many do. */
+type Entry = Pick<Check<'fdb'>, 'mac' | 'vtep'>;
+
+/** Where a tunnel sends all frames that are for one host: as controllers of the release before ask it. */
+export async function fdbPeer(
+  snapshot: Snapshot,
+  { network, macs, vtep }: Check<'fdb-peer'>,
+): Promise<Found> {
+  const wanted = [null, ...macs].map((mac) => ({ mac, vtep }));
+  const right = `floods to ${vtep}, and sends it frames for ${macs.length} MAC(s)`;
+  return await fdbEntries(snapshot, network, wanted, right);
+}
+
+/** Where a tunnel sends all frames that are for other hosts. */
 export async function fdbTable(
   snapshot: Snapshot,
   { network }: Check<'fdb-table'>,
@@ -122,16 +134,25 @@ export async function fdbTable(
     ...peers.map((vtep) => ({ mac: null, vtep })),
     ...remote_ports.map(({ mac, vtep }) => ({ mac, vtep })),
   ];
+  const right = `floods to ${peers.length} host(s), and knows ${remote_ports.length} MAC(s) there`;
+  return await fdbEntries(snapshot, network, wanted, right);
+}
+
+/** The first entry that goes elsewhere, and how many do; `right`: what is said when none does. */
+async function fdbEntries(
+  snapshot: Snapshot,
+  network: Segment,
+  wanted: readonly Entry[],
+  right: string,
+): Promise<Found> {
   const wrong: Found[] = [];
-  for (const { mac, vtep } of wanted) {
-    const found = await fdb(snapshot, { kind: 'fdb', network, mac, vtep });
+  for (const entry of wanted) {
+    const found = await fdb(snapshot, { kind: 'fdb', network, ...entry });
     if (found.state === 'unknown') return found;
     if (found.state === 'fail') wrong.push(found);
   }
   const [first] = wrong;
-  const dev = vxlanName(network.segmentation_id ?? 0);
-  if (!first)
-    return ok(`${dev} floods to ${peers.length} host(s), and knows ${remote_ports.length} MAC(s) there`);
+  if (!first) return ok(`${vxlanName(network.segmentation_id ?? 0)} ${right}`);
   if (wrong.length === 1) return first;
   const detail = `${first.detail}; ${wrong.length - 1} more of ${wanted.length} entries are wrong`;
   return { ...first, detail };

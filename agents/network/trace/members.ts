@@ -1,4 +1,5 @@
-import { cidrContains, parseCidr } from '../../../src/net/cidr.js';
+import { parseCidr } from '../../../src/net/cidr.js';
+import { addressBits } from '../../../src/net/ip.js';
 import { memberSetName } from '../../../src/net/names.js';
 import type { TraceCheck } from '../../../src/protocol/trace.js';
 import { setMembers } from '../firewall/ipset/sets.js';
@@ -11,10 +12,10 @@ export async function members(
   { group_id, network_id, family, members: all, address }: Extract<TraceCheck, { kind: 'members' }>,
 ): Promise<Found> {
   const name = memberSetName(family, group_id, network_id);
-  const have = (await snapshot.sets()).get(name);
+  const have = await snapshot.members(name);
   if (!have) return fail(`the set ${name} is not there: no rule with this remote group admits anybody`);
   if (address !== null) {
-    const within = [...have].find((member) => holds(member, address));
+    const within = memberWith(have, address);
     return within === undefined
       ? fail(`${address} is not in the set ${name}, which has ${have.size} member(s)`)
       : ok(`${address} is in ${name}${within === address ? '' : `, by ${within}`}`);
@@ -27,12 +28,17 @@ export async function members(
   return ok(`${name} has all ${all.length} member(s)`);
 }
 
-/** Whether everything in an address or block is in the member of a set. */
-function holds(member: string, wanted: string): boolean {
-  const [outer, inner] = [parseCidr(member), parseCidr(wanted)];
-  return (
-    outer.version === inner.version &&
-    outer.prefix <= inner.prefix &&
-    cidrContains(member, wanted.split('/')[0]!)
-  );
+/** The member of a set that has everything in an address or block. */
+function memberWith(members: ReadonlySet<string>, wanted: string): string | undefined {
+  const inner = parseCidr(wanted);
+  const alone = inner.prefix === addressBits(inner.version);
+  if (alone && members.has(inner.address)) return inner.address;
+  for (const member of members) {
+    // what has no prefix is one address, and most members are: only blocks are taken apart
+    if (!member.includes('/')) continue;
+    const outer = parseCidr(member);
+    const within = outer.version === inner.version && outer.first <= inner.first && inner.last <= outer.last;
+    if (within) return member;
+  }
+  return undefined;
 }

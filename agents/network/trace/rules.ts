@@ -142,5 +142,16 @@ export function missingJump(wanted: DesiredTable, have: ObservedChains, chain: s
 }
 
 function contains(rules: readonly string[] | undefined, rule: string): boolean {
-  return rules?.some((one) => normaliseRule(one) === normaliseRule(rule)) ?? false;
+  return rules !== undefined && normalised(rules).has(normaliseRule(rule));
 }
+
+/** A chain's rules in one spelling: each rule of a port is looked for in them, and there may be thousands. */
+function normalised(rules: readonly string[]): ReadonlySet<string> {
+  const known = spellings.get(rules);
+  if (known) return known;
+  const all = new Set(rules.map(normaliseRule));
+  spellings.set(rules, all);
+  return all;
+}
+
+const spellings = new WeakMap<readonly string[], ReadonlySet<string>>();

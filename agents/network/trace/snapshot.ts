@@ -1,7 +1,9 @@
+import { ipVersion } from '../../../src/net/ip.js';
 import { namespaceName } from '../../../src/net/names.js';
 import type { NamespaceRef } from '../../../src/protocol/trace.js';
 import type { NetworkContext } from '../config.js';
-import { type ObservedSets, observeSets } from '../firewall/ipset/sets.js';
+import { parseTracked, type TrackedList } from '../firewall/conntrack/tracked.js';
+import { observeSet } from '../firewall/ipset/sets.js';
 import type { IpFamily, ObservedChains } from '../firewall/iptables/model.js';
 import { observeTables } from '../firewall/iptables/observe.js';
 import { type ObservedTable, observeTable } from '../firewall/nft/observe.js';
@@ -17,6 +19,22 @@ export interface Devices extends LinksObserved {
   /** Devices whose other end is there and up. */
   readonly carriers: ReadonlySet<string>;
 }
+
+const TRACKED_COUNT = 'net.netfilter.nf_conntrack_count';
+export const TRACKED_MOST = 'net.netfilter.nf_conntrack_max';
+
+/** Where a connection has an address: source or destination of its first packet, or destination of the answers. */
+export type TrackedPlace = '-s' | '-d' | '-q';
+
+/** Arguments of conntrack that list what has an address in a place. */
+export function listingArguments(place: TrackedPlace, address: string): string[] {
+  return ['-L', '-f', ipVersion(address) === 6 ? 'ipv6' : 'ipv4', place, address, '-o', 'extended'];
+}
+
+/** Of one listing; more are only counted. */
+const MOST_CONNECTIONS = 2_000;
+/** A listing of what may be listed at all takes well below a second. */
+const CONNECTIONS_MS = 3_000;
 
 /** A neighbour of a device. */
 export interface Neighbour {
@@ -100,9 +118,9 @@ export class Snapshot {
     return new RegExp(`^:${chain} (\\S+)`, 'm').exec(filter)?.[1] ?? null;
   }
 
-  /** Our sets, with their members. */
-  sets(): Promise<ObservedSets> {
-    return this.#once('sets', () => observeSets(this.context));
+  /** Members of one of our sets; null: it is not there. */
+  members(set: string): Promise<ReadonlySet<string> | null> {
+    return this.#once(`set ${set}`, () => observeSet(this.context, set));
   }
 
   nft(table: NftTable): Promise<ObservedTable> {
@@ -116,6 +134,22 @@ export class Snapshot {
   /** A setting inside a namespace. */
   async sysctl(netns: NamespaceRef, name: string): Promise<string | undefined> {
     return (await readSysctls(this.context, [name], namespaceName(netns))).get(name);
+  }
+
+  /** Connections that have the address in this place, in a namespace or the host's own: the first of them, and how many there are. */
+  connections(place: TrackedPlace, address: string, netns?: string): Promise<TrackedList> {
+    return this.#once(`connections ${netns ?? ''} ${place} ${address}`, async () => {
+      const args = listingArguments(place, address);
+      const options = { timeoutMs: CONNECTIONS_MS, ...(netns === undefined ? {} : { netns }) };
+      const { stdout } = await this.context.host.read('conntrack', args, options);
+      return parseTracked(stdout, MOST_CONNECTIONS);
+    });
+  }
+
+  /** How many connections a namespace tracks, and how many the kernel allows; 0: it does not say, or there is no limit. */
+  async tracked(netns?: string): Promise<{ readonly count: number; readonly most: number }> {
+    const values = await readSysctls(this.context, [TRACKED_COUNT, TRACKED_MOST], netns);
+    return { count: Number(values.get(TRACKED_COUNT) ?? 0), most: Number(values.get(TRACKED_MOST) ?? 0) };
   }
 
   #once<T>(name: string, read: () => Promise<T>): Promise<T> {

@@ -43,6 +43,7 @@ export function showCommand(check: TraceCheck, provider: string | null = null): 
     case 'tunnel':
       return `ip -d link show dev ${tunnelName(check.network)}`;
     case 'fdb':
+    case 'fdb-peer':
     case 'fdb-table':
       return `bridge fdb show dev ${tunnelName(check.network)}`;
     case 'underlay':

@@ -1,12 +1,7 @@
-import type { TraceFinding, TraceReply, TraceRequest } from '../../protocol/trace.js';
 import { MaruError } from '../errors.js';
+import { type Ask, findingsOf } from './ask.js';
 import { showCommand } from './commands.js';
 import type { Hop, TracedHop, Verdict } from './model.js';
-
-/** A host has to answer within its time, so a large network is asked for in parts. */
-const CHECKS_AT_ONCE = 500;
-
-export type Ask = (hostId: string, request: TraceRequest) => Promise<TraceReply>;
 
 /**
  * Has every host look at its own hops, all hosts at once and each asked once. A host that does not answer is itself the hop that
@@ -55,13 +50,9 @@ async function lookOn(
       ...(index === 0 && first === 'fail' ? { mend: `on ${name}: systemctl restart maru-agent` } : {}),
     }));
   try {
-    const findings: TraceFinding[] = [];
-    for (let at = 0; at < checks.length; at += CHECKS_AT_ONCE) {
-      const some = checks.slice(at, at + CHECKS_AT_ONCE);
-      findings.push(...(await ask(hostId, { checks: some, probe })).findings);
-    }
+    const findings = await findingsOf({ id: hostId, name }, checks, ask, probe);
     return checks.map((check, index) => {
-      const { bridge, ...finding } = findings[index] ?? NOTHING;
+      const { bridge, ...finding } = findings[index]!;
       const late = check.kind === 'told' && finding.state === 'fail' ? { mend: deliveryAdvice(name) } : {};
       return { ...late, ...finding, show: showCommand(check, bridge ?? null) };
     });
@@ -72,8 +63,6 @@ async function lookOn(
     return without(answered ? 'unknown' : 'fail', error.message);
   }
 }
-
-const NOTHING: TraceFinding = { state: 'unknown', detail: 'the agent said nothing of it' };
 
 function deliveryAdvice(host: string): string {
   return `what was just changed arrives within seconds; if it stays so, maru host show ${host} says why`;

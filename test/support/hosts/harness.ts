@@ -286,7 +286,7 @@ export class TestAgent {
       facts: async () => ({ ...testFacts(config.name), ...this.facts }),
       usage: async () => ({ memory_used_mb: 1, disk_used_gb: 1, running_guests: 0 }),
       probe: async () => ({ unknown_networks: [], answers: [] }),
-      trace: async () => ({ findings: [] }),
+      trace: async ({ checks }) => ({ findings: checks.map(({ kind }) => ({ state: 'ok', detail: kind })) }),
       logs: NO_LOG.find,
       consoleOutput: async (id, lines) => `console of ${id}, ${lines} lines\n`,
       doctor: async () => {

@@ -19,31 +19,69 @@ export interface Tracked {
   readonly replyDestination: string;
 }
 
-/** Output of `conntrack -L -o extended`. */
-export function parseTracked(text: string): Tracked[] {
-  const found: Tracked[] = [];
-  for (const line of text.split('\n')) {
-    const head = /^ipv[46]\s+\d+\s+(\S+)\s+\d+\s+\d+\s+(?:([A-Z][A-Z_0-9]+)\s)?/.exec(line);
-    if (!head) continue;
-    const all = (name: string) =>
-      [...line.matchAll(new RegExp(`(?:^|\\s)${name}=(\\S+)`, 'g'))].map(([, value]) => value!);
-    const [sources, destinations] = [all('src'), all('dst')];
-    if (sources.length < 2 || destinations.length < 2) continue;
-    const number = (value: string | undefined) => (value === undefined ? null : Number(value));
-    const zone = Number(all('zone')[0] ?? 0);
-    const words = ['src', 'dst', 'sport', 'dport', 'type', 'code', 'id'].map((name) => all(name).join());
-    found.push({
-      identity: [head[1], zone, ...words].join(' '),
-      protocol: head[1]!,
-      state: head[2] ?? null,
-      zone,
-      source: normaliseIp(sources[0]!),
-      destination: normaliseIp(destinations[0]!),
-      sourcePort: number(all('sport')[0]),
-      destinationPort: number(all('dport')[0]),
-      replySource: normaliseIp(sources[1]!),
-      replyDestination: normaliseIp(destinations[1]!),
-    });
+/** What a listing of connections was read as. */
+export interface TrackedList {
+  readonly tracked: readonly Tracked[];
+  /** Lines that the listing has. */
+  readonly lines: number;
+  /** Lines that were taken apart: the first ones. */
+  readonly read: number;
+}
+
+/**
+ * Output of `conntrack -L -o extended`. Of more than `most` lines only the first are taken apart and the others counted: a table
+ * may have hundreds of thousands, and nothing else happens in the meantime.
+ */
+export function parseTracked(text: string, most: number): TrackedList {
+  const tracked: Tracked[] = [];
+  let lines = 0;
+  let read = 0;
+  for (let at = 0; at < text.length; ) {
+    const newline = text.indexOf('\n', at);
+    const end = newline < 0 ? text.length : newline;
+    if (end > at) {
+      lines++;
+      if (read < most) {
+        read++;
+        const one = trackedOf(text.slice(at, end));
+        if (one) tracked.push(one);
+      }
+    }
+    at = end + 1;
   }
-  return found;
+  return { tracked, lines, read };
+}
+
+const HEAD = /^ipv[46]\s+\d+\s+(\S+)\s+\d+\s+\d+\s+(?:([A-Z][A-Z_0-9]+)\s)?/;
+const FIELD = /(?:^|\s)([a-z-]+)=(\S+)/g;
+/** Fields that tell connections of one protocol and zone apart. */
+const TELLING = ['src', 'dst', 'sport', 'dport', 'type', 'code', 'id'];
+
+function trackedOf(line: string): Tracked | null {
+  const head = HEAD.exec(line);
+  if (!head) return null;
+  const fields = new Map<string, string[]>();
+  for (const [, name, value] of line.matchAll(FIELD)) {
+    const has = fields.get(name!);
+    if (has) has.push(value!);
+    else fields.set(name!, [value!]);
+  }
+  const first = (name: string) => fields.get(name)?.[0];
+  const [source, replySource] = fields.get('src') ?? [];
+  const [destination, replyDestination] = fields.get('dst') ?? [];
+  if (!source || !replySource || !destination || !replyDestination) return null;
+  const number = (value: string | undefined) => (value === undefined ? null : Number(value));
+  const zone = Number(first('zone') ?? 0);
+  return {
+    identity: [head[1], zone, ...TELLING.map((name) => fields.get(name)?.join() ?? '')].join(' '),
+    protocol: head[1]!,
+    state: head[2] ?? null,
+    zone,
+    source: normaliseIp(source),
+    destination: normaliseIp(destination),
+    sourcePort: number(first('sport')),
+    destinationPort: number(first('dport')),
+    replySource: normaliseIp(replySource),
+    replyDestination: normaliseIp(replyDestination),
+  };
 }

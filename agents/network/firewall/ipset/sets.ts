@@ -30,13 +30,30 @@ export function setMembers(addresses: readonly string[]): Set<string> {
 
 /** Reads our sets: one command. */
 export async function observeSets({ host }: NetworkContext): Promise<ObservedSets> {
-  const { stdout } = await host.read('ipset', ['save']);
+  return parseSets((await host.read('ipset', ['save'])).stdout);
+}
+
+/** Reads the members of one set, however many others there are; null: it is not there. */
+export async function observeSet({ host }: NetworkContext, name: string): Promise<Set<string> | null> {
+  const { stdout, stderr, exitCode } = await host.read('ipset', ['save', name], { okCodes: [0, 1] });
+  if (exitCode === 0) return parseSets(stdout).get(name) ?? null;
+  if (/does not exist/.test(stderr)) return null;
+  // run again without tolerance, so that the failure is reported with its command
+  await host.read('ipset', ['save', name]);
+  return null;
+}
+
+/** Addresses and blocks of IPv4 as ipset prints them, which is our spelling: taking a hundred thousand apart takes seconds. */
+const PRINTED4 = /^[\d.]+(?:\/\d+)?$/;
+
+function parseSets(stdout: string): ObservedSets {
   const sets: ObservedSets = new Map();
   for (const line of stdout.split('\n')) {
     const [command, name = '', member = ''] = line.split(' ');
     if (!/^maru[46]-/.test(name)) continue;
     if (command === 'create') sets.set(name, new Set());
-    else if (command === 'add') sets.get(name)?.add([...setMembers([member])][0] ?? member);
+    else if (command === 'add')
+      sets.get(name)?.add(PRINTED4.test(member) ? member : ([...setMembers([member])][0] ?? member));
   }
   return sets;
 }
