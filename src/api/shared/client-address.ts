@@ -37,17 +37,30 @@ function xForwardedFor(header: string | string[] | undefined): string[] {
   return text.trim() === '' ? [] : text.split(',');
 }
 
-/** The `for` of every proxy in `Forwarded` (RFC 7239); '' of one that names none. */
+/**
+ * The `for` of every proxy in `Forwarded` (RFC 7239); '' of one that names none. A quote that the client left open would hide where the
+ * proxy's own part begins: then nobody is named at all, and an element with quotes in the midst of a value names none.
+ */
 function forwardedFor(header: string | undefined): string[] {
   if (header === undefined || header.trim() === '') return [];
-  return split(header, ',').map((element) => {
-    const pairs = split(element, ';').map((pair) => /^\s*for\s*=\s*(.*?)\s*$/i.exec(pair)?.[1]);
-    return pairs.find((value) => value !== undefined) ?? '';
+  const elements = split(header, ',');
+  if (elements === null) return [''];
+  return elements.map((element) => {
+    const pairs = (split(element, ';') ?? []).map((pair) => pair.trim());
+    if (!pairs.every(isWhole)) return '';
+    const values = pairs.map((pair) => /^for\s*=(.*)$/i.exec(pair)?.[1]?.trim());
+    return values.find((value) => value !== undefined) ?? '';
   });
 }
 
-/** Parts between separators that are in no quotes. */
-function split(text: string, separator: string): string[] {
+/** True for a pair whose value is in quotes as a whole or has none. */
+function isWhole(pair: string): boolean {
+  const value = pair.slice(pair.indexOf('=') + 1).trim();
+  return !value.includes('"') || /^"(?:[^"\\]|\\.)*"$/.test(value);
+}
+
+/** Parts between separators that are in no quotes; null when a quote is left open. */
+function split(text: string, separator: string): string[] | null {
   const parts = [''];
   let quoted = false;
   for (let at = 0; at < text.length; at++) {
@@ -59,7 +72,7 @@ function split(text: string, separator: string): string[] {
       parts[parts.length - 1] += sign;
     }
   }
-  return parts;
+  return quoted ? null : parts;
 }
 
 /** The address of one hop: alone, with a port, in quotes, IPv6 in brackets; null when it is none. */
