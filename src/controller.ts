@@ -135,6 +135,7 @@ async function prepare(config: Config, log: Logger, store: Store, ownLog: LogSou
   const hosts = await Hosts.open({
     config,
     store,
+    writeIdentity: (body) => identity.write(body),
     log,
     kinds: [...networkKinds, serverKind, volumeKind],
     openImage: async (id) => await images.open((await findImage(store.read, id)) ?? { id, file_name: null }),

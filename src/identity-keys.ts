@@ -1,9 +1,12 @@
 import { key } from './protocol/config/key.js';
 import { boolean, integer, oneOf, seconds } from './protocol/config/types.js';
 
+/** The longest lifetime that tokens can be given, in seconds. */
+export const MOST_TOKEN_LIFETIME = 7 * 86_400;
+
 /** Keys of the configuration about tokens, delegation and the hierarchy of projects; Keystone has most of them, under these names. */
 export const IDENTITY_KEYS = {
-  token_lifetime_seconds: key(seconds({ min: 1, max: 7 * 86_400 }), {
+  token_lifetime_seconds: key(seconds({ min: 1, max: MOST_TOKEN_LIFETIME }), {
     default: 3600,
     unit: 'seconds',
     description: 'How long a token is good for.',

@@ -13,7 +13,8 @@ export function addIncarnationCommands(program: Command): void {
       'after',
       `
 A restored database knows nothing of what happened since. Hosts notice that by themselves, or are told with
-maru incarnation new; from then on they change nothing, until maru incarnation accept.`,
+maru incarnation new; from then on they change nothing, until maru incarnation accept.
+Every token ends at that moment, since what revoked some of them may be lost: everybody has to log in again.`,
     );
   incarnation
     .command('show')
@@ -43,13 +44,16 @@ maru incarnation new; from then on they change nothing, until maru incarnation a
     });
   incarnation
     .command('new')
-    .description('Have every host only observe from now on: to be called when a backup was restored')
+    .description(
+      'Have every host only observe from now on, and end every token (everybody has to log in again): to be called when a ' +
+        'backup was restored',
+    )
     .option('--reason <text>', 'shown until the hosts are accepted')
     .addHelpText('after', '\nExamples:\n  maru incarnation new --reason "restored the backup of Monday"')
     .action(async ({ reason }: { reason?: string }) => {
       await new Client().request('POST', '/maru/v1/incarnation', reason ? { reason } : {});
       process.stdout.write(
-        'all hosts only observe now; maru incarnation show tells what they would change\n',
+        'all hosts only observe now, and everybody has to log in again; maru incarnation show tells what they would change\n',
       );
     });
   incarnation

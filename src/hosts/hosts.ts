@@ -30,7 +30,7 @@ import { Authorities } from './authorities.js';
 import type { CertificateOptions } from './certificates.js';
 import { Delivery } from './delivery.js';
 import { type FactsListener, Heartbeats } from './heartbeats.js';
-import { Incarnations } from './incarnations.js';
+import { type IdentityWrite, Incarnations } from './incarnations.js';
 import { checkAuthorities, noteAuthorities } from './installation.js';
 import { Isolation } from './isolation.js';
 import { createJoinToken } from './join.js';
@@ -47,6 +47,7 @@ export interface HostsOptions {
     'name' | 'listen' | 'state_dir' | 'agent_listen' | 'agent_names' | 'host_down_after' | 'drift'
   >;
   readonly store: Store;
+  readonly writeIdentity: IdentityWrite;
   readonly log: Logger;
   readonly kinds: readonly AnyHostKind[];
   readonly openImage: OpenImage;
@@ -92,7 +93,7 @@ export class Hosts implements HostGateway {
     const { store, log, kinds, openImage } = options;
     this.#options = options;
     this.#authorities = authorities;
-    const incarnations = new Incarnations(store, log);
+    const incarnations = new Incarnations(store, log, options.writeIdentity);
     this.#clients = new AgentClients(credentials);
     this.#liveness = new Liveness(options.config.host_down_after * 1000);
     const onContact = (hostId: string) => {

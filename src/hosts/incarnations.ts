@@ -9,22 +9,27 @@ import {
   readIncarnation,
   replaceIncarnation,
 } from '../store/incarnation.js';
-import type { Store } from '../store/store.js';
+import type { Store, Tx } from '../store/store.js';
+
+/** Runs a transaction of identity's, by which tokens end. */
+export type IdentityWrite = <T>(body: (tx: Tx) => Promise<T>) => Promise<T>;
 
 /**
  * Finds out that the database is older than what hosts hold: somebody restored a backup. Then acting on it could destroy or
  * start guests that the restored rows know nothing of, so a new incarnation begins: every host only observes until an operator
- * has looked and accepted it.
+ * has looked and accepted it. Every token ends with it.
  */
 export class Incarnations {
   readonly #store: Store;
+  readonly #writeIdentity: IdentityWrite;
   readonly #log: Logger;
   readonly #known = new Set<string>();
   /** The database's counter is at least this. */
   #counter = 0;
 
-  constructor(store: Store, log: Logger) {
+  constructor(store: Store, log: Logger, writeIdentity: IdentityWrite) {
     this.#store = store;
+    this.#writeIdentity = writeIdentity;
     this.#log = log;
   }
 
@@ -116,7 +121,7 @@ export class Incarnations {
 
   /** `lost` is noted in the same step, so that the other hosts that hold it prove nothing new. */
   async #begin(before: string, reason: string, lost: string | null): Promise<string | null> {
-    const id = await this.#store.tx(async (tx) => {
+    const id = await this.#writeIdentity(async (tx) => {
       if (
         lost !== null &&
         !(await noteIncarnation(tx, lost, 'of a later state of this database, which was lost'))
@@ -125,7 +130,10 @@ export class Incarnations {
       return await replaceIncarnation(tx, before, reason);
     });
     if (id !== null)
-      this.#log.warn('a new incarnation begins: all hosts only observe', { reason, incarnation: id });
+      this.#log.warn('a new incarnation begins: all hosts only observe, and every token ends', {
+        reason,
+        incarnation: id,
+      });
     return id;
   }
 }

@@ -1,5 +1,7 @@
 import type { Selectable } from 'kysely';
 import { dropForeignChanges } from './changes.js';
+import { removeTokenKeys } from './identity/keys.js';
+import { skipIdentityEpochs } from './identity/tokens.js';
 import { skipRouterEpochs } from './network/router-place.js';
 import { nowText, type Reader, recordChange, type Tx } from './store.js';
 import type { IncarnationTable } from './tables/authority.js';
@@ -41,8 +43,9 @@ export async function noteIncarnation(tx: Tx, id: string, reason: string): Promi
 }
 
 /**
- * Replaces the incarnation and puts every host into observing; null when `before` is no longer the one in force, because
- * another request or controller was faster.
+ * Replaces the incarnation, puts every host into observing and ends every token, since what revoked some of them may be among what
+ * was lost; null when `before` is no longer the one in force, because another request or controller was faster. The transaction is to
+ * be one of identity's (`raiseEpoch`).
  */
 export async function replaceIncarnation(tx: Tx, before: string, reason: string): Promise<string | null> {
   const id = crypto.randomUUID();
@@ -58,5 +61,7 @@ export async function replaceIncarnation(tx: Tx, before: string, reason: string)
   const hosts = await tx.updateTable('host').set({ observe_only: 1 }).returning('id').execute();
   for (const host of hosts) await recordChange(tx, 'host', host.id);
   await skipRouterEpochs(tx);
+  await removeTokenKeys(tx);
+  await skipIdentityEpochs(tx);
   return id;
 }

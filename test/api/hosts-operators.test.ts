@@ -151,6 +151,8 @@ describe('operators’ API about hosts', () => {
     const before = (await call('GET', '/incarnation')).json.incarnation;
     expect(before.reason).toBe('this cloud was set up');
     expect((await call('POST', '/incarnation', { reason: 'restored Monday' })).status).toBe(204);
+    expect((await call('GET', '/incarnation')).status).toBe(401);
+    admin = await cloud.adminToken();
     const { incarnation } = (await call('GET', '/incarnation')).json;
     expect(incarnation.id).not.toBe(before.id);
     expect(incarnation).toMatchObject({

@@ -1,4 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createIdentity } from '../../src/core/identity/identity.js';
+import { beginIncarnation } from '../../src/core/incarnation/incarnation.js';
+import { issueReceipt, readReceipt } from '../../src/core/token/receipt.js';
+import { Incarnations } from '../../src/hosts/incarnations.js';
+import { users } from '../../src/store/identity/users.js';
+import { readIncarnation } from '../../src/store/incarnation.js';
 import { ADMIN_PASSWORD, TestApp, type TestUser } from '../support/app.js';
 
 const V3 = '/identity/v3';
@@ -116,7 +122,6 @@ describe('a controller that starts anew', () => {
       const { app } = cloud;
       const admin = await cloud.admin();
       const next = async () => {
-        const { createIdentity } = await import('../../src/core/identity/identity.js');
         return createIdentity(app.config, app.store).tokens;
       };
       expect(await (await next()).validate(admin.token)).not.toBeNull();
@@ -141,4 +146,83 @@ describe('a controller that starts anew', () => {
       await cloud.close();
     }
   });
+});
+
+describe('a database that was restored', () => {
+  it.each([
+    ['an operator tells', (cloud: TestApp) => beginIncarnation(cloud.app, 'restored')],
+    [
+      'a host proves',
+      async ({ app }: TestApp) => {
+        const incarnations = new Incarnations(app.store, app.log, (body) => app.identity.write(body));
+        await incarnations.begin(await readIncarnation(app.store.read), 'restored');
+      },
+    ],
+  ])('knows no earlier token or receipt any more once %s that it was', async (_, begin) => {
+    const cloud = await TestApp.open({});
+    try {
+      const { app } = cloud;
+      const { identity, store } = app;
+      const user = await cloud.projectUser('one');
+      const tokens = () => createIdentity(app.config, store).tokens;
+      const backup = await tokens().epoch();
+      for (let i = 0; i < 20; i++) await identity.write(async () => {});
+      const scope = { kind: 'unscoped' } as const;
+      const asked = { userId: user.userId, methods: ['password'] as const, scope };
+      const late = (await tokens().issue(asked))!.text;
+      const receipt = await issueReceipt(app, user.userId, ['password'], backup);
+      // the file is put back, and the controller started
+      await store.tx((tx) => tx.updateTable('identity_epoch').set({ value: backup }).execute());
+      const restarted = { ...app, identity: createIdentity(app.config, store) };
+      expect(await restarted.identity.tokens.validate(user.token)).not.toBeNull();
+      expect((await readReceipt(restarted, receipt.text)).userId).toBe(user.userId);
+      Object.assign(app, { identity: restarted.identity });
+      await begin(cloud);
+      const { tokens: now, write } = restarted.identity;
+      await write((tx) => now.revokeAll(tx, 'user', user.userId));
+      for (let i = 0; i < 20; i++) await write(async () => {});
+      expect(await now.validate(late)).toBeNull();
+      expect(await now.validate(user.token)).toBeNull();
+      await expect(readReceipt(restarted, receipt.text)).rejects.toThrow('auth receipt');
+      expect(await now.validate((await now.issue(asked))!.text)).not.toBeNull();
+      // nothing kept from before is taken for something of now
+      expect(await now.epoch()).toBeGreaterThan(backup + 1000);
+    } finally {
+      await cloud.close();
+    }
+  });
+});
+
+it('a revocation outlives tokens of a longer lifetime than is configured now', async () => {
+  const cloud = await TestApp.open({
+    config: { token_lifetime_seconds: 3 * 86_400, token_allow_expired_window_seconds: 0 },
+  });
+  try {
+    const { config, store } = cloud.app;
+    const { token, userId } = await cloud.projectUser('one');
+    const short = createIdentity({ ...config, token_lifetime_seconds: 60 }, store);
+    await short.write((tx) => short.tokens.revokeAll(tx, 'user', userId));
+    await clockOff(4000, async () => {
+      await short.tokens.housekeeping();
+      expect(await createIdentity(config, store).tokens.validate(token)).toBeNull();
+    });
+  } finally {
+    await cloud.close();
+  }
+});
+
+it('a reply that was looked up before a change is not kept for those after it', async () => {
+  const cloud = await TestApp.open({});
+  try {
+    const { identity } = cloud.app;
+    const { token, userId } = await cloud.projectUser('one');
+    const stale = (await identity.tokens.validate(token))!;
+    await identity.write((tx) => users.update(tx, userId, { name: 'renamed' }));
+    await identity.tokens.body(stale, { catalog: false });
+    const fresh = (await identity.tokens.validate(token))!;
+    const { token: said } = JSON.parse(await identity.tokens.body(fresh, { catalog: false }));
+    expect(said.user.name).toBe('renamed');
+  } finally {
+    await cloud.close();
+  }
 });

@@ -92,4 +92,52 @@ describe.each(DIALECTS)('logins on %s', (dialect) => {
     expect(await login(name)).toBe(201);
     expect(await stored(id)).toBe(renewed);
   });
+
+  it('hash a password anew once for all logins at the same time, and end nothing that is kept by it', async () => {
+    const { id, name } = await newUser();
+    const old = await hash(PASSWORD, { memoryCost: 19_456, timeCost: 2, parallelism: 1 });
+    await cloud.app.identity.write((tx) => users.update(tx, id, { password_hash: old }));
+    const epoch = await cloud.app.identity.tokens.epoch();
+    let updates = 0;
+    const prototype = cloud.app.store.read.getExecutor().constructor.prototype;
+    const { executeQuery } = prototype;
+    const spy = vi.spyOn(prototype, 'executeQuery').mockImplementation(function (
+      this: unknown,
+      ...given: unknown[]
+    ) {
+      if ((given[0] as { sql: string }).sql.startsWith('update "user" set "password_hash"')) updates++;
+      return executeQuery.apply(this, given);
+    });
+    try {
+      const replies = await Promise.all(Array.from({ length: 6 }, () => login(name)));
+      expect(new Set(replies)).toEqual(new Set([201]));
+    } finally {
+      spy.mockRestore();
+    }
+    expect(isOutdated(await stored(id))).toBe(false);
+    expect(updates).toBe(1);
+    expect(await cloud.app.identity.tokens.epoch()).toBe(epoch);
+  });
+
+  it('do not get in the way of a password change by hashing the password anew', async () => {
+    const { id, name } = await newUser();
+    const old = await hash(PASSWORD, { memoryCost: 19_456, timeCost: 2, parallelism: 1 });
+    const { identity } = cloud.app;
+    await identity.write((tx) => users.update(tx, id, { password_hash: old }));
+    const { write } = identity;
+    const renewed = await hashPassword(PASSWORD);
+    // between the proof and the change
+    const spy = vi.spyOn(identity, 'write').mockImplementationOnce(async (body) => {
+      await cloud.app.store.tx((tx) => users.update(tx, id, { password_hash: renewed }));
+      return await write(body);
+    });
+    try {
+      const body = { user: { original_password: PASSWORD, password: 'the next one' } };
+      const reply = await cloud.request('POST', `/identity/v3/users/${id}/password`, { body });
+      expect(reply.status, reply.text).toBe(204);
+    } finally {
+      spy.mockRestore();
+    }
+    expect([await login(name), await login(name, 'the next one')]).toEqual([401, 201]);
+  });
 });

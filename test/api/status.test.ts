@@ -189,6 +189,7 @@ describe.each(DIALECTS)('the page of maru status on %s', (dialect) => {
 
   it('says first that nothing is changed after a restored backup', async () => {
     await beginIncarnation(cloud.app, 'restored the backup of Monday');
+    admin = await cloud.adminToken();
     expect((await whats())[0]).toBe(
       'outage: Nothing is changed on 2 host(s) (host1, host2): restored the backup of Monday',
     );

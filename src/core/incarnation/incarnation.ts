@@ -44,11 +44,18 @@ export async function incarnationStatus(app: App): Promise<IncarnationStatus> {
   return { id, reason, since: created_at, hosts: differences };
 }
 
-/** Begins a new incarnation: every host only observes until it is accepted. For whoever has restored a backup. */
+/**
+ * Begins a new incarnation: every host only observes until it is accepted, and every token ends. For whoever has restored a backup.
+ */
 export async function beginIncarnation(app: App, reason: string): Promise<void> {
-  const begun = await app.store.tx(async (tx) => replaceIncarnation(tx, await readIncarnation(tx), reason));
+  const begun = await app.identity.write(async (tx) =>
+    replaceIncarnation(tx, await readIncarnation(tx), reason),
+  );
   if (begun === null) throw conflict('Another incarnation has just begun; look at maru incarnation show.');
-  app.log.warn('a new incarnation begins: all hosts only observe', { reason, incarnation: begun });
+  app.log.warn('a new incarnation begins: all hosts only observe, and every token ends', {
+    reason,
+    incarnation: begun,
+  });
 }
 
 /** Lets hosts act on what the database says; all that only observe when none is named. Gives their names. */

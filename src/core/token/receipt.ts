@@ -50,6 +50,7 @@ export async function issueReceipt(app: App, userId: string, methods: readonly s
 
 /** What a receipt says; 401 when it is none, has expired, or what it was got with no longer holds. */
 export async function readReceipt(app: App, text: string): Promise<Receipt> {
+  await app.identity.tokens.followKeys();
   const bytes = await app.identity.receipts.verify(text);
   if (bytes?.[0] !== FORMAT) throw refused();
   const receipt = JSON.parse(bytes.subarray(1).toString('utf8')) as Receipt;

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Config } from '../../config.js';
+import { MOST_TOKEN_LIFETIME } from '../../identity-keys.js';
 import { purgeRevocations, type RevocationKind, revoke } from '../../store/identity/tokens.js';
 import type { Store, Tx } from '../../store/store.js';
 import { nowText } from '../../store/store.js';
@@ -32,15 +33,15 @@ const MOST_SUBJECTS = { entries: 2000, bytes: 16 * MiB };
 
 /** Seconds after which another key begins to sign. */
 const KEY_LIFETIME = 24 * 3600;
+/** Seconds by which the clock of the controller that issued a token may be ahead. */
+const CLOCK_SLACK = 600;
 
 /** A token that is good now. */
 export interface ValidToken {
   readonly text: string;
   readonly payload: TokenPayload;
   readonly info: TokenInfo;
-}
-
-interface Cached extends ValidToken {
+  /** Identity's epoch in which `info` holds. */
   readonly epoch: number;
 }
 
@@ -72,7 +73,7 @@ export class TokenService implements Authenticator {
   /** The epoch for which the keys were looked up last. */
   #keysEpoch = 0;
   readonly #ring: KeyRing;
-  readonly #valid = new BoundedCache<Cached>(MOST_TOKENS);
+  readonly #valid = new BoundedCache<ValidToken>(MOST_TOKENS);
   /** Replies of this epoch: key is the token's text, with or without catalogue. */
   readonly #bodies = new BoundedCache<string>(MOST_BODIES);
   #bodiesEpoch = 0;
@@ -160,7 +161,8 @@ export class TokenService implements Authenticator {
     const known = this.#bodies.get(key);
     if (known !== undefined) return known;
     const text = JSON.stringify({ token: await this.#render(token, options.catalog, epoch) });
-    this.#bodies.set(key, text, 2 * text.length);
+    // what was looked up before the epoch moved is good for this caller only
+    if (token.epoch === epoch && this.#bodiesEpoch === epoch) this.#bodies.set(key, text, 2 * text.length);
     return text;
   }
 
@@ -173,7 +175,8 @@ export class TokenService implements Authenticator {
 
   /** Ends every token of a subject issued so far; for use in the transaction that makes it necessary. */
   async revokeAll(tx: Tx, kind: Exclude<RevocationKind, 'token'>, subject: string): Promise<void> {
-    const last = Math.floor(Date.now() / 1000) + this.#lifetime + 1;
+    // not by the lifetime of now: tokens from before may have a longer one
+    const last = Math.floor(Date.now() / 1000) + MOST_TOKEN_LIFETIME + CLOCK_SLACK;
     await revoke(tx, kind, subject, nowText(), this.#lastUse(last));
   }
 
@@ -188,6 +191,11 @@ export class TokenService implements Authenticator {
     else await this.#keys.rotate();
     // the other controllers look the keys up again
     await this.#epoch.write(async () => {});
+  }
+
+  /** Looks the keys up again when another controller may have changed them. */
+  async followKeys(): Promise<void> {
+    await this.#refreshKeys(await this.#epoch.current());
   }
 
   /** When each signing key was made, newest first, in seconds since 1970. */
@@ -260,7 +268,7 @@ export class TokenService implements Authenticator {
     return new Date(expiresAt * 1000 + this.#window).toISOString();
   }
 
-  #remember(token: Cached): ValidToken {
+  #remember(token: ValidToken): ValidToken {
     if (token.payload.expiresAt * 1000 <= Date.now()) return token;
     this.#valid.set(token.text, token, bytesOf(token.info));
     return token;

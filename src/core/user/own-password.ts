@@ -5,6 +5,7 @@ import { hashPassword, isKnown, verifyPassword } from '../identity/passwords.js'
 import { unauthorized } from '../token/methods/method.js';
 import { attempt } from './attempt.js';
 import { checkOwnChoice, keepPassword, newPassword } from './password.js';
+import { isRenewed } from './renew-hash.js';
 
 /**
  * Lets users replace their own password, be it expired, proving that they know it; it ends their tokens. 401 when the proof
@@ -32,8 +33,8 @@ export async function changePassword(
     await app.store.lockFamily(tx, id, 'user');
     const now = await users.get(tx, id);
     // somebody else has replaced it meanwhile: what was proved no longer holds
-    if (now?.password_hash !== user.password_hash) throw unauthorized();
-    await keepPassword(tx, app.config, user, nowText());
+    if (!now || (now.password_hash !== user.password_hash && !isRenewed(user, now))) throw unauthorized();
+    await keepPassword(tx, app.config, now, nowText());
     await users.update(tx, id, change);
     await app.identity.tokens.revokeAll(tx, 'user', id);
   });

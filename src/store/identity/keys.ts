@@ -30,6 +30,11 @@ export async function removeIdentityKeys(
   await tx.deleteFrom('identity_key').where('purpose', '=', purpose).where('id', 'in', ids).execute();
 }
 
+/** Removes what tokens and receipts are signed with: all of them end. Whoever signs the next one makes a new key. */
+export async function removeTokenKeys(tx: Tx): Promise<void> {
+  await tx.deleteFrom('identity_key').where('purpose', '=', 'token').execute();
+}
+
 /** Removes all keys of a purpose but one. */
 export async function removeOtherIdentityKeys(
   tx: Tx,

@@ -125,6 +125,21 @@ export async function raiseEpoch(tx: Tx): Promise<number> {
   return value;
 }
 
+/** How far the number goes on in a restored database: beyond what it can have been before. */
+const SKIPPED_EPOCHS = 100_000;
+
+/**
+ * Takes the number beyond all that it has been in a state of the database that was lost, so that nothing that was kept or issued then is
+ * taken for something of now.
+ */
+export async function skipIdentityEpochs(tx: Tx): Promise<void> {
+  await tx
+    .updateTable('identity_epoch')
+    .set({ value: sql<number>`value + ${SKIPPED_EPOCHS}` })
+    .where('id', '=', 1)
+    .execute();
+}
+
 /** The setting's value; undefined when it was never written. */
 export async function readSetting(db: Reader, name: string): Promise<string | undefined> {
   return (await db.selectFrom('setting').select('value').where('name', '=', name).executeTakeFirst())?.value;

@@ -125,6 +125,7 @@ async function openHosts(
       drift: {},
     },
     store,
+    writeIdentity: (body) => store.tx(body),
     log: memoryLog(lines),
     kinds: objects.kinds(),
     ...(certificates ? { certificates } : {}),

@@ -170,6 +170,10 @@ export class SimulatedCloud {
 
   async request(method: string, path: string, body?: unknown): Promise<Response> {
     this.#token ??= await this.#authenticate();
+    const response = await this.#send(method, path, body, { 'x-auth-token': this.#token });
+    if (response.status !== 401) return response;
+    // every token ends when a new incarnation begins
+    this.#token = await this.#authenticate();
     return await this.#send(method, path, body, { 'x-auth-token': this.#token });
   }
 
