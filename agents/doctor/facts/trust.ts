@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
+import { parseSecretJson } from '../../../src/protocol/secret-text.js';
 import type { CertificateFacts, ControllerFacts, Settings } from '../facts.js';
 import { type Look, within } from '../look.js';
 import { ownTlsDirectory } from './own-tls.js';
@@ -17,7 +18,7 @@ interface KnownIdentity {
 /** What the host is known by: from its state directory; null before it has joined. */
 export async function readIdentity(look: Look, stateDir: string): Promise<KnownIdentity | null> {
   const text = await look.file(`${stateDir}/identity.json`);
-  return text === null ? null : (JSON.parse(text) as KnownIdentity);
+  return text === null ? null : parseSecretJson<KnownIdentity>(text);
 }
 
 /** What a contact with the controller shows: whether it answers, its clock, its certificates. */
@@ -119,9 +120,9 @@ export async function readCertificates(
       .sort((a, b) => Number(b) - Number(a))[0];
     const path = `${state_dir}/ca-${newest}.json`;
     const text = newest === undefined ? null : await look.file(path);
-    const record = JSON.parse(text ?? '{"authorities":{}}') as {
-      authorities: Record<string, { certificate: string }>;
-    };
+    const record = parseSecretJson<{ authorities: Record<string, { certificate: string }> }>(
+      text ?? '{"authorities":{}}',
+    );
     for (const { certificate } of Object.values(record.authorities)) {
       const life = lifeOf(new X509Certificate(certificate));
       found.push({ what: 'authority', path, ...life, trusted: true, trustsController: null });
