@@ -124,7 +124,9 @@ function requestsOf(service: Service): Asked[] {
     if (!policy) return [];
     const key = `${service.name} ${method} ${path}`;
     const actions = service.actionPolicies?.filter((one) => one.use.path === path) ?? [];
-    const one = { key, policy: policy.name, service, operation, body: {} };
+    // a new incarnation would end the personas' tokens: who may begin one is refused for the body only
+    const body = path === '/v1/incarnation' ? { reason: '' } : {};
+    const one = { key, policy: policy.name, service, operation, body };
     if (actions.length === 0) return [one];
     return bodiesOf(path).map(([action, name]) => ({
       ...one,
