@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey, generateKeyPairSync, webcrypto, X509Certificate } from 'node:crypto';
+import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { connect, type DetailedPeerCertificate } from 'node:tls';
 import { decodeJoinToken } from '../../src/protocol/join-token.js';
 import {
@@ -9,6 +9,7 @@ import {
 } from '../../src/protocol/messages.js';
 import { PeerClient, type PeerReply, PeerUnreachable } from '../../src/protocol/peer-client.js';
 import { parseSecretJson } from '../../src/protocol/secret-text.js';
+import { keyPairOf, newSigningKey, SIGNING_ALGORITHM } from '../../src/protocol/signing-keys.js';
 import { removedMarker } from '../removed.js';
 import { type StateFiles, specFile } from '../spec-store.js';
 
@@ -79,7 +80,7 @@ export async function join(
   const known = [token.ca_sha256, ...(token.next_ca_sha256 ? [token.next_ca_sha256] : [])];
   const ca = await fetchAuthority(controller, known);
   const keyPath = `${stateDir}/join-key.pem`;
-  const key = (await files.readFileIfExists(keyPath)) ?? newKey();
+  const key = (await files.readFileIfExists(keyPath)) ?? newSigningKey();
   await files.makeDirectory(stateDir, 0o700);
   await files.writeFile(keyPath, key, 0o600);
   const client = new PeerClient(controller, 'controller', { ca });
@@ -118,7 +119,7 @@ export async function renew(
   client: PeerClient,
   addresses: readonly string[],
 ): Promise<Identity> {
-  const key = newKey();
+  const key = newSigningKey();
   const body: CertificateRequest = { csr: await signingRequest(identity.name, key), addresses };
   const reply = await client.request<CertificateReply>('POST', '/agent/v1/certificate', body);
   const renewed: Identity = { ...identity, ...accepted(reply, identity.name, identity.controller), key };
@@ -201,43 +202,14 @@ async function fetchAuthority(controller: string, fingerprints: readonly string[
   );
 }
 
-function newKey(): string {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  return privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
-}
-
 /** Loaded only when a certificate is needed: the library takes memory that an agent rarely uses. */
 async function signingRequest(name: string, keyPem: string): Promise<string> {
   await import('reflect-metadata');
   const x509 = await import('@peculiar/x509');
-  const keys = await importKeys(keyPem);
   const csr = await x509.Pkcs10CertificateRequestGenerator.create({
     name: [{ CN: [name] }],
-    keys,
-    signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
+    keys: await keyPairOf(keyPem),
+    signingAlgorithm: SIGNING_ALGORITHM,
   });
   return csr.toString('pem');
-}
-
-async function importKeys(keyPem: string): Promise<webcrypto.CryptoKeyPair> {
-  const { createPublicKey } = await import('node:crypto');
-  const privateKey = createPrivateKey(keyPem);
-  const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
-  const { subtle } = webcrypto;
-  return {
-    privateKey: await subtle.importKey(
-      'pkcs8',
-      privateKey.export({ type: 'pkcs8', format: 'der' }),
-      algorithm,
-      true,
-      ['sign'],
-    ),
-    publicKey: await subtle.importKey(
-      'spki',
-      createPublicKey(keyPem).export({ type: 'spki', format: 'der' }),
-      algorithm,
-      true,
-      ['verify'],
-    ),
-  };
 }

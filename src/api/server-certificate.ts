@@ -1,18 +1,16 @@
 import 'reflect-metadata';
-import {
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  randomBytes,
-  webcrypto,
-  X509Certificate,
-} from 'node:crypto';
+import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import * as x509 from '@peculiar/x509';
 import { API_AUTHORITY } from '../protocol/own-authority.js';
+import {
+  keyPairOf,
+  newSigningKey,
+  privateKeyOf,
+  publicKeyOf,
+  SIGNING_ALGORITHM,
+} from '../protocol/signing-keys.js';
 
-const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' };
-const SIGNING = { name: 'ECDSA', hash: 'SHA-256' };
 const DAY_MS = 24 * 3600 * 1000;
 const AUTHORITY_DAYS = 3650;
 /** The longest that browsers and Apple's libraries take. */
@@ -29,14 +27,14 @@ export interface KeyPair {
 
 /** A certificate authority for the public API alone; it lasts ten years. */
 export async function makeAuthority(name: string, lifetimeMs = AUTHORITY_DAYS * DAY_MS): Promise<KeyPair> {
-  const key = newKey();
-  const keys = await imported(key);
+  const key = newSigningKey();
+  const keys = await keyPairOf(key);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
     name: [{ CN: [`${API_AUTHORITY} ${name} ${randomBytes(3).toString('hex')}`] }],
     ...lasting(lifetimeMs),
     keys,
-    signingAlgorithm: SIGNING,
+    signingAlgorithm: SIGNING_ALGORITHM,
     extensions: [
       new x509.BasicConstraintsExtension(true, 0, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
@@ -53,10 +51,9 @@ export async function makeAuthority(name: string, lifetimeMs = AUTHORITY_DAYS * 
 export async function issueServer(
   authority: KeyPair,
   names: readonly string[],
-  { key = newKey(), lifetimeMs = SERVER_LIFETIME_MS }: { key?: string; lifetimeMs?: number } = {},
+  { key = newSigningKey(), lifetimeMs = SERVER_LIFETIME_MS }: { key?: string; lifetimeMs?: number } = {},
 ): Promise<KeyPair> {
   const issuer = new x509.X509Certificate(authority.certificate);
-  const { publicKey } = await imported(key);
   const { notBefore, notAfter } = lasting(lifetimeMs);
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serial(),
@@ -64,9 +61,9 @@ export async function issueServer(
     issuer: issuer.subjectName,
     notBefore,
     notAfter: new Date(Math.min(notAfter.getTime(), issuer.notAfter.getTime())),
-    publicKey,
-    signingKey: (await imported(authority.key)).privateKey,
-    signingAlgorithm: SIGNING,
+    publicKey: await publicKeyOf(key),
+    signingKey: await privateKeyOf(authority.key),
+    signingAlgorithm: SIGNING_ALGORITHM,
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
@@ -103,20 +100,6 @@ export function namesOf(certificate: string): string[] {
 function lasting(lifetimeMs: number) {
   // clients' clocks may be behind
   return { notBefore: new Date(Date.now() - DAY_MS), notAfter: new Date(Date.now() + lifetimeMs) };
-}
-
-function newKey(): string {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: ALGORITHM.namedCurve });
-  return privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
-}
-
-async function imported(keyPem: string): Promise<webcrypto.CryptoKeyPair> {
-  const privateDer = createPrivateKey(keyPem).export({ type: 'pkcs8', format: 'der' });
-  const publicDer = createPublicKey(keyPem).export({ type: 'spki', format: 'der' });
-  return {
-    privateKey: await webcrypto.subtle.importKey('pkcs8', privateDer, ALGORITHM, true, ['sign']),
-    publicKey: await webcrypto.subtle.importKey('spki', publicDer, ALGORITHM, true, ['verify']),
-  };
 }
 
 const serial = () => `01${randomBytes(14).toString('hex')}`;

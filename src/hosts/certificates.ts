@@ -1,19 +1,16 @@
 import 'reflect-metadata';
-import {
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  randomBytes,
-  webcrypto,
-  X509Certificate,
-} from 'node:crypto';
+import { createHash, randomBytes, type webcrypto, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import * as x509 from '@peculiar/x509';
+import {
+  keyPairOf,
+  newSigningKey,
+  privateKeyOf,
+  publicKeyOf,
+  SIGNING_ALGORITHM,
+} from '../protocol/signing-keys.js';
 import type { AuthorityRecord } from './authority-files.js';
 
-const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' };
-const SIGNING = { name: 'ECDSA', hash: 'SHA-256' };
 const DAY_MS = 24 * 3600 * 1000;
 const AUTHORITY_DAYS = 3650;
 
@@ -60,13 +57,13 @@ export class CertificateAuthority {
   }
 
   static async from(record: AuthorityRecord, options = CERTIFICATE_OPTIONS): Promise<CertificateAuthority> {
-    return new CertificateAuthority(record, await privateKey(record.key), options);
+    return new CertificateAuthority(record, await privateKeyOf(record.key), options);
   }
 
   /** Makes a new one; nothing is kept yet. */
   static async make(options = CERTIFICATE_OPTIONS): Promise<CertificateAuthority> {
-    const key = newKeyPem();
-    const keys = { privateKey: await privateKey(key), publicKey: await publicKey(key) };
+    const key = newSigningKey();
+    const keys = await keyPairOf(key);
     const now = Date.now();
     const certificate = await x509.X509CertificateGenerator.createSelfSigned({
       serialNumber: serial(now),
@@ -75,7 +72,7 @@ export class CertificateAuthority {
       notBefore: new Date(now - CERTIFICATE_OPTIONS.skewMs),
       notAfter: new Date(now + AUTHORITY_DAYS * DAY_MS),
       keys,
-      signingAlgorithm: SIGNING,
+      signingAlgorithm: SIGNING_ALGORITHM,
       extensions: [
         new x509.BasicConstraintsExtension(true, 0, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
@@ -106,8 +103,8 @@ export class CertificateAuthority {
     name: string,
     alternatives: readonly string[],
   ): Promise<IssuedCertificate & { readonly key: string }> {
-    const key = newKeyPem();
-    const issued = await this.#issue(await publicKey(key), name, alternatives, 0, CERTIFICATE_OPTIONS);
+    const key = newSigningKey();
+    const issued = await this.#issue(await publicKeyOf(key), name, alternatives, 0, CERTIFICATE_OPTIONS);
     return { ...issued, key };
   }
 
@@ -134,7 +131,7 @@ export class CertificateAuthority {
       notAfter,
       publicKey: subject,
       signingKey: this.#key,
-      signingAlgorithm: SIGNING,
+      signingAlgorithm: SIGNING_ALGORITHM,
       extensions: [
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
@@ -171,19 +168,4 @@ function fingerprintOf(certificate: x509.X509Certificate): string {
 /** 16 bytes: positive and never empty, as RFC 5280 wants it; the issue number, then chance. */
 function serial(issue: number): string {
   return `01${issue.toString(16).padStart(12, '0')}${randomBytes(9).toString('hex')}`;
-}
-
-function newKeyPem(): string {
-  const { privateKey: key } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  return key.export({ type: 'pkcs8', format: 'pem' }) as string;
-}
-
-async function privateKey(pem: string): Promise<webcrypto.CryptoKey> {
-  const der = createPrivateKey(pem).export({ type: 'pkcs8', format: 'der' });
-  return await webcrypto.subtle.importKey('pkcs8', der, ALGORITHM, false, ['sign']);
-}
-
-async function publicKey(pem: string): Promise<webcrypto.CryptoKey> {
-  const der = createPublicKey(pem).export({ type: 'spki', format: 'der' });
-  return await webcrypto.subtle.importKey('spki', der, ALGORITHM, true, ['verify']);
 }
