@@ -4,8 +4,10 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'src/**/*.test.ts', 'agents/**/*.test.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // a busy machine is slow: what waits ends at its condition, so these cost nothing
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 30_000 } },
     fileParallelism: false,
     globalSetup: ['test/support/global-setup.ts'],
   },
