@@ -17,6 +17,7 @@ import type {
   SpecPush,
   SpecRefusal,
 } from '../../src/protocol/messages.js';
+import { parseSecretJson } from '../../src/protocol/secret-text.js';
 import type { TraceReply, TraceRequest } from '../../src/protocol/trace.js';
 import { OrphanRefused } from '../orphans.js';
 import type { Identity } from './identity.js';
@@ -181,9 +182,10 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
     chunks.push(chunk as Buffer);
   }
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    // a spec has guests' passwords and keys
+    return parseSecretJson(Buffer.concat(chunks).toString('utf8'));
   } catch (error) {
-    throw new Refused(400, `the request is no JSON: ${(error as Error).message}`);
+    throw new Refused(400, `the request is ${(error as Error).message}`);
   }
 }
 

@@ -30,7 +30,7 @@ export function secretYamlDocument(text: string): Document.Parsed {
   );
 }
 
-/** What a JSON text says, for files with secrets in them. Throws TextMistake, which quotes nothing of it. */
+/** What a JSON text says, for files and requests with secrets in them. Throws TextMistake, which quotes nothing of it. */
 export function parseSecretJson<T>(text: string): T {
   try {
     return JSON.parse(text) as T;
