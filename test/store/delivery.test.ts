@@ -56,8 +56,21 @@ async function addHosts(store: Store, ...ids: string[]): Promise<void> {
   });
 }
 
-async function register(store: Store, id: string, leaseMs = 60_000): Promise<void> {
-  await store.tx((tx) => registerController(tx, { id, name: id, address: '127.0.0.1:1' }, leaseMs));
+const LEASE_MS = 600_000;
+
+async function register(store: Store, id: string): Promise<void> {
+  await store.tx((tx) => registerController(tx, { id, name: id, address: '127.0.0.1:1' }, LEASE_MS));
+}
+
+/** So much time goes by for a controller, without anybody having to wait for it. */
+async function letPass(store: Store, id: string, ms: number): Promise<void> {
+  await store.tx((tx) =>
+    tx
+      .updateTable('controller')
+      .set((eb) => ({ lease_until: eb('lease_until', '-', ms), heard_at: eb('heard_at', '-', ms) }))
+      .where('id', '=', id)
+      .execute(),
+  );
 }
 
 async function hostsOf(store: Store, id: string): Promise<string[]> {
@@ -84,7 +97,7 @@ forEachStore('leases on hosts', (openStore, dialect) => {
   it('end with their controller’s, and the next owner has a higher epoch', async () => {
     const store = await openStore();
     await addHosts(store, 'h');
-    await register(store, 'old', 200);
+    await register(store, 'old');
     await store.tx((tx) => claimHosts(tx, 'old', 1));
     const [before] = await hostsOfController(store.read, 'old');
     const lease = { controllerId: 'old', epoch: before!.epoch };
@@ -94,7 +107,7 @@ forEachStore('leases on hosts', (openStore, dialect) => {
     await store.tx((tx) => expireControllers(tx));
     await store.tx((tx) => claimHosts(tx, 'new', 1));
     expect(await hostsOf(store, 'new')).toEqual([]);
-    await later(300);
+    await letPass(store, 'old', LEASE_MS);
     // it ran out: nothing can be reserved under it, whether somebody took the host or not
     expect(await store.tx((tx) => reserveSequences(tx, 'h', 0, 1000, lease))).toBeNull();
     await store.tx((tx) => expireControllers(tx));
@@ -115,10 +128,10 @@ forEachStore('leases on hosts', (openStore, dialect) => {
     const store = await openStore();
     await addHosts(store, 'h');
     const lost = { id: 'c1-before', name: 'c1', address: '127.0.0.1:1' };
-    await store.tx((tx) => registerController(tx, lost, 100));
+    await store.tx((tx) => registerController(tx, lost, LEASE_MS));
     await store.tx((tx) => claimHosts(tx, lost.id, 1));
     await register(store, 'c2');
-    await later(200);
+    await letPass(store, lost.id, LEASE_MS);
     await store.tx((tx) => registerController(tx, { ...lost, id: 'c1-after' }, 60_000));
     expect(await listControllers(store.read)).toMatchObject([
       { id: 'c1-after', name: 'c1', alive: true, hosts: 0 },
@@ -144,10 +157,11 @@ forEachStore('leases on hosts', (openStore, dialect) => {
   it('are renewed, given up and handed over', async () => {
     const store = await openStore();
     await addHosts(store, 'h1', 'h2');
-    await register(store, 'a', 400);
+    await register(store, 'a');
     await store.tx((tx) => claimHosts(tx, 'a', 2));
-    expect(await store.tx((tx) => renewController(tx, 'a', 60_000))).toBe(true);
-    await later(500);
+    await letPass(store, 'a', LEASE_MS / 2);
+    expect(await store.tx((tx) => renewController(tx, 'a', LEASE_MS))).toBe(true);
+    await letPass(store, 'a', LEASE_MS / 2);
     await store.tx((tx) => expireControllers(tx));
     expect(await hostsOf(store, 'a')).toEqual(['h1', 'h2']);
     await register(store, 'b');
@@ -235,6 +249,18 @@ forEachStore('leases on hosts', (openStore, dialect) => {
 });
 
 describe('changes on postgres', () => {
+  /**
+   * Trims until nothing is left: what is younger than a transaction of any database of the server stays, and other test files have
+   * theirs on this one.
+   */
+  const trimmed = async (store: Store) =>
+    await expect
+      .poll(async () => {
+        await store.tx((tx) => trimChanges(tx, 10));
+        return await listChanges(store.read, 10);
+      })
+      .toEqual([]);
+
   it('are kept for a time, and who was away for longer learns that some are missing', async () => {
     const store = await Store.open(await newDatabase('postgres', []));
     const read = async (position: string | null) =>
@@ -244,10 +270,16 @@ describe('changes on postgres', () => {
       await store.tx((tx) => recordChange(tx, 'port', 'a'));
       await store.tx((tx) => trimChanges(tx, 60_000));
       expect(await read(position)).toMatchObject({ rows: [{ id: 'a' }], gap: false });
-      const attentive = (await read(position)).position;
-      await later(50);
-      await store.tx((tx) => trimChanges(tx, 10));
-      expect(await listChanges(store.read, 10)).toEqual([]);
+      const { rows } = await sql<{ xid: string }>`select xid from change`.execute(store.read);
+      let attentive = position;
+      // a snapshot is beyond a change when no transaction of the server is older than that
+      await expect
+        .poll(async () => {
+          attentive = (await read(position)).position;
+          return BigInt(attentive.split(':')[0]!) > BigInt(rows[0]!.xid);
+        })
+        .toBe(true);
+      await trimmed(store);
       expect(await read(position)).toMatchObject({ rows: [], gap: true });
       expect(await read(attentive)).toMatchObject({ rows: [], gap: false });
     } finally {
@@ -284,9 +316,7 @@ describe('changes on postgres', () => {
       });
       // what a position of the other cluster has not seen is not known
       expect((await read('1000000000:1000000000:')).gap).toBe(true);
-      await later(20);
-      await store.tx((tx) => trimChanges(tx, 10));
-      expect(await listChanges(store.read, 10)).toEqual([]);
+      await trimmed(store);
       expect(await readChangeCounter(store)).toBe(counter + 1);
       await store.tx(async (tx) => {
         await sql`select nextval('change_seq_seq')`.execute(tx);
@@ -308,7 +338,7 @@ describe('changes on postgres', () => {
       other.listen();
       const tell = async () => {
         const before = seen;
-        for (const deadline = Date.now() + 10_000; seen === before; ) {
+        for (const deadline = Date.now() + 30_000; seen === before; ) {
           if (Date.now() > deadline) throw new Error('no signal came');
           await one.tx((tx) => recordChange(tx, 'port', 'a'));
           await later(50);
@@ -317,12 +347,14 @@ describe('changes on postgres', () => {
       await tell();
       const killer = new pg.Client({ connectionString: url });
       await killer.connect();
-      await killer.query(
-        `select pg_terminate_backend(pid) from pg_stat_activity
-         where datname = current_database() and pid != pg_backend_pid()`,
-      );
+      const others = `from pg_stat_activity where datname = current_database() and pid != pg_backend_pid()`;
+      const { rows } = await killer.query(`select pid, pg_terminate_backend(pid) ${others}`);
+      const pids = rows.map(({ pid }) => pid);
+      // they end when they come to it, and their clients hear of it then
+      await expect
+        .poll(async () => (await killer.query(`select pid ${others} and pid = any($1)`, [pids])).rows)
+        .toEqual([]);
       await killer.end();
-      await later(200);
       // whatever hung on a connection that broke fails once and then works again
       await one.tx((tx) => recordChange(tx, 'port', 'b')).catch(() => {});
       await tell();
