@@ -1,6 +1,11 @@
 import { dirname } from 'node:path';
 import { type KeyPair, problemOf } from '../../src/api/server-certificate.js';
-import { isOursToRenew, isOwnAuthority, isSignedBy } from '../../src/protocol/own-authority.js';
+import {
+  type FileReader,
+  findRenewable,
+  isOwnAuthority,
+  isSignedBy,
+} from '../../src/protocol/own-authority.js';
 import { machine } from './actions.js';
 import { TLS } from './layout.js';
 import { configured, readSettings } from './settings.js';
@@ -41,11 +46,13 @@ export async function ownFiles(): Promise<OwnFiles> {
 
 /** True when the file is of an authority that was made here, whose key is beside it: the controller's to renew. */
 export async function isOwnCertificate(file: string): Promise<boolean> {
-  const directory = dirname(file);
-  if ((await machine.stat(`${directory}/ca.key`)) === null) return false;
-  const certificate = await machine.readFileIfExists(file);
-  return isOursToRenew(certificate, await machine.readFileIfExists(`${directory}/ca.pem`));
+  return (await findRenewable(file, MACHINE)) !== null;
 }
+
+const MACHINE: FileReader = {
+  exists: async (path) => (await machine.stat(path)) !== null,
+  read: (path) => machine.readFileIfExists(path),
+};
 
 /** True when an earlier version has made the certificate in /etc/maru/tls, and it is the one in use. */
 export async function isFormerOwn(): Promise<boolean> {

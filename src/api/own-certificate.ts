@@ -1,9 +1,14 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { access, open, readFile, rename, unlink } from 'node:fs/promises';
+import { open, readFile, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from '../protocol/log.js';
-import { isOursToRenew } from '../protocol/own-authority.js';
+import {
+  AUTHORITY_FILES,
+  findRenewable,
+  LOCAL_FILES,
+  type RenewableCertificate,
+} from '../protocol/own-authority.js';
 import {
   issueServer,
   type KeyPair,
@@ -16,8 +21,6 @@ import type { CertificateFiles, TlsFiles } from './tls.js';
 
 const DAY_MS = 24 * 3600 * 1000;
 const LOOK_MS = 3600 * 1000;
-/** Beside the certificate, when it is of an authority of this installation; an operator's may have the same names. */
-const AUTHORITY = { certificate: 'ca.pem', key: 'ca.key' } as const;
 
 export interface RenewalOptions {
   /** How long a renewed certificate is good for. */
@@ -93,8 +96,8 @@ export class OwnCertificate {
     // looked at each time: a given one may have taken its place
     const found = await this.#found();
     if (found === null) return false;
-    const { before, issuer } = found;
-    const key = await readIfThere(this.#files.key);
+    const { certificate: before, authority: issuer } = found;
+    const key = await LOCAL_FILES.read(this.#files.key);
     const why = this.#whyDue(issuer, before, key);
     if (why === null) return false;
     const authority = await this.#authority(issuer);
@@ -110,17 +113,9 @@ export class OwnCertificate {
     return true;
   }
 
-  /** The certificate as it is, null: there is none, and its issuer (PEM). Null: it is not ours, or it cannot be told. */
-  async #found(): Promise<{ readonly before: string | null; readonly issuer: string } | null> {
-    const directory = dirname(this.#files.certificate);
-    try {
-      await access(join(directory, AUTHORITY.key));
-      const issuer = await readFile(join(directory, AUTHORITY.certificate), 'utf8');
-      const before = await readIfThere(this.#files.certificate);
-      return isOursToRenew(before, issuer) ? { before, issuer } : null;
-    } catch {
-      return null;
-    }
+  /** Null: it is not ours, or it cannot be told. */
+  async #found(): Promise<RenewableCertificate | null> {
+    return await findRenewable(this.#files.certificate).catch(() => null);
   }
 
   #whyDue(authority: string, before: string | null, key: string | null): string | null {
@@ -140,7 +135,7 @@ export class OwnCertificate {
 
   async #authority(certificate: string): Promise<KeyPair> {
     const directory = dirname(this.#files.certificate);
-    const key = await readFile(join(directory, AUTHORITY.key), 'utf8');
+    const key = await readFile(join(directory, AUTHORITY_FILES.key), 'utf8');
     const problem = problemOf({ certificate, key }, []);
     if (problem) throw new Error(`its authority in ${directory} cannot be used: ${problem}`);
     return { certificate, key };
@@ -161,15 +156,6 @@ function isKey(pem: string): boolean {
     return createPrivateKey(pem).asymmetricKeyDetails?.namedCurve === 'prime256v1';
   } catch {
     return false;
-  }
-}
-
-async function readIfThere(file: string): Promise<string | null> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
   }
 }
 

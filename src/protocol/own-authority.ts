@@ -1,18 +1,52 @@
 import { X509Certificate } from 'node:crypto';
+import { access, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 
 /** What the common names of authorities begin with that installations make for their public API; six hexadecimal digits end them. */
 export const API_AUTHORITY = 'Maru API of';
 
 const SUBJECT = new RegExp(`^CN=${API_AUTHORITY} [^\\n]+ [0-9a-f]{6}$`);
 
+/** Beside the certificate, when it is of an authority of this installation; an operator's may have the same names. */
+export const AUTHORITY_FILES = { certificate: 'ca.pem', key: 'ca.key' } as const;
+
+/** How whoever asks looks at files. Both reject where it cannot be told, as without permission. */
+export interface FileReader {
+  exists(path: string): Promise<boolean>;
+  /** Null: there is no such file. */
+  read(path: string): Promise<string | null>;
+}
+
+/** The files of this machine, as this process may read them. */
+export const LOCAL_FILES: FileReader = {
+  exists: async (path) => (await unlessAbsent(access(path).then(() => true))) ?? false,
+  read: (path) => unlessAbsent(readFile(path, 'utf8')),
+};
+
+/** A public certificate that may be replaced by one that the authority beside it signs. */
+export interface RenewableCertificate {
+  readonly directory: string;
+  /** As it is (PEM, or damaged); null: there is none. */
+  readonly certificate: string | null;
+  /** PEM. */
+  readonly authority: string;
+}
+
 /**
- * Whether a public certificate may be replaced by one that the authority beside it signs: it is signed by that authority, and the
- * authority is one that was made here. Both are PEM texts, null: there is no such file. One that is not there, or is no certificate,
- * may be made anew.
+ * The public certificate `file` if it is ours to renew: its authority, with its key, lies beside it, is one that was made here, and
+ * has signed it. One that is not there, or is no certificate, may be made anew. Null: it is a given one. Rejects as the reader does.
  */
-export function isOursToRenew(certificate: string | null, authority: string | null): boolean {
-  if (authority === null || !isOwnAuthority(authority)) return false;
-  return certificate === null || parsed(certificate) === null || isSignedBy(certificate, authority);
+export async function findRenewable(
+  file: string,
+  files: FileReader = LOCAL_FILES,
+): Promise<RenewableCertificate | null> {
+  const directory = dirname(file);
+  if (!(await files.exists(join(directory, AUTHORITY_FILES.key)))) return null;
+  const certificate = await files.read(file);
+  const authority = await files.read(join(directory, AUTHORITY_FILES.certificate));
+  if (authority === null || !isOwnAuthority(authority)) return null;
+  const isOurs = certificate === null || parsed(certificate) === null || isSignedBy(certificate, authority);
+  return isOurs ? { directory, certificate, authority } : null;
 }
 
 /** Whether a certificate (PEM) is of an authority that an installation has made for its public API. An operator's never is. */
@@ -31,6 +65,15 @@ export function isOfAnother(certificate: string): boolean {
 export function isSignedBy(certificate: string, authority: string): boolean {
   const [signed, issuer] = [parsed(certificate), parsed(authority)];
   return signed !== null && issuer !== null && signed.checkIssued(issuer) && signed.verify(issuer.publicKey);
+}
+
+async function unlessAbsent<T>(reading: Promise<T>): Promise<T | null> {
+  try {
+    return await reading;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
 }
 
 function parsed(pem: string): X509Certificate | null {

@@ -1,4 +1,4 @@
-import { isOursToRenew } from '../../../src/protocol/own-authority.js';
+import { findRenewable } from '../../../src/protocol/own-authority.js';
 import type { Look } from '../look.js';
 
 /**
@@ -7,12 +7,6 @@ import type { Look } from '../look.js';
  */
 export async function ownTlsDirectory(look: Look, file: string | null | undefined): Promise<string | null> {
   if (!file) return null;
-  const directory = file.slice(0, file.lastIndexOf('/'));
-  try {
-    if (!(await look.exists(`${directory}/ca.key`))) return null;
-    const [certificate, authority] = [await look.file(file), await look.file(`${directory}/ca.pem`)];
-    return isOursToRenew(certificate, authority) ? directory : null;
-  } catch {
-    return null;
-  }
+  const files = { exists: look.exists.bind(look), read: look.file.bind(look) };
+  return (await findRenewable(file, files).catch(() => null))?.directory ?? null;
 }

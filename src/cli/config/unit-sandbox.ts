@@ -1,7 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { isOursToRenew } from '../../protocol/own-authority.js';
+import { findRenewable } from '../../protocol/own-authority.js';
 import {
   type ClosedDirectory,
   closedDirectories,
@@ -24,7 +22,7 @@ export async function closedBySandbox(
 ): Promise<ClosedDirectory[]> {
   if (whole.document.file !== file) return [];
   const opened = await readOpened(program, FILES, units);
-  return opened === null ? [] : closedDirectories(program, pathsOf(program, whole), opened);
+  return opened === null ? [] : closedDirectories(program, await pathsOf(program, whole), opened);
 }
 
 /** For a program that could not start as a unit: what its sandbox has to do with it, in sentences. None outside a unit. */
@@ -55,25 +53,15 @@ export interface InstalledUnits {
   readonly units?: readonly string[];
 }
 
-function pathsOf(program: UnitProgram, { controller, agent }: WholeReading): WrittenPaths {
+async function pathsOf(program: UnitProgram, { controller, agent }: WholeReading): Promise<WrittenPaths> {
   if (program === 'agent') {
     const { state_dir, log_file } = agent.values;
     return { state_dir, log_file };
   }
   const { tls_cert_file: file } = controller.values;
-  return { ...controller.values, own_tls_directory: file !== null && isOwn(file) ? dirname(file) : null };
-}
-
-/** What cannot be read here is taken for given. */
-function isOwn(file: string): boolean {
-  const directory = dirname(file);
-  try {
-    if (!existsSync(`${directory}/ca.key`)) return false;
-    const certificate = existsSync(file) ? readFileSync(file, 'utf8') : null;
-    return isOursToRenew(certificate, readFileSync(`${directory}/ca.pem`, 'utf8'));
-  } catch {
-    return false;
-  }
+  // what cannot be read here is taken for given
+  const own = file === null ? null : await findRenewable(file).catch(() => null);
+  return { ...controller.values, own_tls_directory: own?.directory ?? null };
 }
 
 const FILES: UnitFiles = {
