@@ -1,3 +1,6 @@
+/** Bytes. */
+export const MiB = 2 ** 20;
+
 /** What entries may take together. */
 export interface Bounds {
   readonly entries: number;

@@ -10,9 +10,8 @@ import { type UserRow, users } from '../../store/identity/users.js';
 import type { Reader } from '../../store/store.js';
 import { type CatalogEntry, type CatalogRows, fillCatalog, readCatalog } from '../catalog/render.js';
 import { type RoleLookups, type RoleTable, readRoleTable } from '../role/effective.js';
+import { MiB } from './bounded-cache.js';
 import { EpochCache } from './epoch-cache.js';
-
-const MiB = 2 ** 20;
 
 /** Rows of users and projects that are kept. */
 const MOST_ROWS = { entries: 2000, bytes: 8 * MiB };

@@ -9,7 +9,7 @@ import type { TokenInfo } from '../context.js';
 import type { IdentityEpoch } from '../identity/epoch.js';
 import type { KeyRing } from '../identity/key-ring.js';
 import { effectiveRoles } from '../role/effective.js';
-import { BoundedCache, bytesOf } from './bounded-cache.js';
+import { BoundedCache, bytesOf, MiB } from './bounded-cache.js';
 import { delegationEnd } from './delegation.js';
 import { EpochCache } from './epoch-cache.js';
 import { TokenKeys } from './keys.js';
@@ -23,7 +23,6 @@ import {
 } from './payload.js';
 import { resolveSubject, resolveToken, type Subject } from './resolve.js';
 
-const MiB = 1024 * 1024;
 /** Tokens kept with what they say; enough for every client of a large installation. A tenant's access rules can make them large. */
 const MOST_TOKENS = { entries: 5000, bytes: 32 * MiB };
 /** Rendered replies kept; each is some kilobytes of catalogue. */
