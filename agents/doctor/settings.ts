@@ -8,26 +8,15 @@ export function hostSettings(file: string | null): HostSettings {
 
 /** What doctor goes by, of a configuration that is loaded. */
 export function settingsOf(config: AgentConfig): HostSettings {
-  const {
-    name,
-    state_dir,
-    controller,
-    listen,
-    underlay_ip,
-    physical_networks,
-    virt_type,
-    libvirt_uri,
-    log_file,
-  } = config;
   return {
-    name,
-    state_dir,
-    controller,
-    listen,
-    underlay_ip,
-    physical_networks,
-    virt_type,
-    libvirt_uri,
-    log_file,
+    name: config.name,
+    state_dir: config.state_dir,
+    controller: config.controller,
+    listen: config.listen,
+    underlay_ip: config.underlay_ip,
+    physical_networks: config.physical_networks,
+    virt_type: config.virt_type,
+    libvirt_uri: config.libvirt_uri,
+    log_file: config.log_file,
   };
 }
