@@ -5,18 +5,10 @@ import { networkObjects } from '../../src/core/trace/network-objects.js';
 import { lookAtHops } from '../../src/core/trace/run.js';
 import type { NetworkView } from '../../src/core/trace/show.js';
 import type { TraceCheck, TraceRequest } from '../../src/protocol/trace.js';
-import { group, id, mac, port, router, SpecBuilder, vxlan } from '../lab/network-spec.js';
+import { group, id, ids, mac, port, router, SpecBuilder, vxlan } from '../lab/network-spec.js';
 import { Terminal } from '../support/terminal.js';
 
-const [NET, EXT, ROUTER, QR, QG, GROUP, DHCP] = [1, 2, 3, 4, 5, 6, 7].map(id) as [
-  string,
-  string,
-  string,
-  string,
-  string,
-  string,
-  string,
-];
+const [NET, EXT, ROUTER, QR, QG, GROUP, DHCP] = ids([1, 2, 3, 4, 5, 6, 7]);
 const GUESTS = 10;
 const names = (hosts: number) => Array.from({ length: hosts }, (_, n) => `host${n + 1}`);
 const vtep = (n: number) => `192.0.2.${n + 1}`;

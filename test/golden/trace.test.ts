@@ -5,17 +5,9 @@ import { expectedHops } from '../../src/core/trace/expected.js';
 import type { Hop, TraceScene } from '../../src/core/trace/model.js';
 import { networkObjects } from '../../src/core/trace/network-objects.js';
 import type { TraceCheck } from '../../src/protocol/trace.js';
-import { flat, group, id, mac, port, SpecBuilder, vxlan } from '../lab/network-spec.js';
+import { flat, group, id, ids, mac, port, SpecBuilder, vxlan } from '../lab/network-spec.js';
 
-const [PUBLIC, NET, ROUTER, QR, QG, GROUP, GUEST] = [1, 2, 5, 6, 7, 8, 0x20].map(id) as [
-  string,
-  string,
-  string,
-  string,
-  string,
-  string,
-  string,
-];
+const [PUBLIC, NET, ROUTER, QR, QG, GROUP, GUEST] = ids([1, 2, 5, 6, 7, 8, 0x20]);
 const SERVER = id(0xdddd);
 
 interface Wish {

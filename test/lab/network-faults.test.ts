@@ -8,6 +8,7 @@ import {
   flat,
   group,
   id,
+  ids,
   mac,
   port,
   router as routerBody,
@@ -17,9 +18,9 @@ import {
   vxlan,
 } from './network-spec.js';
 
-const [PUBLIC, NET, SUB, DHCP_PORT, ROUTER, QR, QG, GROUP, WEB, EDGE] = [
+const [PUBLIC, NET, SUB, DHCP_PORT, ROUTER, QR, QG, GROUP, WEB, EDGE] = ids([
   1, 2, 3, 4, 5, 6, 7, 8, 0x10, 0x20,
-].map(id) as [string, string, string, string, string, string, string, string, string, string];
+]);
 
 function cloud(): SpecBuilder {
   const spec = new SpecBuilder();

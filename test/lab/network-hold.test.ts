@@ -4,15 +4,9 @@ import { createNetworkPart, type NetworkPart } from '../../agents/network/part.j
 import { tapName } from '../../src/net/names.js';
 import type { ObjectBodies } from '../../src/protocol/objects.js';
 import { NetworkLab } from './network-lab.js';
-import { egressAll, group, id, mac, port, rule, SpecBuilder, subnet, vxlan } from './network-spec.js';
+import { egressAll, group, id, ids, mac, port, rule, SpecBuilder, subnet, vxlan } from './network-spec.js';
 
-const [NET, SUBNET, DHCP_PORT, GROUP, FIRST] = [1, 3, 4, 8, 0x10].map(id) as [
-  string,
-  string,
-  string,
-  string,
-  string,
-];
+const [NET, SUBNET, DHCP_PORT, GROUP, FIRST] = ids([1, 3, 4, 8, 0x10]);
 const BRIDGE = `brq${NET.slice(0, 11)}`;
 
 describe('what others have deleted and is only reported', () => {

@@ -8,6 +8,7 @@ import {
   flat,
   group,
   id,
+  ids,
   mac,
   port,
   router as routerBody,
@@ -16,14 +17,7 @@ import {
   vxlan,
 } from './network-spec.js';
 
-const [PUBLIC, NET, ROUTER, QR, QG, GROUP] = [1, 2, 5, 6, 7, 8].map(id) as [
-  string,
-  string,
-  string,
-  string,
-  string,
-  string,
-];
+const [PUBLIC, NET, ROUTER, QR, QG, GROUP] = ids([1, 2, 5, 6, 7, 8]);
 const SHARED = '10.0.0.100';
 const FLOATING = '203.0.113.50';
 const VIRTUAL_MAC = '00:00:5e:00:01:07';

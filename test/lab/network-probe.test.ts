@@ -4,17 +4,9 @@ import { createNetworkPart } from '../../agents/network/part.js';
 import type { ObjectReport } from '../../src/protocol/messages.js';
 import type { ObjectBodies, ObjectKey } from '../../src/protocol/objects.js';
 import { LabHost, NetworkLab } from './network-lab.js';
-import { egressAll, flat, group, id, mac, port, SpecBuilder, vxlan } from './network-spec.js';
+import { egressAll, flat, group, id, ids, mac, port, SpecBuilder, vxlan } from './network-spec.js';
 
-const [PUBLIC, NET_A, NET_B, ROUTER_A, ROUTER_B, GROUP, GUEST] = [1, 2, 3, 5, 6, 8, 0x10].map(id) as [
-  string,
-  string,
-  string,
-  string,
-  string,
-  string,
-  string,
-];
+const [PUBLIC, NET_A, NET_B, ROUTER_A, ROUTER_B, GROUP, GUEST] = ids([1, 2, 3, 5, 6, 8, 0x10]);
 
 function router(n: number, network: string, external: boolean): ObjectBodies['router'] {
   const plug = (offset: number, network_id: string, addresses: string[]) => ({

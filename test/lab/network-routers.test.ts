@@ -10,6 +10,7 @@ import {
   flat,
   group,
   id,
+  ids,
   mac,
   port,
   router as routerBody,
@@ -18,14 +19,7 @@ import {
   vxlan,
 } from './network-spec.js';
 
-const [PUBLIC, NET, ROUTER, QR, QG, GROUP] = [1, 2, 5, 6, 7, 8].map(id) as [
-  string,
-  string,
-  string,
-  string,
-  string,
-  string,
-];
+const [PUBLIC, NET, ROUTER, QR, QG, GROUP] = ids([1, 2, 5, 6, 7, 8]);
 const KEY: ObjectKey = `router/${ROUTER}`;
 const FLOATING = '203.0.113.50';
 

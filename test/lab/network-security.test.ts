@@ -3,16 +3,10 @@ import { createNetworkPart } from '../../agents/network/part.js';
 import type { Part } from '../../agents/part.js';
 import type { ObjectBodies, ObjectKey } from '../../src/protocol/objects.js';
 import { type Machine, NetworkLab } from './network-lab.js';
-import { egressAll, flat, group, id, mac, port, rule, SpecBuilder, vxlan } from './network-spec.js';
+import { egressAll, flat, group, id, ids, mac, port, rule, SpecBuilder, vxlan } from './network-spec.js';
 import { Connection, connects, sendFrame, startEcho } from './network-traffic.js';
 
-const [NET_A, NET_B, OPEN, CLOSED, MEMBERS] = [0xa, 0xb, 0x51, 0x52, 0x53].map(id) as [
-  string,
-  string,
-  string,
-  string,
-  string,
-];
+const [NET_A, NET_B, OPEN, CLOSED, MEMBERS] = ids([0xa, 0xb, 0x51, 0x52, 0x53]);
 const [A1, A2, B1, B2] = [0xa1, 0xa2, 0xb1, 0xb2] as const;
 
 describe('security of two networks with the same addresses', () => {

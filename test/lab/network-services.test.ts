@@ -9,6 +9,7 @@ import {
   flat,
   group,
   id,
+  ids,
   mac,
   port,
   router,
@@ -19,9 +20,7 @@ import {
 } from './network-spec.js';
 import { Connection, connects, startEcho } from './network-traffic.js';
 
-const [PUBLIC, NET, SUB4, SUB6, DHCP_PORT, ROUTER, QR, QG, GROUP] = [1, 2, 3, 0x33, 4, 5, 6, 7, 8].map(
-  id,
-) as [string, string, string, string, string, string, string, string, string];
+const [PUBLIC, NET, SUB4, SUB6, DHCP_PORT, ROUTER, QR, QG, GROUP] = ids([1, 2, 3, 0x33, 4, 5, 6, 7, 8]);
 const [ONE, TWO] = [0x10, 0x20] as const;
 const [FIP1, FIP2] = ['203.0.113.51', '203.0.113.52'];
 const PREFIX = '2001:db8:1::/64';

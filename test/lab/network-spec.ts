@@ -7,6 +7,11 @@ export function id(n: number): string {
   return `${n.toString(16).padStart(8, '0')}-0000-4000-8000-${n.toString(16).padStart(12, '0')}`;
 }
 
+/** One for each number, to be taken apart. */
+export function ids<const N extends readonly number[]>(numbers: N): { readonly [I in keyof N]: string } {
+  return numbers.map(id) as { readonly [I in keyof N]: string };
+}
+
 export function mac(n: number): string {
   return `fa:16:3e:00:${(n >> 8).toString(16).padStart(2, '0')}:${(n & 255).toString(16).padStart(2, '0')}`;
 }

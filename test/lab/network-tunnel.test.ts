@@ -3,15 +3,9 @@ import { createNetworkPart } from '../../agents/network/part.js';
 import type { Part } from '../../agents/part.js';
 import type { ObjectKey } from '../../src/protocol/objects.js';
 import { type Machine, NetworkLab } from './network-lab.js';
-import { egressAll, group, id, mac, port, rule, SpecBuilder, subnet, vxlan } from './network-spec.js';
+import { egressAll, group, id, ids, mac, port, rule, SpecBuilder, subnet, vxlan } from './network-spec.js';
 
-const [NET, OTHER, SUB, DHCP_PORT, GROUP] = [2, 0x22, 3, 4, 8].map(id) as [
-  string,
-  string,
-  string,
-  string,
-  string,
-];
+const [NET, OTHER, SUB, DHCP_PORT, GROUP] = ids([2, 0x22, 3, 4, 8]);
 
 /** A host with its own spec and one guest. */
 class Site {

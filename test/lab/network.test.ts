@@ -7,7 +7,7 @@ import {
   egressAll,
   flat,
   group,
-  id,
+  ids,
   mac,
   port,
   router as routerBody,
@@ -17,9 +17,9 @@ import {
   vxlan,
 } from './network-spec.js';
 
-const [PUBLIC, TENANT, SUBNET, DHCP_PORT, ROUTER, QR, QG, GROUP, WEB, PEER] = [
+const [PUBLIC, TENANT, SUBNET, DHCP_PORT, ROUTER, QR, QG, GROUP, WEB, PEER] = ids([
   1, 2, 3, 4, 5, 6, 7, 8, 0x10, 0x20,
-].map(id) as [string, string, string, string, string, string, string, string, string, string];
+]);
 const FIP = '203.0.113.50';
 
 describe('one host with an external network, a tenant network, a router and two guests', () => {

@@ -13,6 +13,7 @@ import {
   flat,
   group,
   id,
+  ids,
   mac,
   port,
   rule,
@@ -21,9 +22,9 @@ import {
   vxlan,
 } from '../../lab/network-spec.js';
 
-const [PUBLIC, NET, SUB4, SUB6, DHCP_PORT, ROUTER, QR, QG, GROUP, MEMBERS, WEB, OPEN] = [
+const [PUBLIC, NET, SUB4, SUB6, DHCP_PORT, ROUTER, QR, QG, GROUP, MEMBERS, WEB, OPEN] = ids([
   1, 2, 3, 0x33, 4, 5, 6, 7, 8, 9, 0x10, 0x11,
-].map(id) as [string, string, string, string, string, string, string, string, string, string, string, string];
+]);
 
 /** A host with everything: a network of each kind that can be, a router with a floating IP, guarded and open ports. */
 function example(): SpecBuilder {
