@@ -192,7 +192,7 @@ describe('what others change on a host', () => {
       [...machine.domains.values()].map(({ running, state, xml }) => ({ running, state, xml }));
     const before = domain();
     change();
-    await until('healed', () => eventOf(agent, object)?.state === 'healed', agent.lines, 4_000);
+    await until('healed', () => eventOf(agent, object)?.state === 'healed', agent.lines);
     expect(eventOf(agent, object)).toMatchObject({ detail: expect.stringMatching(words) });
     expect(eventOf(agent, object)!.healed_at).not.toBeNull();
     expect(agent.drift.events().filter(({ state }) => state === 'reported')).toEqual([]);
@@ -204,7 +204,7 @@ describe('what others change on a host', () => {
     policy = 'report';
     const agent = await settledAgent();
     change();
-    await until('reported', () => eventOf(agent, object)?.state === 'reported', agent.lines, 4_000);
+    await until('reported', () => eventOf(agent, object)?.state === 'reported', agent.lines);
     expect(eventOf(agent, object)).toMatchObject({ detail: expect.stringMatching(words) });
     const { length } = host.changes;
     await agent.reconciler.fullSync();
@@ -239,7 +239,7 @@ describe('what others change on a host', () => {
     const agent = await settledAgent();
     const path = `${agentConfig.state_dir}/servers/${SERVER_ID}/root.qcow2`;
     machine.files.remove(path);
-    await until('reported', () => eventOf(agent, SERVER)?.state === 'reported', agent.lines, 4_000);
+    await until('reported', () => eventOf(agent, SERVER)?.state === 'reported', agent.lines);
     await agent.reconciler.fullSync();
     expect(eventOf(agent, SERVER)?.detail).toMatch(/root disk vda is gone: .*cannot be brought back/);
     expect(machine.files.get(path)).toBeUndefined();
@@ -272,7 +272,7 @@ describe('what others change on a host', () => {
     const agent = await settledAgent();
     byHand(machine, 'ip', ['link', 'set', 'dev', TAP, 'nomaster']);
     const port: ObjectKey = 'port/33330001-0000-4000-8000-000000000001';
-    await until('reported', () => eventOf(agent, port)?.state === 'reported', agent.lines, 4_000);
+    await until('reported', () => eventOf(agent, port)?.state === 'reported', agent.lines);
     const group: ObjectKey = 'security-group/44440001-0000-4000-8000-000000000001';
     spec = { ...spec, [group]: { revision: 'less', body: { ...spec[group]!.body, rules: [] } } } as Spec;
     await agent.reconciler.changed([group]);
@@ -297,31 +297,27 @@ describe('what others change on a host', () => {
       reads.count++;
       return read(...args);
     };
-    const end = performance.now() + 3_000;
+    const began = performance.now();
+    const elapsed = () => performance.now() - began;
+    const isFlood = () => agent.lines.join('').includes('too many events');
     let events = 0;
-    while (performance.now() < end) {
+    while (elapsed() < 3_000 || !isFlood()) {
       // somebody else's device, and one of ours that flaps
-      for (let n = 0; n < 5; n++) {
+      for (let n = 0; n < 50; n++) {
         machine.monitorEvent('ip', '[nsid current]9: eth7: <BROADCAST,MULTICAST> mtu 1500 state DOWN');
         machine.monitorEvent('ip', `[nsid current]9: ${TAP}: <BROADCAST,MULTICAST> mtu 1500 state DOWN`);
         events += 2;
       }
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
-    expect(events).toBeGreaterThan(2_000);
-    // each look reads some fifteen commands; without a bound there would be thousands
-    expect(reads.count).toBeLessThan(15 * 20);
-    expect(agent.lines.join('')).toContain('too many events');
+    // each look reads some fifteen commands, and five in a second are the most; without a bound there would be one for each event
+    expect(reads.count).toBeLessThan(15 * (5 + elapsed() / 200));
+    expect(events).toBeGreaterThan(500);
   });
 });
 
-async function until(
-  what: string,
-  condition: () => boolean,
-  lines: readonly string[] = [],
-  ms = 10_000,
-): Promise<void> {
-  const deadline = performance.now() + ms;
+async function until(what: string, condition: () => boolean, lines: readonly string[] = []): Promise<void> {
+  const deadline = performance.now() + 30_000;
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`not in time: ${what}\n${lines.slice(-6).join('')}`);
     await new Promise((resolve) => setTimeout(resolve, 5));

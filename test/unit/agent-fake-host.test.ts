@@ -40,7 +40,7 @@ function start(host: FakeHost, spec: () => Spec) {
 }
 
 async function until(what: string, condition: () => boolean, lines: readonly string[] = []): Promise<void> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + 30_000;
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`not in time: ${what}\n${lines.slice(-6).join('')}`);
     await new Promise((resolve) => setTimeout(resolve, 5));

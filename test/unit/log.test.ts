@@ -245,13 +245,12 @@ describe('a logger', () => {
     (piece) => {
       const { written, log } = lines();
       const path = `${piece.repeat(400_000 / piece.length)} ://`;
-      const started = performance.now();
       log.info('request', { path });
       withoutPasswords(path);
-      // a pass over it takes some 10 ms; trying every letter anew, minutes
-      expect(performance.now() - started).toBeLessThan(2_000);
       expect(written).toHaveLength(1);
     },
+    // a pass over it takes some 10 ms; trying every letter anew, minutes
+    20_000,
   );
 
   it('has of a request’s path no more than any real one has', () => {

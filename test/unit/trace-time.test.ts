@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { beforeEach, expect, it, vi } from 'vitest';
 import { FakeMachine, type MachineOptions } from '../../agents/host/fake/machine.js';
 import { FakeHost } from '../../agents/host/fake.js';
 import type { NetworkContext } from '../../agents/network/config.js';
@@ -12,6 +12,27 @@ import { memberSetName } from '../../src/net/names.js';
 import type { ObjectKey, SecurityRule } from '../../src/protocol/objects.js';
 import { group, id, mac, port } from '../lab/network-spec.js';
 
+/** What was taken apart, by each of the functions that cost most. */
+const { taken } = vi.hoisted(() => ({ taken: { rules: 0, cidrs: 0 } }));
+beforeEach(() => void Object.assign(taken, { rules: 0, cidrs: 0 }));
+
+vi.mock(import('../../agents/network/firewall/iptables/normalise.js'), async (original) => {
+  const real = await original();
+  const normaliseRule = (rule: string) => {
+    taken.rules++;
+    return real.normaliseRule(rule);
+  };
+  return { ...real, normaliseRule };
+});
+vi.mock(import('../../src/net/cidr.js'), async (original) => {
+  const real = await original();
+  const parseCidr: typeof real.parseCidr = (text) => {
+    taken.cidrs++;
+    return real.parseCidr(text);
+  };
+  return { ...real, parseCidr };
+});
+
 /** Keeps the processor busy, as comparing what was read does. */
 function work(ms: number): void {
   for (const end = performance.now() + ms; performance.now() < end; );
@@ -19,7 +40,7 @@ function work(ms: number): void {
 
 it('leaves everybody else a turn while it compares, and ends in time where nothing is waited for', async () => {
   const held = () => {
-    work(10);
+    work(20);
     return 'r';
   };
   const sources = { context: {}, held } as unknown as TraceSources;
@@ -27,16 +48,16 @@ it('leaves everybody else a turn while it compares, and ends in time where nothi
   const checks = Array.from({ length: 200 }, () => ({ kind: 'told' as const, objects }));
   let turns = 0;
   const heartbeats = setInterval(() => turns++, 5);
-  const { findings } = await answerTrace(sources, { checks, probe: false }, 150).finally(() =>
+  const { findings } = await answerTrace(sources, { checks, probe: false }, 1_500).finally(() =>
     clearInterval(heartbeats),
   );
   expect(findings).toHaveLength(200);
   expect(findings[0]).toMatchObject({ state: 'ok' });
-  expect(findings.at(-1)).toEqual({ state: 'unknown', detail: 'not found out within 0.15 s' });
+  expect(findings.at(-1)).toEqual({ state: 'unknown', detail: 'not found out within 1.5 s' });
   expect(turns).toBeGreaterThan(0);
 });
 
-it('compares thousands of rules of a port in an instant', async () => {
+it('compares thousands of rules of a port, each taken apart but a few times', async () => {
   const groups = [1, 2, 3, 4].map((n) =>
     group(
       id(n),
@@ -55,10 +76,11 @@ it('compares thousands of rules of a port in an instant', async () => {
     return await filter(snapshot, { kind: 'filter', port: guest, groups, dhcp: null, rule: null });
   };
   expect(have.get(inChain(guest.id))?.length).toBeGreaterThan(4_000);
-  await look();
-  const began = performance.now();
+  taken.rules = 0;
   expect((await look()).state).toBe('ok');
-  expect(performance.now() - began).toBeLessThan(1_000);
+  // not once for each of the others
+  expect(taken.rules).toBeGreaterThan(4_000);
+  expect(taken.rules).toBeLessThan(10 * 4_000);
   have.set(inChain(guest.id), [...have.get(inChain(guest.id))!].slice(0, -1));
   expect((await look()).state).toBe('fail');
 });
@@ -78,12 +100,13 @@ it('looks for a member in its own set alone, as an address or in a block, howeve
     return (await members(new Snapshot(context), check)).detail;
   };
   await look('10.0.9.9');
-  const began = performance.now();
+  taken.cidrs = 0;
   expect(await look('10.0.9.9')).toBe(`10.0.9.9 is in ${set}`);
   expect(await look('198.51.100.64/26')).toBe(`198.51.100.64/26 is in ${set}, by 198.51.100.0/25`);
   expect(await look('192.0.2.5')).toBe(`192.0.2.5 is not in the set ${set}, which has 20001 member(s)`);
-  // parsing each takes seconds
-  expect(performance.now() - began).toBeLessThan(1_500);
+  // only what is looked for, and blocks
+  expect(taken.cidrs).toBeGreaterThan(0);
+  expect(taken.cidrs).toBeLessThan(10);
   expect(await look('10.0.9.9', id(2))).toContain(
     'is not there: no rule with this remote group admits anybody',
   );

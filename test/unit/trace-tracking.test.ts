@@ -76,10 +76,7 @@ describe('looking at tracked connections', () => {
 
   it('takes a few thousand lines apart, counts the others, and claims nothing of these', async () => {
     const own = lines(100_000, (n) => line(FIXED, '198.51.100.9', n));
-    const began = performance.now();
     const found = await site(49_000, { '-s': own }).ofBridge();
-    // taking all apart takes seconds; a machine may be slow, and is not a hundred times slower
-    expect(performance.now() - began).toBeLessThan(1_000);
     expect(found.state).toBe('unknown');
     expect(found.detail).toContain('2000 of 100000 connections of 10.0.0.32 were looked at');
     const stray = line(FIXED, '198.51.100.9', 1, 77) + own;
@@ -87,6 +84,9 @@ describe('looking at tracked connections', () => {
       state: 'fail',
       detail: expect.stringContaining('tracked in conntrack zone 77'),
     });
+    // what is not taken apart is not seen
+    const unseen = own + line(FIXED, '198.51.100.9', 1, 77);
+    expect((await site(49_000, { '-s': unseen }).ofBridge()).detail).toContain('2000 of 100001 connections');
   });
 
   it('lists what can have the address where it is looked for, once and with a time limit', async () => {

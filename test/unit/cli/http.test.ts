@@ -56,5 +56,5 @@ describe('a controller that hangs', () => {
     expect(page).toMatch(/^The controller does not answer\./);
     expect(page).toMatch(/OUTAGE {3}the controller at .* within 10 s: it hangs/);
     expect(process.exitCode).toBe(1);
-  }, 30_000);
+  });
 });
