@@ -9,6 +9,8 @@ import { Tasks, type TasksOptions } from '../../src/tasks/tasks.js';
 import { DIALECTS, newDatabase } from '../support/stores.js';
 
 const silent = createLogger('error', {}, () => {});
+/** Longer than any test, however slow: leases end when a test lets them. */
+const LEASE_S = 600;
 
 describe.each(DIALECTS)('tasks on %s', (dialect) => {
   const cleanups: (() => Promise<void> | void)[] = [];
@@ -26,7 +28,7 @@ describe.each(DIALECTS)('tasks on %s', (dialect) => {
     const tasks = new Tasks({
       store,
       log: silent,
-      leaseSeconds: 0.3,
+      leaseSeconds: LEASE_S,
       pollSeconds: 0.05,
       retrySeconds: 0.01,
       ...options,
@@ -43,9 +45,13 @@ describe.each(DIALECTS)('tasks on %s', (dialect) => {
   };
   const row = async (tasks: Tasks, id: string): Promise<TaskRow> => (await tasks.rows.find(store.read, id))!;
   const ended = async (tasks: Tasks, id: string, state: string) =>
-    await expect
-      .poll(async () => (await row(tasks, id)).state, { timeout: 10_000, interval: 10 })
-      .toBe(state);
+    await expect.poll(async () => (await row(tasks, id)).state, { interval: 10 }).toBe(state);
+  /** So much of a task's lease goes by, without anybody having to wait for it. */
+  const letPass = async (tasks: Tasks, id: string, seconds: number) => {
+    const { lease_until } = await row(tasks, id);
+    const set = { lease_until: new Date(Date.parse(lease_until!) - seconds * 1000).toISOString() };
+    await store.tx((tx) => tx.updateTable('task').set(set).where('id', '=', id).execute());
+  };
   const overdue = (id: string) =>
     store.tx((tx) =>
       tx
@@ -201,7 +207,7 @@ describe.each(DIALECTS)('tasks on %s', (dialect) => {
     );
     await tasks.run();
     const { id } = await begin(tasks);
-    await expect.poll(() => attempts, { timeout: 10_000 }).toBeGreaterThan(2);
+    await expect.poll(() => attempts).toBeGreaterThan(2);
     expect(undone).toEqual([]);
     expect((await row(tasks, id)).error).toMatch(/^disk full/);
     await overdue(id);
@@ -263,11 +269,14 @@ describe.each(DIALECTS)('tasks on %s', (dialect) => {
         },
       }),
     );
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     await tasks.run();
     const { id } = await begin(tasks);
     await expect.poll(() => began).toBe(1);
     expect(await noted('made')).toBe(1);
     await store.tx(async (tx) => tasks.cancel(tx, (await tasks.rows.find(tx, id))!));
+    // who renews the lease learns of it
+    vi.advanceTimersByTime((LEASE_S * 1000) / 3);
     await ended(tasks, id, 'cancelled');
     expect([began, undone, await noted('made')]).toEqual([1, 1, 0]);
     // begun anew, it does all of it again
@@ -300,16 +309,22 @@ describe.each(DIALECTS)('tasks on %s', (dialect) => {
         },
       });
     // renewals of a process that stands still do not happen
-    const slow = controller(kind('slow'), { owner: 'slow', leaseSeconds: 0.3 });
+    const slow = controller(kind('slow'), { owner: 'slow' });
     vi.spyOn(slow.rows, 'renew').mockResolvedValue({ cancelled: false });
     await slow.run();
     const { id } = await begin(slow);
     await expect.poll(() => said).toEqual(['slow began']);
-    expect(await row(slow, id)).toMatchObject({ lease_owner: 'slow' });
+    const { lease_owner, lease_until, created_at } = await row(slow, id);
+    expect(lease_owner).toBe('slow');
+    expect(Date.parse(lease_until!) - Date.parse(created_at)).toBeGreaterThanOrEqual(LEASE_S * 1000);
     vi.spyOn(slow.rows, 'claim').mockResolvedValue([]);
     const fast = controller(kind('fast'), { owner: 'fast' });
     await fast.drain();
     expect(said).toEqual(['slow began']);
+    await letPass(slow, id, LEASE_S / 2);
+    await fast.drain();
+    expect(said).toEqual(['slow began']);
+    await letPass(slow, id, LEASE_S / 2);
     await expect
       .poll(async () => {
         await fast.drain();
@@ -340,14 +355,22 @@ describe.each(DIALECTS)('tasks on %s', (dialect) => {
         run: async () => ({ end: 'done' }),
       },
     });
-    const first = controller(kind, { leaseSeconds: 0.15 });
-    const second = controller(kind, { leaseSeconds: 0.15 });
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const first = controller(kind);
+    const second = controller(kind);
     await first.run();
     const { id } = await begin(first);
     await expect.poll(() => runs).toBe(1);
-    for (const end = Date.now() + 600; Date.now() < end; ) {
+    const { created_at } = await row(first, id);
+    for (let third = 1; third <= 6; third++) {
+      // the renewal that is due after a third of the lease makes it whole again
+      await letPass(first, id, LEASE_S / 3);
+      vi.advanceTimersByTime((LEASE_S * 1000) / 3);
+      const left = async () =>
+        (Date.parse((await row(first, id)).lease_until!) - Date.parse(created_at)) / 1000;
+      await expect.poll(left).toBeGreaterThanOrEqual(LEASE_S);
       await second.drain();
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(runs).toBe(1);
     }
     finish();
     await ended(first, id, 'done');
@@ -370,7 +393,7 @@ describe.each(DIALECTS)('tasks on %s', (dialect) => {
         run: async () => ({ end: 'done' }),
       },
     });
-    const [one, two] = [controller(kind, { leaseSeconds: 5 }), controller(kind, { leaseSeconds: 5 })];
+    const [one, two] = [controller(kind), controller(kind)];
     const ids = [];
     for (let i = 0; i < 20; i++) ids.push((await begin(one)).id);
     await Promise.all([one.drain(), two.drain(), one.drain(), two.drain()]);
@@ -405,6 +428,7 @@ describe.each(DIALECTS)('tasks on %s', (dialect) => {
       take();
       expect((await row(victim, id)).state).toBe('active');
       const next = controller(kind);
+      await letPass(victim, id, LEASE_S);
       await expect
         .poll(async () => {
           await next.drain();
@@ -443,6 +467,7 @@ describe.each(DIALECTS)('tasks on %s', (dialect) => {
     await tasks.finish(begun);
     expect(await row(tasks, begun.id)).toMatchObject({ ...wanted, error: null });
     // and whoever takes it then goes on from there
+    if (wanted.state === 'active') await letPass(tasks, begun.id, LEASE_S);
     await expect
       .poll(async () => {
         await tasks.drain();
