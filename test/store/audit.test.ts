@@ -40,7 +40,9 @@ forEachStore('audit', (openStore) => {
 
   const open = () => {
     errors = [];
-    return new Audit({ store, log: createLogger('error', {}, (line) => void errors.push(line)) });
+    // however long a test takes, it is within the same minute
+    const now = () => 0;
+    return new Audit({ store, log: createLogger('error', {}, (line) => void errors.push(line)), now });
   };
   let serial = 0;
   const begin = (

@@ -5,8 +5,9 @@ import { Delivery } from '../../src/hosts/delivery.js';
 import { specDigest } from '../../src/protocol/keys.js';
 import { createLogger } from '../../src/protocol/log.js';
 import type { SpecPush } from '../../src/protocol/messages.js';
-import { deleteHost, insertHost } from '../../src/store/hosts.js';
-import { nowText, recordChange, type Store } from '../../src/store/store.js';
+import { deleteHost } from '../../src/store/hosts.js';
+import { recordChange, type Store } from '../../src/store/store.js';
+import { addHosts } from '../support/host-rows.js';
 import { forEachStore } from '../support/stores.js';
 
 /** A delivery to hosts that take every push; a round can be held while it works out whom a change concerns. */
@@ -57,18 +58,7 @@ class Scene {
   }
 
   async addHost(id: string): Promise<void> {
-    await this.store.tx((tx) =>
-      insertHost(tx, {
-        id,
-        name: id,
-        agent_url: 'https://x:1',
-        underlay_ip: '192.0.2.1',
-        enabled: 1,
-        simulated: 0,
-        sequence: 0,
-        created_at: nowText(),
-      }),
-    );
+    await addHosts(this.store, id);
   }
 
   /** Does something while a round is under way that reads what there was before. */
@@ -88,8 +78,8 @@ class Scene {
   }
 
   async until(what: string, done: () => boolean): Promise<void> {
-    for (const deadline = performance.now() + 10_000; !done(); ) {
-      if (performance.now() > deadline) throw new Error(`not within 10 s: ${what}`);
+    for (const deadline = performance.now() + 30_000; !done(); ) {
+      if (performance.now() > deadline) throw new Error(`not within 30 s: ${what}`);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }
