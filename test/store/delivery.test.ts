@@ -33,28 +33,12 @@ import {
   saveFaults,
   takeConfirmations,
 } from '../../src/store/host-contacts.js';
-import { insertHost, reserveSequences } from '../../src/store/hosts.js';
+import { reserveSequences } from '../../src/store/hosts.js';
 import { writeSetting } from '../../src/store/settings.js';
 import { holdDatabase } from '../../src/store/sole.js';
-import { nowText, recordChange, Store } from '../../src/store/store.js';
+import { recordChange, Store } from '../../src/store/store.js';
+import { addHosts } from '../support/host-rows.js';
 import { forEachStore, newDatabase } from '../support/stores.js';
-
-async function addHosts(store: Store, ...ids: string[]): Promise<void> {
-  await store.tx(async (tx) => {
-    for (const id of ids) {
-      await insertHost(tx, {
-        id,
-        name: id,
-        agent_url: 'https://x:1',
-        underlay_ip: '192.0.2.1',
-        enabled: 1,
-        simulated: 0,
-        sequence: 0,
-        created_at: nowText(),
-      });
-    }
-  });
-}
 
 const LEASE_MS = 600_000;
 

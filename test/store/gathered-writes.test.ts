@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
 import { GatheredWrites } from '../../src/hosts/gathered-writes.js';
 import { Reports } from '../../src/hosts/reports.js';
-import { insertHost } from '../../src/store/hosts.js';
 import { findReports } from '../../src/store/reports.js';
 import { writeSetting } from '../../src/store/settings.js';
-import { nowText, type Store } from '../../src/store/store.js';
+import type { Store } from '../../src/store/store.js';
+import { addHosts } from '../support/host-rows.js';
 import { forEachStore } from '../support/stores.js';
 
 const HOSTS = Array.from({ length: 40 }, (_, i) => `host${i}`);
@@ -13,7 +13,7 @@ const REPORT = { key: 'port/a', revision: 'r1', state: 'applied' } as const;
 forEachStore('what many hosts write at once', (openStore, dialect) => {
   it('is committed together where commits hold everybody up', async () => {
     const store = await openStore();
-    await addHosts(store);
+    await addHosts(store, ...HOSTS);
     const reports = new Reports(store, async (_host, keys) => new Set(keys));
     const told: string[] = [];
     reports.reportListeners.push(async (_tx, hostId) => void told.push(hostId));
@@ -26,7 +26,7 @@ forEachStore('what many hosts write at once', (openStore, dialect) => {
 
   it('fails only for the one whose listener fails', async () => {
     const store = await openStore();
-    await addHosts(store);
+    await addHosts(store, ...HOSTS);
     const reports = new Reports(store, async (_host, keys) => new Set(keys));
     reports.reportListeners.push(async (_tx, hostId) => {
       if (hostId === 'host7') throw new Error('no such port');
@@ -57,14 +57,4 @@ async function settings(store: Store): Promise<number> {
     .where('name', 'like', 'gathered-%')
     .execute();
   return rows.length;
-}
-
-async function addHosts(store: Store): Promise<void> {
-  await store.tx(async (tx) => {
-    for (const id of HOSTS) {
-      const agent_url = 'https://x:1';
-      const row = { id, name: id, agent_url, underlay_ip: '192.0.2.1', created_at: nowText() };
-      await insertHost(tx, { ...row, enabled: 1, simulated: 0, sequence: 0 });
-    }
-  });
 }

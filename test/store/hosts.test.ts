@@ -12,7 +12,6 @@ import {
   deleteHost,
   findHost,
   findRemovedHosts,
-  insertHost,
   insertJoinToken,
   listTombstones,
   reserveSequences,
@@ -20,28 +19,14 @@ import {
   useJoinToken,
 } from '../../src/store/hosts.js';
 import { findFaults, findReports, findReportsOf } from '../../src/store/reports.js';
-import { nowText, type Store } from '../../src/store/store.js';
+import { nowText } from '../../src/store/store.js';
+import { addHosts } from '../support/host-rows.js';
 import { forEachStore } from '../support/stores.js';
-
-async function addHost(store: Store, id: string): Promise<void> {
-  await store.tx((tx) =>
-    insertHost(tx, {
-      id,
-      name: id,
-      agent_url: 'https://x:1',
-      underlay_ip: '192.0.2.1',
-      enabled: 1,
-      simulated: 0,
-      sequence: 0,
-      created_at: nowText(),
-    }),
-  );
-}
 
 forEachStore('hosts', (openStore, dialect) => {
   it('hands out sequence numbers in blocks that never overlap', async () => {
     const store = await openStore();
-    await addHost(store, 'h');
+    await addHosts(store, 'h');
     expect(await store.tx((tx) => reserveSequences(tx, 'h', 0, 1000))).toBe(0);
     expect(await store.tx((tx) => reserveSequences(tx, 'h', 0, 1000))).toBe(1000);
     expect(await store.tx((tx) => reserveSequences(tx, 'h', 7777, 1000))).toBe(7777);
@@ -68,7 +53,7 @@ forEachStore('hosts', (openStore, dialect) => {
 
   it('stores reports that differ from the known ones, and only those', async () => {
     const store = await openStore();
-    await addHost(store, 'h');
+    await addHosts(store, 'h');
     const told: string[] = [];
     const reports = new Reports(store, async (_host, keys) => new Set(keys));
     reports.reportListeners.push(async (_tx, _host, news) => void told.push(...news.map((r) => r.key)));
@@ -100,8 +85,7 @@ forEachStore('hosts', (openStore, dialect) => {
 
   it('keeps a tombstone until the host it was meant for says that the object is gone', async () => {
     const store = await openStore();
-    await addHost(store, 'h');
-    await addHost(store, 'other');
+    await addHosts(store, 'h', 'other');
     const gone: string[] = [];
     const reports = new Reports(store, async (_host, keys) => new Set(keys));
     reports.goneListeners.push(async (_tx, host, key) => void gone.push(`${host} ${key}`));
@@ -123,7 +107,7 @@ forEachStore('hosts', (openStore, dialect) => {
 
   it('takes no stale word that a server is gone', async () => {
     const store = await openStore();
-    await addHost(store, 'h');
+    await addHosts(store, 'h');
     const reports = new Reports(store, async (_host, keys) => new Set(keys));
     const server = { key: 'server/s', revision: 'r1', state: 'applied' } as const;
     await reports.take('h', [server]);
@@ -134,7 +118,7 @@ forEachStore('hosts', (openStore, dialect) => {
 
   it('stores no message that a newer one overtook, at whichever controller', async () => {
     const store = await openStore();
-    await addHost(store, 'h');
+    await addHosts(store, 'h');
     const taker = () => new Reports(store, async (_host, keys) => new Set(keys));
     const one = taker();
     // on SQLite there is no other
@@ -185,7 +169,7 @@ forEachStore('hosts', (openStore, dialect) => {
 
   it('forgets everything of a removed host', async () => {
     const store = await openStore();
-    await addHost(store, 'h');
+    await addHosts(store, 'h');
     await store.tx((tx) => setPhysicalNetworks(tx, 'h', ['extnet', 'extnet', 'lan']));
     await store.tx((tx) => addTombstone(tx, 'h', 'volume', 'v', { id: 'v' } as never, null));
     await store.tx((tx) => deleteHost(tx, 'h'));
