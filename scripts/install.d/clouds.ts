@@ -1,9 +1,8 @@
 import { parseDocument } from 'yaml';
-import { secretYamlDocument } from '../../src/protocol/secret-text.js';
 import { type Action, ensureFile, machine } from './actions.js';
 import { CLOUDS } from './layout.js';
 import type { Step } from './run-steps.js';
-import { configured, readSettings } from './settings.js';
+import { configured, documentOf, readSettings } from './settings.js';
 import { FILES, isOwnCertificate } from './tls-files.js';
 
 /** The administrator's entry `maru` in /etc/openstack/clouds.yaml (0600, root): for maru and for the openstack command. */
@@ -68,7 +67,7 @@ function withCloud(
   before: string | null,
   cloud: { auth: Record<string, string> } & Record<string, unknown>,
 ): string {
-  const document = documentOf(before ?? 'clouds: {}\n');
+  const document = documentOf(CLOUDS, before ?? 'clouds: {}\n');
   const known = document.getIn(['clouds', 'maru', 'auth', 'password']);
   const auth = { ...cloud.auth, ...(typeof known === 'string' ? { password: known } : {}) };
   const wanted = { ...cloud, auth };
@@ -78,15 +77,6 @@ function withCloud(
   const clouds = document.get('clouds') as { flow?: boolean };
   clouds.flow = false;
   return document.toString({ lineWidth: 0 });
-}
-
-/** Throws without quoting the text, which has passwords in it. */
-function documentOf(text: string) {
-  try {
-    return secretYamlDocument(text);
-  } catch (error) {
-    throw new Error(`${CLOUDS}: ${(error as Error).message}`);
-  }
 }
 
 async function missing(file: string): Promise<void> {

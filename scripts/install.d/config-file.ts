@@ -1,7 +1,6 @@
 import { isIP } from 'node:net';
-import { type Document, parseDocument } from 'yaml';
+import { parseDocument } from 'yaml';
 import { splitAddress } from '../../src/net/listen-address.js';
-import { secretYamlDocument } from '../../src/protocol/secret-text.js';
 import { type Action, ask, ensureDirectory, ensureFile, machine } from './actions.js';
 import { CONFIG, USER } from './layout.js';
 import { maskedConfig } from './masked.js';
@@ -14,7 +13,7 @@ import {
   physicalNetworks,
 } from './options.js';
 import type { Step } from './run-steps.js';
-import { configured, plain } from './settings.js';
+import { configured, documentOf, plain } from './settings.js';
 import { FILES, isFormerOwn, ownFiles } from './tls-files.js';
 
 const EVERY_IPV4 = '0.0.0.0';
@@ -62,7 +61,7 @@ async function ownerOf({ role }: Pick<InstallOptions, 'role'>): Promise<string> 
 
 /** The file's text with the settings in it. */
 export function merged(before: string | null, wanted: readonly Setting[]): string {
-  const document = documentOf(before ?? '{}\n');
+  const document = documentOf(CONFIG, before ?? '{}\n');
   if (before === null) document.commentBefore = HEAD;
   for (const { path, value, given } of wanted) {
     if (document.hasIn(path) && !given) continue;
@@ -72,15 +71,6 @@ export function merged(before: string | null, wanted: readonly Setting[]): strin
   }
   (document.contents as { flow?: boolean } | null)!.flow = false;
   return document.toString({ lineWidth: 0 });
-}
-
-/** Throws without quoting the text, which may have secrets in it. */
-function documentOf(text: string): Document {
-  try {
-    return secretYamlDocument(text);
-  } catch (error) {
-    throw new Error(`${CONFIG}: ${(error as Error).message}`);
-  }
 }
 
 /** A whole section as it is now; null when there is none. */

@@ -1,8 +1,9 @@
-import { parseDocument } from 'yaml';
+import { type Document, parseDocument } from 'yaml';
 import { AGENT_SECTION, type AgentConfig } from '../../agents/config.js';
 import { CONTROLLER_SECTION, type Config } from '../../src/config.js';
 import { ConfigDocument } from '../../src/protocol/config/document.js';
 import { readSection } from '../../src/protocol/config/read.js';
+import { secretYamlDocument } from '../../src/protocol/secret-text.js';
 import { machine } from './actions.js';
 import { CONFIG } from './layout.js';
 
@@ -25,6 +26,15 @@ export async function readSettings(): Promise<Settings> {
 export async function configured(section: 'controller' | 'agent', key: string): Promise<unknown> {
   const text = await machine.readFileIfExists(CONFIG);
   return text === null ? null : (plain(parseDocument(text).getIn([section, key])) ?? null);
+}
+
+/** The text of `file` for changing it. Throws without quoting the text, which may have secrets in it. */
+export function documentOf(file: string, text: string): Document.Parsed {
+  try {
+    return secretYamlDocument(text);
+  } catch (error) {
+    throw new Error(`${file}: ${(error as Error).message}`);
+  }
 }
 
 /** A value of a YAML document as plain data. */
