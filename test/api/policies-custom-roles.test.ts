@@ -1,8 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { adminService } from '../../src/api/admin/service.js';
-import { imageService } from '../../src/api/image/service.js';
-import { networkService } from '../../src/api/network/service.js';
-import { volumeService } from '../../src/api/volume/service.js';
 import type { TestUser } from '../support/app.js';
 import { ComputeCloud } from '../support/compute-cloud.js';
 
@@ -14,14 +10,7 @@ describe('a role of your own beyond its project', () => {
   let servers: readonly string[];
 
   beforeAll(async () => {
-    cloud = await ComputeCloud.open({
-      services: [
-        () => adminService(),
-        () => networkService,
-        ({ config }) => volumeService(config),
-        ({ config }) => imageService(config),
-      ],
-    });
+    cloud = await ComputeCloud.openWhole();
     admin = await cloud.cloud.adminToken();
     tenants = [await cloud.cloud.projectUser('ours'), await cloud.cloud.projectUser('theirs')];
     await cloud.hosts.add(cloud.cloud, 'host1');

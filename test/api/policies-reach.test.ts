@@ -3,10 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { adminService } from '../../src/api/admin/service.js';
 import { imageService } from '../../src/api/image/service.js';
 import { networkService } from '../../src/api/network/service.js';
-import { volumeService } from '../../src/api/volume/service.js';
 import { reloadPolicyFile } from '../../src/core/policy/reload.js';
 import { createLogger } from '../../src/protocol/log.js';
 import { TestApp, type TestReply, type TestUser } from '../support/app.js';
@@ -102,14 +100,7 @@ describe('rules that were set', () => {
   let stranger: TestUser;
 
   beforeAll(async () => {
-    cloud = await ComputeCloud.open({
-      services: [
-        () => adminService(),
-        () => networkService,
-        ({ config }) => volumeService(config),
-        ({ config }) => imageService(config),
-      ],
-    });
+    cloud = await ComputeCloud.openWhole();
     admin = await cloud.cloud.adminToken();
     owner = await cloud.cloud.projectUser('ours');
     stranger = await cloud.cloud.projectUser('theirs');

@@ -1,6 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { adminService } from '../../src/api/admin/service.js';
 import { computeService } from '../../src/api/compute/service.js';
+import { imageService } from '../../src/api/image/service.js';
+import { networkService } from '../../src/api/network/service.js';
 import { placementService } from '../../src/api/placement/service.js';
+import { volumeService } from '../../src/api/volume/service.js';
 import { createDefaultFlavors } from '../../src/core/flavor/defaults.js';
 import { onServerGone } from '../../src/core/server/delete.js';
 import { onServerReports } from '../../src/core/server/report.js';
@@ -27,6 +31,18 @@ export class ComputeCloud {
     this.cloud = cloud;
     this.hosts = hosts;
     this.imageId = imageId;
+  }
+
+  /** With the APIs of all services. */
+  static async openWhole(): Promise<ComputeCloud> {
+    return await ComputeCloud.open({
+      services: [
+        () => adminService(),
+        () => networkService,
+        ({ config }) => volumeService(config),
+        ({ config }) => imageService(config),
+      ],
+    });
   }
 
   static async open(options: TestAppOptions = {}): Promise<ComputeCloud> {
