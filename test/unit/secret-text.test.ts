@@ -10,6 +10,7 @@ import { parsePolicies } from '../../src/core/policy/file.js';
 import { readAuthorities } from '../../src/hosts/authority-files.js';
 import { ConfigDocument } from '../../src/protocol/config/document.js';
 import { parseSecretYaml } from '../../src/protocol/secret-text.js';
+import { thrown } from '../support/thrown.js';
 
 /** What cannot be read is told without what stands there: it may be a password or a key. */
 describe('files with secrets that cannot be read', () => {
@@ -63,15 +64,6 @@ describe('files with secrets that cannot be read', () => {
     expect(parseSecretYaml('a: &x {b: 1}\nc: *x\nd: "@"\n')).toEqual({ a: { b: 1 }, c: { b: 1 }, d: '@' });
     expect(parseSecretYaml('')).toBeNull();
   });
-
-  function thrown(act: () => unknown): Error {
-    try {
-      act();
-    } catch (error) {
-      return error as Error;
-    }
-    throw new Error('nothing was thrown');
-  }
 
   function everythingOf(error: Error): string {
     const cause = error.cause instanceof Error ? everythingOf(error.cause) : '';

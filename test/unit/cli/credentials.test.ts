@@ -5,6 +5,7 @@ import { afterAll, describe, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { findCredentials } from '../../../src/cli/credentials.js';
 import { CliError } from '../../../src/cli/error.js';
+import { thrown } from '../../support/thrown.js';
 
 const URL = 'http://127.0.0.1:1/identity/v3';
 const USER = { auth_url: URL, username: 'anna', password: 'secret', project_name: 'web' };
@@ -261,12 +262,3 @@ describe('credentials of the command line', () => {
     expect(inFile(USER).unfollowed).toBeNull();
   });
 });
-
-function thrown(act: () => unknown): Error {
-  try {
-    act();
-  } catch (error) {
-    return error as Error;
-  }
-  throw new Error('nothing was thrown');
-}
