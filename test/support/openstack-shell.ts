@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { createServer } from 'node:net';
 import { TestApp, type TestAppOptions } from './app.js';
+import { freePort } from './machine.js';
 
 /** Longest time for one command; each is a few requests. */
 const COMMAND_MS = 30_000;
@@ -141,13 +141,4 @@ function clientEnv(settings: ClientSettings): Record<string, string> {
   const { PATH = '/usr/bin:/bin' } = process.env;
   const quiet = { PYTHONWARNINGS: 'ignore', PYTHONUNBUFFERED: '1', NO_PROXY: '*', LC_ALL: 'C.UTF-8' };
   return { PATH, HOME: '/nonexistent', OS_CLIENT_CONFIG_FILE: '/nonexistent', ...quiet, ...settings };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (!address || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

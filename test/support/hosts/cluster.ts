@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type NetConnectOpts } from 'node:net';
+import type { NetConnectOpts } from 'node:net';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { freePort } from '../machine.js';
 import { TcpProxy } from '../tcp-proxy.js';
 
 interface Program {
@@ -267,13 +268,4 @@ export class Cluster {
 function databaseSocket(url: string): NetConnectOpts {
   const { searchParams } = new URL(url);
   return { path: join(searchParams.get('host')!, '.s.PGSQL.5432') };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }

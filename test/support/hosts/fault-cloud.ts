@@ -12,9 +12,9 @@ import { loadConfig } from '../../../src/config.js';
 import { startController } from '../../../src/controller.js';
 import { createLogger } from '../../../src/protocol/log.js';
 import type { Store } from '../../../src/store/store.js';
+import { freePort } from '../machine.js';
 import { type Dialect, newDatabase } from '../stores.js';
 import { Fate, type Moment } from './fate.js';
-import { freePort } from './processes.js';
 import { giveFate, latestStore, StoreFate, watchStores } from './store-fate.js';
 
 /** A reply of the API; `known` is false when the controller died meanwhile, or was away: nobody heard the answer. */

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { freePort } from '../machine.js';
 
 interface Program {
   /** What starts the program instead of node, with node's own command line behind it. */
@@ -250,13 +250,4 @@ export class SimulatedCloud {
     const wrapper = ['unshare', '--mount', 'sh', '-c', script, directory, String(megabytes)];
     this.#programs.set(name, { ...program, wrapper });
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }
