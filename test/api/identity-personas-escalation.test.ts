@@ -22,7 +22,7 @@ describe('the people of a domain', () => {
       });
       role[`member of ${where}`] = inside.json.role.id;
     }
-  }, 30_000);
+  });
   afterAll(() => scene.close());
 
   const status = async (method: string, path: string, body?: unknown, as: Persona = 'domain-manager') =>

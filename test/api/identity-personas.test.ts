@@ -24,7 +24,7 @@ describe('who may do what in identity', () => {
     scene = await identityScene('sqlite');
     subjectsOf = await withThings(scene);
     operations = identityService(scene.cloud.app).operations.filter((operation) => operation.policy);
-  }, 30_000);
+  });
   afterAll(() => scene.close());
 
   it('has a row for every operation', () => {

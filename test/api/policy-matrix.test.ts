@@ -55,7 +55,7 @@ describe('every operation of compute, network, image, volume, placement and admi
       }
       allowed.set(one.key, may);
     }
-  }, 60_000);
+  });
   afterAll(() => cloud.close());
 
   it('answers nobody with a fault, and takes everybody’s token', () => {

@@ -30,7 +30,7 @@ describe('the trail of what happened', () => {
     scene = await FaultScene.open(cloud);
     serverId = await scene.server();
     await becomes('ACTIVE');
-  }, 60_000);
+  });
   afterAll(() => cloud?.close());
 
   it('of a server says who asked, where it went and why, what its task did, and what its host said', async () => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { composeParts } from '../../agents/compose.js';
 import { DriftRegister } from '../../agents/drift/register.js';
 import { FakeMachine } from '../../agents/host/fake/machine.js';
@@ -196,7 +196,14 @@ describe('what others change on a host', () => {
     expect(eventOf(agent, object)).toMatchObject({ detail: expect.stringMatching(words) });
     expect(eventOf(agent, object)!.healed_at).not.toBeNull();
     expect(agent.drift.events().filter(({ state }) => state === 'reported')).toEqual([]);
-    expect((await Promise.all(Object.values(agent.parts).map((part) => part.plan(spec)))).flat()).toEqual([]);
+    // what stands on it follows, such as the metadata service in a router's namespace
+    await vi.waitFor(
+      async () =>
+        expect((await Promise.all(Object.values(agent.parts).map((part) => part.plan(spec)))).flat()).toEqual(
+          [],
+        ),
+      { timeout: 30_000 },
+    );
     expect(domain()).toEqual(before);
   });
 

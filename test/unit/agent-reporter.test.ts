@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Reporter } from '../../agents/reporter.js';
 import { Liveness } from '../../src/hosts/liveness.js';
 import { createLogger } from '../../src/protocol/log.js';
@@ -10,9 +10,12 @@ const report = (key: string, revision: string): ObjectReport => ({
   state: 'applied',
 });
 const silent = createLogger('error', {}, () => {});
-const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const wait = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
 describe('Reporter', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
   it('sends what comes up together in one request', async () => {
     const sent: string[][] = [];
     const reporter = new Reporter(async (reports) => void sent.push(reports.map((r) => r.key)), silent);

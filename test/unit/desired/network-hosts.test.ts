@@ -260,7 +260,7 @@ it('a change of a row changes only objects of hosts and kinds that the recorded 
     }),
     { numRuns: Number(process.env.MARU_PROPERTY_RUNS ?? 12), endOnFailure: true },
   );
-}, 240_000);
+}, 600_000);
 
 it('a host has a port that was bound to it before its server was, as soon as the server takes it, and no longer', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'maru-hosts-of-'));
