@@ -48,7 +48,7 @@ describe.each(DIALECTS)('a controller on %s killed at each of its transactions',
     if (fate.dead) await cloud.replaceController();
     else fate.disarm();
     await done;
-    await expectSound(cloud, what, 60_000);
+    await expectSound(cloud, what);
     // a reboot that was asked for, unheard, and asked for again is two
     const most = expectedStarts > 0 && fate.dead && moment === 'after' ? 2 : expectedStarts;
     expect(starts - before, what).toBeGreaterThanOrEqual(expectedStarts);

@@ -132,7 +132,7 @@ describe('a host whose disk is full', () => {
       const id = await scene.server({ imageRef: image });
       await cloud.waitFor('refused', async () => (refused.length > 0 ? [] : ['nothing was refused yet']));
       cloud.freeDisk('host1');
-      await expectSound(cloud, 'room again', 60_000);
+      await expectSound(cloud, 'room again');
       const reply: FaultReply<{ server: { status: string } }> = await cloud.request(
         'GET',
         `/compute/v2.1/servers/${id}`,
@@ -152,7 +152,7 @@ describe('a host whose disk is full', () => {
     await scene.tenant.delete('server', id);
     await new Promise((resolve) => setTimeout(resolve, 300));
     cloud.freeDisk('host1');
-    await expectSound(cloud, 'room again', 60_000);
+    await expectSound(cloud, 'room again');
     expect(await scene.tenant.lost()).toEqual([]);
   }, 90_000);
 });

@@ -40,13 +40,13 @@ describe('a host switched off and on', () => {
       await pause(wait);
       for (const name of cloud.hosts) await cloud.powerOff(name);
       for (const name of cloud.hosts) await cloud.startAgent(name);
-      await expectSound(cloud, `power was off ${wait} ms into the builds`, 60_000);
+      await expectSound(cloud, `power was off ${wait} ms into the builds`);
       for (const id of made) expect(await status(id)).toBe('ACTIVE');
       for (const id of made) await scene.tenant.delete('server', id);
       await pause(wait / 2);
       for (const name of cloud.hosts) await cloud.powerOff(name);
       for (const name of cloud.hosts) await cloud.startAgent(name);
-      await expectSound(cloud, `power was off ${wait / 2} ms into the deletions`, 60_000);
+      await expectSound(cloud, `power was off ${wait / 2} ms into the deletions`);
       expect(await scene.tenant.lost()).toEqual([]);
     },
     150_000,
@@ -68,13 +68,13 @@ describe('a host switched off and on', () => {
     // the disks are still there
     expect(cloud.machines.get(name)?.domains.has(id)).toBe(true);
     await cloud.startAgent(name);
-    await expectSound(cloud, 'back', 60_000);
+    await expectSound(cloud, 'back');
     expect(cloud.machines.get(name)?.domains.has(id)).toBe(false);
     const again = await scene.server(fixed);
-    await expectSound(cloud, 'made again', 60_000);
+    await expectSound(cloud, 'made again');
     expect(await status(again)).toBe('ACTIVE');
     await scene.tenant.delete('server', again);
-    await expectSound(cloud, 'deleted', 60_000);
+    await expectSound(cloud, 'deleted');
     expect(await scene.tenant.lost()).toEqual([]);
   }, 150_000);
 
@@ -82,7 +82,7 @@ describe('a host switched off and on', () => {
     const [running, stopped] = [await scene.server(), await scene.server()];
     await expectSound(cloud, 'made');
     await scene.tenant.act(stopped, { 'os-stop': null });
-    await expectSound(cloud, 'stopped', 60_000);
+    await expectSound(cloud, 'stopped');
     const name = hostOf(running);
     await cloud.stopController();
     await cloud.powerOff(name);
@@ -90,9 +90,9 @@ describe('a host switched off and on', () => {
     await cloud.waitFor('the guest', async () => (hostOf(running) === name ? [] : ['it is off']));
     expect(hostOf(stopped)).toBe('');
     await cloud.startController();
-    await expectSound(cloud, 'the controller is back', 60_000);
+    await expectSound(cloud, 'the controller is back');
     expect([await status(running), await status(stopped)]).toEqual(['ACTIVE', 'SHUTOFF']);
     for (const id of [running, stopped]) await scene.tenant.delete('server', id);
-    await expectSound(cloud, 'deleted', 60_000);
+    await expectSound(cloud, 'deleted');
   }, 150_000);
 });

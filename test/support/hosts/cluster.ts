@@ -1,11 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { NetConnectOpts } from 'node:net';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { freePort } from '../machine.js';
 import { TcpProxy } from '../tcp-proxy.js';
+
+/** A wait ends at its condition: this is what the slowest machine needs. */
+const PATIENCE_MS = 120_000;
 
 interface Program {
   readonly args: readonly string[];
@@ -135,9 +138,12 @@ export class Cluster {
     return this.#agents.get(name)!;
   }
 
-  /** Keeps a controller from reaching any agent, or lets it again. */
-  cutFromAgents(name: string, cut: boolean): void {
-    writeFileSync(join(this.directory, `${name}.cut`), cut ? 'cut' : '');
+  /** Keeps a controller from reaching any agent, or lets it again; resolves when that is so. */
+  async cutFromAgents(name: string, cut: boolean): Promise<void> {
+    const file = join(this.directory, `${name}.cut`);
+    rmSync(`${file}.seen`, { force: true });
+    writeFileSync(file, cut ? 'cut' : '');
+    await this.until(`${name} is ${cut ? 'cut off' : 'connected'}`, async () => existsSync(`${file}.seen`));
   }
 
   async close(): Promise<void> {
@@ -161,7 +167,7 @@ export class Cluster {
 
   /** The first reply that is not about a controller that cannot work. */
   async request(method: string, path: string, body?: unknown): Promise<Response> {
-    const deadline = Date.now() + 60_000;
+    const deadline = Date.now() + PATIENCE_MS;
     for (;;) {
       try {
         const response = await this.ask(null, method, path, body);
@@ -180,12 +186,12 @@ export class Cluster {
     return await this.#send(controller, method, path, body, { 'x-auth-token': this.#token });
   }
 
-  async until(what: string, condition: () => Promise<boolean>, timeoutMs = 90_000): Promise<void> {
-    const deadline = Date.now() + timeoutMs;
+  async until(what: string, condition: () => Promise<boolean>): Promise<void> {
+    const deadline = Date.now() + PATIENCE_MS;
     while (!(await condition())) {
       if (Date.now() > deadline) {
         const logs = [...this.#programs.keys()].map((name) => `--- ${name}\n${this.log(name).slice(-1500)}`);
-        throw new Error(`not within ${timeoutMs} ms: ${what}\n${logs.join('\n')}`);
+        throw new Error(`not within ${PATIENCE_MS} ms: ${what}\n${logs.join('\n')}`);
       }
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
@@ -225,7 +231,7 @@ export class Cluster {
       // each request its own connection: so the balancer spreads them
       headers: { connection: 'close', ...headers, ...(body === undefined ? {} : { 'content-type': type }) },
       ...(body === undefined ? {} : { body: binary ? Buffer.from(body) : JSON.stringify(body) }),
-      signal: AbortSignal.timeout(30_000),
+      signal: AbortSignal.timeout(60_000),
     });
   }
 

@@ -1,6 +1,6 @@
 // Loaded into a controller with `node --import`. Its wall clock differs from the machine's by CLOCK_SHIFT_MS; while CUT_FILE holds
-// anything, it reaches nothing but UNCUT_PORT (its database).
-import { readFileSync } from 'node:fs';
+// anything, it reaches nothing but UNCUT_PORT (its database); CUT_FILE.seen is made when it has seen a change of that.
+import { readFileSync, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 
 const shift = Number(process.env.CLOCK_SHIFT_MS ?? 0);
@@ -25,8 +25,10 @@ setInterval(() => {
   } catch {
     // not made yet
   }
+  const before = cut;
   cut = content !== '';
   if (cut) for (const socket of opened) socket.pause();
+  if (cut !== before) writeFileSync(`${process.env.CUT_FILE}.seen`, '');
 }, 50).unref();
 
 const connect = Socket.prototype.connect;

@@ -38,6 +38,8 @@ interface RunningAgent {
 }
 
 const LOG_LINES = 400;
+/** A wait ends at its condition: this is what the slowest machine needs. */
+const PATIENCE_MS = 90_000;
 
 /**
  * A controller and agents on simulated hosts in this process, over the real API, TLS and database, that can be killed at any of their
@@ -209,7 +211,7 @@ export class FaultCloud {
 
   /** Calls the API as administrator; waits while the controller is away, throws unless it answers with success. */
   async call<T>(method: string, path: string, body?: unknown): Promise<T> {
-    for (const deadline = Date.now() + 30_000; ; ) {
+    for (const deadline = Date.now() + PATIENCE_MS; ; ) {
       const reply = await this.request<T>(method, path, body);
       if (reply.known && reply.status < 300) return reply.body;
       if (reply.known || Date.now() > deadline)
@@ -231,7 +233,11 @@ export class FaultCloud {
   }
 
   /** Waits until there is nothing left to wait for; throws with what that is. */
-  async waitFor(what: string, missing: () => Promise<readonly string[]>, timeoutMs = 30_000): Promise<void> {
+  async waitFor(
+    what: string,
+    missing: () => Promise<readonly string[]>,
+    timeoutMs = PATIENCE_MS,
+  ): Promise<void> {
     let left: readonly string[] = [];
     for (const deadline = performance.now() + timeoutMs; performance.now() < deadline; ) {
       left = await missing();

@@ -11,9 +11,9 @@ import { readJson } from './files.js';
 const KINDS = [...networkKinds, serverKind, volumeKind];
 
 /** Waits until nothing is under way any more, and checks that everything agrees with everything then. */
-export async function expectSound(cloud: FaultCloud, what: string, timeoutMs = 30_000): Promise<void> {
-  await cloud.waitFor(`${what}: nothing is under way`, () => unsettled(cloud), timeoutMs);
-  await cloud.waitFor(`${what}: no host has anything to do`, () => planned(cloud), timeoutMs);
+export async function expectSound(cloud: FaultCloud, what: string): Promise<void> {
+  await cloud.waitFor(`${what}: nothing is under way`, () => unsettled(cloud));
+  await cloud.waitFor(`${what}: no host has anything to do`, () => planned(cloud));
   const found = await violations(cloud);
   if (found.length > 0) throw new Error(`${what}:\n${found.join('\n')}\n${cloud.log()}`);
 }

@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { freePort } from '../machine.js';
 
+/** A wait ends at its condition: this is what the slowest machine needs. */
+const PATIENCE_MS = 120_000;
+
 interface Program {
   /** What starts the program instead of node, with node's own command line behind it. */
   readonly wrapper: readonly string[];
@@ -74,7 +77,7 @@ export class SimulatedCloud {
       const { hosts: found } = await cloud.call<{ hosts: { state: string }[] }>('GET', '/maru/v1/hosts');
       return found.filter(({ state }) => state === 'up').length === hosts.length;
     };
-    for (const deadline = Date.now() + 60_000; !(await up()); ) {
+    for (const deadline = Date.now() + PATIENCE_MS; !(await up()); ) {
       if (Date.now() > deadline)
         throw new Error(`hosts not up: ${hosts.map((name) => cloud.log(name)).join('\n')}`);
       await new Promise((resolve) => setTimeout(resolve, 100));
@@ -203,7 +206,7 @@ export class SimulatedCloud {
     body: unknown,
     headers: Readonly<Record<string, string>>,
   ): Promise<Response> {
-    const deadline = Date.now() + 60_000;
+    const deadline = Date.now() + PATIENCE_MS;
     for (;;) {
       try {
         return await this.#fetch(method, path, body, headers);

@@ -19,7 +19,7 @@ const LABEL: Partial<Record<Kind, string>> = {
   security_group_rule: 'description',
 };
 
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 90_000;
 
 /**
  * A client of the cloud that asks again when it heard no answer, as good clients do, and remembers what was acknowledged: what it was
