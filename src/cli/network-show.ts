@@ -1,5 +1,6 @@
 import type { TracedHop } from '../core/trace/model.js';
 import type { NetworkOnHost, NetworkView } from '../core/trace/show.js';
+import { groupBy } from '../group-by.js';
 import { ago, printFields, printTable } from './output.js';
 
 /** With more hosts, or ports, what is alike is shown once. */
@@ -128,15 +129,4 @@ function alike({ what, object }: TracedHop): string {
 function named(hosts: readonly string[]): string {
   const all = [...new Set(hosts)];
   return all.length <= 3 ? all.join(', ') || '-' : String(all.length);
-}
-
-function groupBy<T>(all: readonly T[], keyOf: (one: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const one of all) {
-    const key = keyOf(one);
-    const group = groups.get(key);
-    if (group) group.push(one);
-    else groups.set(key, [one]);
-  }
-  return groups;
 }

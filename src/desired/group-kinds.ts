@@ -1,3 +1,4 @@
+import { groupBy } from '../group-by.js';
 import { groupsOfPorts } from '../store/network/port.js';
 import { findRows } from '../store/network/rows.js';
 import { rulesOfGroups } from '../store/network/security-group.js';
@@ -5,7 +6,7 @@ import { groupMembers, guestPorts, neighbourNetworks } from '../store/network/sp
 import type { Reader } from '../store/store.js';
 import { aroundRouter, dependencies, ofGroup, ofGroupMembers, ofNetwork, ofPort } from './finders.js';
 import { groupMembersId, groupMembersObject } from './group-members.js';
-import { byHost, distinct, groupBy } from './groups.js';
+import { byHost, distinct } from './groups.js';
 import { batched, type HostKind } from './kind.js';
 import { securityGroupObject } from './security-group.js';
 

@@ -1,13 +1,4 @@
-/** Rows by what `key` gives for each, in their order. */
-export function groupBy<T>(rows: readonly T[], key: (row: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const row of rows) {
-    const group = groups.get(key(row));
-    if (group) group.push(row);
-    else groups.set(key(row), [row]);
-  }
-  return groups;
-}
+import { groupBy } from '../group-by.js';
 
 /** What `key` gives, once each. */
 export function distinct<T>(rows: readonly T[], key: (row: T) => string): string[] {

@@ -1,3 +1,4 @@
+import { groupBy } from '../group-by.js';
 import { subnetsOfNetworks } from '../store/network/network.js';
 import { presences } from '../store/network/placed.js';
 import { groupsOfPorts } from '../store/network/port.js';
@@ -26,7 +27,7 @@ import {
   routersOfSubnet,
 } from './finders.js';
 import { groupMembersKind, securityGroupKind } from './group-kinds.js';
-import { byHost, distinct, groupBy } from './groups.js';
+import { byHost, distinct } from './groups.js';
 import { type AnyHostKind, batched, type HostKind } from './kind.js';
 import { networkObject } from './network.js';
 import { portObject } from './port.js';

@@ -1,5 +1,6 @@
 import { badRequest } from '../../core/errors.js';
 import type { ServerFlavor } from '../../core/server/facts.js';
+import { groupBy } from '../../group-by.js';
 import { findUsedServer, serversInSpan, type UsagePage, type UsedServer } from '../../store/compute/usage.js';
 import { atLeast } from '../shared/microversion.js';
 import type { Operation, OpRequest } from '../shared/operation.js';
@@ -53,7 +54,7 @@ async function usagesOf(request: OpRequest, projectId: string | null, detailed: 
   const rows = page ? found.slice(0, page.limit) : found;
   const path = `/os-simple-tenant-usage${projectId === null ? '' : `/${encodeURIComponent(projectId)}`}`;
   const links = nextLinks(request, path, found.length > rows.length, rows.at(-1)?.id);
-  const usages = [...groupByProject(rows)].map(([tenant_id, servers]) => {
+  const usages = [...groupBy(rows, (row) => row.project_id)].map(([tenant_id, servers]) => {
     const shown = servers.map((server) => usageOf(server, start, stop));
     const sum = (each: (usage: (typeof shown)[number]) => number) =>
       shown.reduce((total, usage) => total + each(usage), 0);
@@ -82,16 +83,6 @@ async function pageOf({ app, query }: OpRequest, projectId: string | null): Prom
 /** One more than is shown tells whether there is another page. */
 function more(page: UsagePage): UsagePage {
   return { ...page, limit: page.limit + 1 };
-}
-
-function groupByProject(rows: readonly UsedServer[]): Map<string, UsedServer[]> {
-  const projects = new Map<string, UsedServer[]>();
-  for (const row of rows) {
-    const list = projects.get(row.project_id);
-    if (list) list.push(row);
-    else projects.set(row.project_id, [row]);
-  }
-  return projects;
 }
 
 function usageOf(server: UsedServer, start: Date, stop: Date) {

@@ -1,6 +1,7 @@
 import { badRequest } from '../../core/errors.js';
 import { portNotFound } from '../../core/network/problems.js';
 import { createPort, deletePort, type PortAttributes, updatePort } from '../../core/port/port.js';
+import { groupBy } from '../../group-by.js';
 import { tryParseCidr } from '../../net/cidr.js';
 import { addressesOfPorts } from '../../store/network/address.js';
 import { groupsOfPorts } from '../../store/network/port.js';
@@ -23,7 +24,7 @@ import {
   uuid,
 } from './converters.js';
 import { ADMIN_OR_SERVICE_RULE, type Json, type Resource, type ViewContext } from './resource.js';
-import { groupBy, ids, STANDARD_ATTRIBUTES, STANDARD_FILTERS, standardView } from './standard.js';
+import { ids, STANDARD_ATTRIBUTES, STANDARD_FILTERS, standardView } from './standard.js';
 
 /** Of hosts: also for services that bring ports up. */
 const hostsOnly = {

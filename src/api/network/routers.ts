@@ -10,6 +10,7 @@ import {
   type RouterAttributes,
   updateRouter,
 } from '../../core/router/router.js';
+import { groupBy } from '../../group-by.js';
 import { addressesOfPorts } from '../../store/network/address.js';
 import { tagsOf } from '../../store/network/tag.js';
 import type { NetworkTables } from '../../store/tables/network.js';
@@ -25,7 +26,7 @@ import {
   type ViewContext,
   WRITE_RULE,
 } from './resource.js';
-import { groupBy, ids, STANDARD_ATTRIBUTES, STANDARD_FILTERS, standardView } from './standard.js';
+import { ids, STANDARD_ATTRIBUTES, STANDARD_FILTERS, standardView } from './standard.js';
 import { hostRoutes } from './subnets.js';
 
 const gatewayInfo = orNull(

@@ -10,13 +10,14 @@ import {
   type RuleAttributes,
   updateGroup,
 } from '../../core/security-group/security-group.js';
+import { groupBy } from '../../group-by.js';
 import { normaliseCidr, tryParseCidr } from '../../net/cidr.js';
 import { rulesOfGroups } from '../../store/network/security-group.js';
 import { tagsOf } from '../../store/network/tag.js';
 import type { NetworkTables } from '../../store/tables/network.js';
 import { oneOf, orNull, text, toBoolean } from './converters.js';
 import type { Json, Resource, ViewContext } from './resource.js';
-import { groupBy, ids, STANDARD_ATTRIBUTES, STANDARD_FILTERS, standardView } from './standard.js';
+import { ids, STANDARD_ATTRIBUTES, STANDARD_FILTERS, standardView } from './standard.js';
 
 const { name: _name, ...WITHOUT_NAME } = STANDARD_ATTRIBUTES;
 const { name: _filter, ...FILTERS_WITHOUT_NAME } = STANDARD_FILTERS;

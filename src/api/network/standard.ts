@@ -51,14 +51,3 @@ export function standardView(row: StandardRow, tags: ReadonlyMap<string, string[
 export function ids(rows: readonly { readonly id: string }[]): string[] {
   return rows.map((row) => row.id);
 }
-
-/** Rows by a key of theirs, in order. */
-export function groupBy<T>(rows: readonly T[], key: (row: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const row of rows) {
-    const group = groups.get(key(row));
-    if (group) group.push(row);
-    else groups.set(key(row), [row]);
-  }
-  return groups;
-}
