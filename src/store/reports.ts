@@ -2,6 +2,7 @@ import type { MessageOrder, ObjectError, ObjectReport } from '../protocol/messag
 import type { ObjectKey } from '../protocol/objects.js';
 import { oneOf } from './one-of.js';
 import { nowText, type Reader, type Tx } from './store.js';
+import type { ObjectReportTable } from './tables/host.js';
 
 /** What a host last reported about an object. */
 export interface StoredReport extends ObjectReport {
@@ -102,15 +103,7 @@ export async function storeReports(tx: Tx, hostId: string, reports: readonly Obj
   }
 }
 
-function toReport(row: {
-  host_id: string;
-  object_key: string;
-  revision: string | null;
-  state: string;
-  error: string | null;
-  observed: string | null;
-  reported_at: string;
-}): StoredReport {
+function toReport(row: ObjectReportTable): StoredReport {
   return {
     host_id: row.host_id,
     reported_at: row.reported_at,
