@@ -100,7 +100,7 @@ export class RealHost implements Host {
       await fs.rm(temporary, { force: true }).catch(() => {});
       throw error;
     }
-    await syncDirectory(dirname(path));
+    await sync(dirname(path));
   }
 
   async removeFile(path: string): Promise<void> {
@@ -121,9 +121,9 @@ export class RealHost implements Host {
 
   async rename(from: string, to: string): Promise<void> {
     // on the disk before it has its name: else a power cut may leave the name of an empty file
-    if ((await fs.stat(from)).isFile()) await syncFile(from);
+    if ((await fs.stat(from)).isFile()) await sync(from);
     await fs.rename(from, to);
-    await syncDirectory(dirname(to));
+    await sync(dirname(to));
   }
 
   async chmod(path: string, mode: number): Promise<void> {
@@ -245,20 +245,12 @@ async function absentIsNull<T>(promise: Promise<T>): Promise<T | null> {
   }
 }
 
-async function syncFile(path: string): Promise<void> {
-  const file = await fs.open(path, 'r');
+/** Has a file's content, or a directory's entries, on the disk. */
+async function sync(path: string): Promise<void> {
+  const opened = await fs.open(path, 'r');
   try {
-    await file.sync();
+    await opened.sync();
   } finally {
-    await file.close();
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await fs.open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
+    await opened.close();
   }
 }
