@@ -109,46 +109,34 @@ async function route(
   const url = new URL(request.url ?? '/', 'https://agent');
   const call = `${request.method} ${url.pathname}`;
   if (call === 'POST /v1/spec') {
-    const body = await readJson(request);
-    const problem = checkSpecPush(body);
-    if (problem) throw new Refused(400, problem);
-    const outcome = await service.takeSpec(body as SpecPush);
+    const body = await readChecked<SpecPush>(request, checkSpecPush);
+    const outcome = await service.takeSpec(body);
     if (!('reason' in outcome)) return { status: 200, body: outcome };
     return { status: outcome.reason === 'removal' ? 422 : 409, body: outcome };
   }
   if (call === 'POST /v1/probe') {
-    const body = await readJson(request);
-    const problem = checkProbe(body);
-    if (problem) throw new Refused(400, problem);
-    return { status: 200, body: await service.probe(body as ProbeRequest) };
+    const body = await readChecked<ProbeRequest>(request, checkProbe);
+    return { status: 200, body: await service.probe(body) };
   }
   if (call === 'POST /v1/trace') {
-    const body = await readJson(request);
-    const problem = checkTrace(body);
-    if (problem) throw new Refused(400, problem);
+    const body = await readChecked<TraceRequest>(request, checkTrace);
     const answer = service.trace.bind(service);
-    return { status: 200, body: await answerUnderstood(body as TraceRequest, answer) };
+    return { status: 200, body: await answerUnderstood(body, answer) };
   }
   if (call === 'POST /v1/orphans/remove') {
-    const body = await readJson(request);
-    const problem = checkOrphanRemoval(body);
-    if (problem) throw new Refused(400, problem);
-    await service.removeOrphan(body as OrphanRemoval).catch((error: Error) => {
+    const body = await readChecked<OrphanRemoval>(request, checkOrphanRemoval);
+    await service.removeOrphan(body).catch((error: Error) => {
       throw error instanceof OrphanRefused ? new Refused(409, error.message) : error;
     });
     return { status: 200, body: {} };
   }
   if (call === 'POST /v1/drift/heal') {
-    const body = await readJson(request);
-    const problem = checkDriftHeal(body);
-    if (problem) throw new Refused(400, problem);
-    return { status: 200, body: await service.healDrift(body as DriftHeal) };
+    const body = await readChecked<DriftHeal>(request, checkDriftHeal);
+    return { status: 200, body: await service.healDrift(body) };
   }
   if (call === 'POST /v1/logs') {
-    const body = await readJson(request);
-    const problem = checkLogQuery(body);
-    if (problem) throw new Refused(400, problem);
-    return { status: 200, body: await service.logs(body as LogQuery) };
+    const body = await readChecked<LogQuery>(request, checkLogQuery);
+    return { status: 200, body: await service.logs(body) };
   }
   if (call === 'GET /v1/plan') return { status: 200, body: await service.plan() };
   if (call === 'GET /v1/doctor') return { status: 200, body: await service.doctor() };
@@ -171,6 +159,14 @@ class Refused extends Error {
     super(message);
     this.status = status;
   }
+}
+
+/** A request's body, of which `check` says in a sentence what is wrong. */
+async function readChecked<T>(request: IncomingMessage, check: (body: unknown) => string | null): Promise<T> {
+  const body = await readJson(request);
+  const problem = check(body);
+  if (problem) throw new Refused(400, problem);
+  return body as T;
 }
 
 async function readJson(request: IncomingMessage): Promise<unknown> {
