@@ -5,16 +5,16 @@ import { expectSound } from '../support/hosts/invariants.js';
 import { Sampler } from '../support/hosts/sampler.js';
 
 /** A host loses its power in the middle of things and comes back: what is on its disks is there, what was in its memory is not. */
-describe('a host switched off and on', () => {
+describe('a host switched off and on', { timeout: 600_000 }, () => {
   let cloud: FaultCloud;
   let scene: FaultScene;
   let sampler: Sampler;
 
   beforeAll(async () => {
-    cloud = await FaultCloud.start({ hosts: ['host1', 'host2'], config: { host_down_after: 2 } });
+    cloud = await FaultCloud.start({ hosts: ['host1', 'host2'] });
     scene = await FaultScene.open(cloud);
     sampler = new Sampler(cloud);
-  }, 60_000);
+  });
   afterEach(() => expect([...sampler.found]).toEqual([]));
   afterAll(async () => {
     sampler?.stop();
@@ -33,24 +33,20 @@ describe('a host switched off and on', () => {
       return now === wanted ? [] : [`it is ${now}`];
     });
 
-  it.each([0, 30, 80, 150, 300])(
-    'while servers are made, after %i ms: each comes up once',
-    async (wait) => {
-      const made = [await scene.server(), await scene.server()];
-      await pause(wait);
-      for (const name of cloud.hosts) await cloud.powerOff(name);
-      for (const name of cloud.hosts) await cloud.startAgent(name);
-      await expectSound(cloud, `power was off ${wait} ms into the builds`);
-      for (const id of made) expect(await status(id)).toBe('ACTIVE');
-      for (const id of made) await scene.tenant.delete('server', id);
-      await pause(wait / 2);
-      for (const name of cloud.hosts) await cloud.powerOff(name);
-      for (const name of cloud.hosts) await cloud.startAgent(name);
-      await expectSound(cloud, `power was off ${wait / 2} ms into the deletions`);
-      expect(await scene.tenant.lost()).toEqual([]);
-    },
-    150_000,
-  );
+  it.each([0, 30, 80, 150, 300])('while servers are made, after %i ms: each comes up once', async (wait) => {
+    const made = [await scene.server(), await scene.server()];
+    await pause(wait);
+    for (const name of cloud.hosts) await cloud.powerOff(name);
+    for (const name of cloud.hosts) await cloud.startAgent(name);
+    await expectSound(cloud, `power was off ${wait} ms into the builds`);
+    for (const id of made) expect(await status(id)).toBe('ACTIVE');
+    for (const id of made) await scene.tenant.delete('server', id);
+    await pause(wait / 2);
+    for (const name of cloud.hosts) await cloud.powerOff(name);
+    for (const name of cloud.hosts) await cloud.startAgent(name);
+    await expectSound(cloud, `power was off ${wait / 2} ms into the deletions`);
+    expect(await scene.tenant.lost()).toEqual([]);
+  });
 
   it('deletes a server on a host that is off once it counts as down; its address is not given out before it is back', async () => {
     const fixed = { networks: [{ uuid: scene.networkId, fixed_ip: '10.0.0.99' }] };
@@ -59,7 +55,10 @@ describe('a host switched off and on', () => {
     const name = hostOf(id);
     await cloud.powerOff(name);
     await scene.tenant.delete('server', id);
+    // only now: on a slow machine hosts that are up are silent for as long
+    await cloud.countDownAfter(2);
     await becomes(id, '404');
+    await cloud.countDownAfter(30);
     const body = {
       server: { name: 'same', imageRef: scene.imageId, flavorRef: scene.flavorId, ...fixed },
     };
@@ -76,7 +75,7 @@ describe('a host switched off and on', () => {
     await scene.tenant.delete('server', again);
     await expectSound(cloud, 'deleted');
     expect(await scene.tenant.lost()).toEqual([]);
-  }, 150_000);
+  });
 
   it('brings its guests back without a controller, those that ran and no others', async () => {
     const [running, stopped] = [await scene.server(), await scene.server()];
@@ -94,5 +93,5 @@ describe('a host switched off and on', () => {
     expect([await status(running), await status(stopped)]).toEqual(['ACTIVE', 'SHUTOFF']);
     for (const id of [running, stopped]) await scene.tenant.delete('server', id);
     await expectSound(cloud, 'deleted');
-  }, 150_000);
+  });
 });

@@ -32,7 +32,7 @@ describe('kill -9 of controller and agents', () => {
     return ((await response.json()) as { server: { status: string } }).server.status;
   };
   const becomes = async (id: string, wanted: string) => {
-    const deadline = Date.now() + 60_000;
+    const deadline = Date.now() + 120_000;
     let seen = '';
     while (Date.now() < deadline) {
       seen = await state(id);
@@ -65,21 +65,20 @@ describe('kill -9 of controller and agents', () => {
       await crash(victims, afterMs);
       await becomes(id, '404');
     },
-    240_000,
+    600_000,
   );
 
   it('leaves hosts that match their specs, and nothing that is in error', async () => {
     await expect
       .poll(() => cloud.call<{ hosts: object[] }>('GET', '/maru/v1/hosts'), {
-        timeout: 60_000,
+        timeout: 90_000,
         interval: 500,
       })
       .toMatchObject({
         hosts: HOSTS.map((name) => ({ name, state: 'up', guests: 0, faults: 0, simulated: true })),
       });
     for (const name of HOSTS) {
-      const { plan } = await cloud.call<{ plan: { steps: unknown[] } }>('GET', `/maru/v1/hosts/${name}/plan`);
-      expect(plan.steps).toEqual([]);
+      await expect.poll(() => cloud.stepsOf(name), { timeout: 90_000, interval: 500 }).toEqual([]);
     }
-  }, 120_000);
+  }, 300_000);
 });

@@ -8,8 +8,8 @@ import { FakeMachine, type MachineOptions } from '../../../agents/host/fake/mach
 import { FakeHost } from '../../../agents/host/fake.js';
 import { RealHost } from '../../../agents/host/real.js';
 import { startAgent } from '../../../agents/main.js';
-import { loadConfig } from '../../../src/config.js';
-import { startController } from '../../../src/controller.js';
+import { type Config, loadConfig } from '../../../src/config.js';
+import { type Controller, startController } from '../../../src/controller.js';
 import { createLogger } from '../../../src/protocol/log.js';
 import type { Store } from '../../../src/store/store.js';
 import { freePort } from '../machine.js';
@@ -54,7 +54,8 @@ export class FaultCloud {
   readonly endpoint: string;
   readonly #configFile: string;
   readonly #cleanups: (() => Promise<void> | void)[];
-  #controller: { close(): Promise<void> } | null = null;
+  #controller: Controller | null = null;
+  #config: Config | null = null;
   #fate: StoreFate | null = null;
   #store: Store | null = null;
   /** Rises with every death of a controller. */
@@ -126,7 +127,8 @@ export class FaultCloud {
   }
 
   async startController(): Promise<void> {
-    this.#controller = await startController(loadConfig(this.#configFile), this.#log('controller'));
+    this.#config = loadConfig(this.#configFile);
+    this.#controller = await startController(this.#config, this.#log('controller'));
     this.#store = latestStore();
   }
 
@@ -135,6 +137,12 @@ export class FaultCloud {
     this.#deaths++;
     await this.#controller?.close();
     this.#controller = null;
+  }
+
+  /** As a reload of the configuration with another `host_down_after`, in seconds. */
+  async countDownAfter(seconds: number): Promise<void> {
+    if (this.#config) Object.assign(this.#config, { host_down_after: seconds });
+    await this.#controller?.reloaded(new Set(['host_down_after']));
   }
 
   /** From now on the controller dies at its nth transaction. */

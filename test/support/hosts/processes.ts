@@ -150,6 +150,13 @@ export class SimulatedCloud {
     }
   }
 
+  /** What a host would still do; an answer that is none, of one that has only just been started, is a step too. */
+  async stepsOf(host: string): Promise<unknown[]> {
+    const response = await this.request('GET', `/maru/v1/hosts/${host}/plan`);
+    const text = await response.text();
+    return response.ok ? (JSON.parse(text) as { plan: { steps: unknown[] } }).plan.steps : [text];
+  }
+
   /** Names of the files in the controller's image store. */
   imageFiles(): string[] {
     return readdirSync(join(this.directory, 'controller', 'images'));
