@@ -13,6 +13,7 @@ import { findVisible } from '../network/access.js';
 import { addressesExhausted, networkNotFound, portNotFound } from '../network/problems.js';
 import { claimNetworkQuota } from '../network/quota.js';
 import { insertPort } from '../port/insert.js';
+import { disassociate } from './disassociate.js';
 
 type FloatingIp = NetworkTables['floating_ip'];
 type Network = NetworkTables['network'];
@@ -81,22 +82,12 @@ export async function updateFloatingIp(
   if (port_id === undefined) {
     if (fixed_ip_address) throw bad('fixed_ip_address cannot be specified without a port_id');
   } else if (port_id === null) {
-    await disassociate(tx, ctx, floating);
+    await disassociate(tx, floating);
+    await recordAssociation(tx, ctx, floating);
   } else {
     await associate(tx, app, ctx, floating, port_id, fixed_ip_address ?? null);
   }
   return (await findRow(tx, 'floating_ip', floating.id))!;
-}
-
-async function disassociate(tx: Tx, ctx: Context, floating: FloatingIp): Promise<void> {
-  await holdFloatingIp(tx, floating);
-  await updateRow(tx, 'floating_ip', floating.id, {
-    fixed_port_id: null,
-    fixed_ip_address: null,
-    router_id: null,
-    status: 'DOWN',
-  });
-  await recordAssociation(tx, ctx, floating);
 }
 
 async function associate(

@@ -1,10 +1,11 @@
 import { setBinding } from '../../store/network/port.js';
 import { floatingIpsOfPort } from '../../store/network/router.js';
-import { deleteRow, updateRow } from '../../store/network/rows.js';
+import { deleteRow } from '../../store/network/rows.js';
 import { deleteTags } from '../../store/network/tag.js';
 import { recordChange, type Tx } from '../../store/store.js';
 import type { NetworkTables } from '../../store/tables/network.js';
-import { giveBackAddresses, holdFloatingIp } from '../address/give-back.js';
+import { giveBackAddresses } from '../address/give-back.js';
+import { disassociate } from '../floating-ip/disassociate.js';
 import { recordPortMoved } from './changes.js';
 
 /** Removes a port with all that hangs on it; floating IPs stay with their project, unassociated. */
@@ -21,13 +22,7 @@ export async function removePort(tx: Tx, port: NetworkTables['port']): Promise<v
 export async function dropAssociations(tx: Tx, portId: string, addresses?: readonly string[]): Promise<void> {
   for (const floating of await floatingIpsOfPort(tx, portId)) {
     if (addresses && !addresses.includes(floating.fixed_ip_address ?? '')) continue;
-    await holdFloatingIp(tx, floating);
-    await updateRow(tx, 'floating_ip', floating.id, {
-      fixed_port_id: null,
-      fixed_ip_address: null,
-      router_id: null,
-      status: 'DOWN',
-    });
+    await disassociate(tx, floating);
     await recordChange(tx, 'floating-ip', floating.id);
     if (floating.router_id) await recordChange(tx, 'router', floating.router_id);
   }
