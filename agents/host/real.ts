@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { execa } from 'execa';
+import { absentIsNull } from '../../src/protocol/absent.js';
 import { isConfined, outside, startInUnit } from './confined.js';
 import { CommandError, type CommandOptions, type CommandResult, type Host, type Pipe } from './host.js';
 import { listenInNamespace } from './namespace-socket.js';
@@ -234,15 +235,6 @@ function inNamespace(
   netns: string | undefined,
 ): [string, string[]] {
   return netns === undefined ? [command, [...args]] : ['ip', ['netns', 'exec', netns, command, ...args]];
-}
-
-async function absentIsNull<T>(promise: Promise<T>): Promise<T | null> {
-  try {
-    return await promise;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
 }
 
 /** Has a file's content, or a directory's entries, on the disk. */

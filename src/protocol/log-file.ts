@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { absentIsNull } from './absent.js';
 import { type LogLine, type LogQuery, type LogReply, MOST_LOG_BYTES, matchLine } from './log-query.js';
 
 export interface LogFileOptions {
@@ -112,10 +113,7 @@ export async function searchLogFiles(paths: readonly string[], query: LogQuery):
 
 /** The lines of a file, the last first, with the bytes that had to be read for each; nothing when it is not there. */
 async function* linesFromEnd(path: string): AsyncGenerator<{ readonly text: string; readonly size: number }> {
-  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return null;
-    throw error;
-  });
+  const file = await absentIsNull(open(path, 'r'));
   if (!file) return;
   try {
     let end = (await file.stat()).size;

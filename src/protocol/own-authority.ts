@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { access, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { absentIsNull } from './absent.js';
 
 /** What the common names of authorities begin with that installations make for their public API; six hexadecimal digits end them. */
 export const API_AUTHORITY = 'Maru API of';
@@ -19,8 +20,8 @@ export interface FileReader {
 
 /** The files of this machine, as this process may read them. */
 export const LOCAL_FILES: FileReader = {
-  exists: async (path) => (await unlessAbsent(access(path).then(() => true))) ?? false,
-  read: (path) => unlessAbsent(readFile(path, 'utf8')),
+  exists: async (path) => (await absentIsNull(access(path).then(() => true))) ?? false,
+  read: (path) => absentIsNull(readFile(path, 'utf8')),
 };
 
 /** A public certificate that may be replaced by one that the authority beside it signs. */
@@ -65,15 +66,6 @@ export function isOfAnother(certificate: string): boolean {
 export function isSignedBy(certificate: string, authority: string): boolean {
   const [signed, issuer] = [parsed(certificate), parsed(authority)];
   return signed !== null && issuer !== null && signed.checkIssued(issuer) && signed.verify(issuer.publicKey);
-}
-
-async function unlessAbsent<T>(reading: Promise<T>): Promise<T | null> {
-  try {
-    return await reading;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
 }
 
 function parsed(pem: string): X509Certificate | null {
