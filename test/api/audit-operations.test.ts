@@ -136,7 +136,7 @@ describe.each(DIALECTS)('every operation that may change something on %s', (dial
       }
     }
     expect(wrong).toEqual([]);
-  }, 120_000);
+  }, 300_000);
 
   it('leaves no secret that it was given in records or logs, also when it fails', async () => {
     const secrets: string[] = [];
@@ -194,5 +194,5 @@ describe.each(DIALECTS)('every operation that may change something on %s', (dial
         /ed-[0-9a-f]{24}/.test(text) || (text.match(/[\w-]{40,}/g) ?? []).some((word) => tokens.has(word)),
     );
     expect(leaks.slice(0, 10).map((text) => text.slice(0, 400))).toEqual([]);
-  }, 120_000);
+  }, 300_000);
 });

@@ -91,7 +91,7 @@ describe.each(DIALECTS)('configuration of domains on %s', (dialect) => {
         return now!.secret !== row!.secret && now;
       },
       // keys are told apart by the second in which they were made
-      { timeout: 10_000, interval: 500 },
+      { timeout: 30_000, interval: 500 },
     );
     expect(JSON.parse(await cloud.app.identity.sealing.open(newer.secret, newer.id))).toBe('planted-secret');
     expect((await call('PATCH', `${path}/ldap/password`, { password: 'another' })).status).toBe(200);

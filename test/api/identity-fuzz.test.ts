@@ -106,7 +106,7 @@ describe.each(DIALECTS)('every operation of identity on %s', (dialect) => {
         { numRuns: runs },
       );
     }
-  }, 120_000);
+  }, 300_000);
 });
 
 /** The value in the place of each property that the schema names, so that the envelope is right and the content is not. */

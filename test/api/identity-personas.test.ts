@@ -72,7 +72,7 @@ describe('who may do what in identity', () => {
     expect(wrong).toEqual([]);
     expect(unfit).toEqual([]);
     expect(cells).toBeGreaterThan(2000);
-  }, 120_000);
+  }, 300_000);
 
   /** A HEAD with the policy of the GET beside it, which says more. */
   function isHeadOfGet({ method, path, policy }: Operation): boolean {

@@ -67,7 +67,7 @@ describe('what exists of networks on hosts, and where a way is broken', () => {
     const id = await scene.tenant.create('floatingip', { floating_network_id: scene.externalId });
     floating = (await cloud.call<{ floatingip: typeof floating }>('GET', `/network/v2.0/floatingips/${id}`))
       .floatingip;
-  }, 90_000);
+  }, 300_000);
   afterAll(() => cloud?.close());
 
   it('is broken at the first hop while the floating IP is with no port', async () => {

@@ -117,7 +117,7 @@ export class TestApp {
       tasks: new Tasks({
         store,
         log: createLogger('error'),
-        leaseSeconds: 0.5,
+        leaseSeconds: 10,
         pollSeconds: 0.1,
         retrySeconds: 0.01,
       }),

@@ -38,7 +38,7 @@ export class NetworkCore {
     this.store = store;
     const hosts = { isUp: () => true, isDown: () => false, silence: () => null, deliveryFault: () => null };
     const log = createLogger('error', {}, () => {});
-    const tasks = new Tasks({ store, log, leaseSeconds: 0.5, pollSeconds: 0.1, retrySeconds: 0.01 });
+    const tasks = new Tasks({ store, log, leaseSeconds: 10, pollSeconds: 0.1, retrySeconds: 0.01 });
     const app = { config: testConfig(this.#directory), store, log, hosts, tasks, ...parts };
     // the rules of the network service use no other parts of the app
     this.app = app as unknown as App;

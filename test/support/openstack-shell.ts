@@ -4,7 +4,7 @@ import { TestApp, type TestAppOptions } from './app.js';
 import { freePort } from './machine.js';
 
 /** Longest time for one command; each is a few requests. */
-const COMMAND_MS = 30_000;
+const COMMAND_MS = 120_000;
 
 // biome-ignore lint/suspicious/noExplicitAny: what the openstack command prints has many shapes
 export type Printed = any;

@@ -134,7 +134,7 @@ describe('the agent’s parts on a simulated host', () => {
       expect(inventory(crashing.machine)).toEqual(wanted);
       await next.reconciler.close();
     }
-  }, 120_000);
+  }, 300_000);
 
   it('report a command that fails or hangs, and come right afterwards', async () => {
     host.failOn(/^virsh .*start/, 'error: internal error: cannot load the simulation\n');
