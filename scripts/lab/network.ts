@@ -11,30 +11,7 @@ const OUTSIDE_BRIDGE = 'segment';
 export async function ensureLabNetwork(lab: LabNames): Promise<void> {
   if (await ensureNamespace(lab.switchNs)) {
     // frames between hosts are none of the firewall's business here
-    await ip(
-      lab.switchNs,
-      'link',
-      'add',
-      UNDERLAY_BRIDGE,
-      'type',
-      'bridge',
-      'stp_state',
-      '0',
-      'forward_delay',
-      '0',
-    );
-    await ip(
-      lab.switchNs,
-      'link',
-      'add',
-      OUTSIDE_BRIDGE,
-      'type',
-      'bridge',
-      'stp_state',
-      '0',
-      'forward_delay',
-      '0',
-    );
+    for (const bridge of [UNDERLAY_BRIDGE, OUTSIDE_BRIDGE]) await ip(lab.switchNs, ...addBridge(bridge));
     await ip(lab.switchNs, 'link', 'set', UNDERLAY_BRIDGE, 'mtu', String(UNDERLAY_MTU), 'up');
     await ip(lab.switchNs, 'link', 'set', OUTSIDE_BRIDGE, 'up');
     for (const family of ['iptables', 'ip6tables', 'arptables']) {
@@ -55,10 +32,14 @@ export async function ensureHostLinks(lab: LabNames, host: string): Promise<void
   await plug(lab, namespace, `${host}-u`, 'underlay', UNDERLAY_BRIDGE, `${hostAddress(host)}/24`);
   await plug(lab, namespace, `${host}-x`, 'eth1', OUTSIDE_BRIDGE, null);
   if (await linkExists(namespace, EXTERNAL.bridge)) return;
-  const create = ['link', 'add', EXTERNAL.bridge, 'type', 'bridge', 'stp_state', '0', 'forward_delay', '0'];
-  await ip(namespace, ...create, 'mcast_snooping', '0');
+  await ip(namespace, ...addBridge(EXTERNAL.bridge), 'mcast_snooping', '0');
   await ip(namespace, 'link', 'set', 'eth1', 'master', EXTERNAL.bridge);
   await ip(namespace, 'link', 'set', EXTERNAL.bridge, 'up');
+}
+
+/** Arguments of ip for a bridge that forwards at once. */
+function addBridge(name: string): string[] {
+  return ['link', 'add', name, 'type', 'bridge', 'stp_state', '0', 'forward_delay', '0'];
 }
 
 /** Takes a host's cables out; `ensureHostLinks` makes new ones. */
