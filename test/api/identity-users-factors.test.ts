@@ -233,7 +233,7 @@ describe.each(DIALECTS)('several factors on %s', (dialect) => {
   });
 
   it('locks who guesses passcodes, though the password is right', async () => {
-    Object.assign(cloud.app.config, { lockout_failure_attempts: 3, lockout_duration: 60 });
+    Object.assign(cloud.app.config, { lockout_failure_attempts: 3, lockout_duration: 600 });
     const user = await create({ multi_factor_auth_rules: RULES });
     const receipt = await receiptOf(user, { password: 'one' });
     for (let i = 0; i < 2; i++) {

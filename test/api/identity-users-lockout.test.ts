@@ -68,7 +68,7 @@ describe.each(DIALECTS)('accounts that are tried on %s', (dialect) => {
     });
 
   it('are locked after so many failures, and free again after so long', async () => {
-    configure({ lockout_failure_attempts: 2, lockout_duration: 60 });
+    configure({ lockout_failure_attempts: 2, lockout_duration: 600 });
     const id = await create();
     expect(await login(id, 'wrong')).toBe(401);
     expect(await login(id, 'one')).toBe(201);
@@ -79,21 +79,21 @@ describe.each(DIALECTS)('accounts that are tried on %s', (dialect) => {
       body: { user: { original_password: 'one', password: 'two' } },
     });
     expect(changed.status).toBe(401);
-    await age(id, 50);
+    await age(id, 500);
     expect(await login(id, 'one')).toBe(401);
     // failures meanwhile have made it no longer
     expect(await login(id, 'wrong')).toBe(401);
-    await age(id, 11);
+    await age(id, 101);
     expect(await login(id, 'one')).toBe(201);
     // one failure after a lock does not lock again
     expect([await login(id, 'wrong'), await login(id, 'wrong')]).toEqual([401, 401]);
-    await age(id, 61);
+    await age(id, 601);
     expect(await login(id, 'wrong')).toBe(401);
     expect(await login(id, 'one')).toBe(201);
   });
 
   it('are locked by any number of attempts at once, at whichever controller', async () => {
-    configure({ lockout_failure_attempts: 3, lockout_duration: 60 });
+    configure({ lockout_failure_attempts: 3, lockout_duration: 600 });
     const id = await create();
     const wrong = await Promise.all(
       Array.from({ length: 12 }, (_, i) => login(id, `guess ${i}`, i % 2 ? second : cloud.fastify)),
@@ -111,7 +111,7 @@ describe.each(DIALECTS)('accounts that are tried on %s', (dialect) => {
   });
 
   it('are not locked by right passwords, however many at once', async () => {
-    configure({ lockout_failure_attempts: 2, lockout_duration: 60 });
+    configure({ lockout_failure_attempts: 2, lockout_duration: 600 });
     const id = await create();
     expect(await login(id, 'wrong')).toBe(401);
     const all = await Promise.all(
@@ -135,7 +135,7 @@ describe.each(DIALECTS)('accounts that are tried on %s', (dialect) => {
   });
 
   it('take as many writes when they do not exist, and leave one row for all', async () => {
-    configure({ lockout_failure_attempts: 5, lockout_duration: 60 });
+    configure({ lockout_failure_attempts: 5, lockout_duration: 600 });
     const failed = async (id: string) => {
       const commits = cloud.app.store.commits;
       expect(await login(id, 'wrong')).toBe(401);
@@ -152,7 +152,7 @@ describe.each(DIALECTS)('accounts that are tried on %s', (dialect) => {
   });
 
   it('write as much for each failure: of nobody, of somebody, of who is locked, and with the right password', async () => {
-    configure({ lockout_failure_attempts: 1, lockout_duration: 60 });
+    configure({ lockout_failure_attempts: 1, lockout_duration: 600 });
     const row = (id: string) => readLogin(cloud.app.store.read, id);
     const id = await create();
     for (const [account, user, password] of [
@@ -173,7 +173,7 @@ describe.each(DIALECTS)('accounts that are tried on %s', (dialect) => {
   });
 
   it('tell nothing of what is right while they are locked or disabled', async () => {
-    configure({ lockout_failure_attempts: 1, lockout_duration: 60 });
+    configure({ lockout_failure_attempts: 1, lockout_duration: 600 });
     const hash = async (id: string) => (await users.get(cloud.app.store.read, id))!.password_hash;
     const locked = await create({ password: 'right' });
     expect(await login(locked, 'wrong')).toBe(401);
@@ -183,7 +183,7 @@ describe.each(DIALECTS)('accounts that are tried on %s', (dialect) => {
       // had it been compared, it would be known, and answered sooner from then on
       expect(isKnown(await hash(id), 'right')).toBe(false);
     }
-    await age(locked, 61);
+    await age(locked, 601);
     expect(await login(locked, 'right')).toBe(201);
     expect(isKnown(await hash(locked), 'right')).toBe(true);
   });
@@ -240,7 +240,7 @@ describe.each(DIALECTS)('accounts that are tried on %s', (dialect) => {
   });
 
   it('leave records of who tried and why it failed, without what was tried', async () => {
-    configure({ lockout_failure_attempts: 1, lockout_duration: 60 });
+    configure({ lockout_failure_attempts: 1, lockout_duration: 600 });
     const id = await create();
     expect([await login(id, 'planted-guess'), await login(id, 'one')]).toEqual([401, 401]);
     await cloud.app.audit.flush();
