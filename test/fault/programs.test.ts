@@ -99,6 +99,7 @@ describe('maru logs', { timeout: 300_000 }, () => {
       return found.server.status === 'ACTIVE';
     });
 
+    const messages = (some: readonly Line[]) => some.map(({ time, msg }) => `${time} ${msg}`).sort();
     // some lines are written a moment after the server is up
     const [lines] = await until(
       'both ids find every line',
@@ -106,7 +107,7 @@ describe('maru logs', { timeout: 300_000 }, () => {
       async () => [await logs('--request', REQUEST), await logs('--request', own)] as const,
       ([found, same]) =>
         ['task ended', 'spec delivered', 'applied'].every((msg) => found.some((line) => line.msg === msg)) &&
-        isDeepStrictEqual(found, same),
+        isDeepStrictEqual(messages(found), messages(same)),
     );
     const of = (program: string, msg: string) =>
       lines.filter((line) => line.program === program && line.msg === msg);
