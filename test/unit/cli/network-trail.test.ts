@@ -111,7 +111,7 @@ On host1, uplink: out.
               state: 'error',
               current: true,
               error: 'no such bridge',
-              reported_at: new Date().toISOString(),
+              reported_at: new Date(Date.now() - 3 * 3_600_000).toISOString(),
             },
           ],
         },
@@ -122,7 +122,7 @@ On host1, uplink: out.
     expect(asked).toEqual(['GET /maru/v1/networks/private']);
     expect(text).toContain('segment: vxlan 7, MTU 1450');
     expect(text).toContain('tunnel  FAIL   tunnel is fail  ip link');
-    expect(text).toContain('network/n1: no such bridge (reported 0 s ago)');
+    expect(text).toContain('network/n1: no such bridge (reported 3 h ago)');
     expect(process.exitCode).toBe(1);
   });
 
