@@ -5,7 +5,7 @@ import type { App } from '../app.js';
 import { bindPort } from '../binding/bind.js';
 import { physicalNetworksOf } from '../port/for-server.js';
 import { portsOfServers } from '../port/of-servers.js';
-import { NO_WISHES, type PlacementRequest } from '../scheduler/candidate.js';
+import { NO_WISHES, type PlacementRequest, type Verdict } from '../scheduler/candidate.js';
 import { type Placement, placeServer } from '../scheduler/place.js';
 import { NO_HINTS, type PlacementHints, readRecord, recordOf } from '../scheduler/record.js';
 import type { ServerFault, ServerFlavor, ServerImage } from './facts.js';
@@ -27,7 +27,8 @@ export function resourcesOf(flavor: ServerFlavor, image: ServerImage | null): Re
 /**
  * Finds a host for a server that has none, claims its capacity and binds the ports to it: the host will build it. Without
  * any host the server becomes ERROR with every host's reasons kept; `fault` is then why, when an earlier host's failure says
- * more than that none is left. Without `hints` those of its first placement hold.
+ * more than that none is left. Without `hints` those of its first placement hold. While a host that would do has not been heard of
+ * since the controller started, the server is left to be placed: no host, and not failed.
  */
 export async function assignHost(
   tx: Tx,
@@ -42,6 +43,10 @@ export async function assignHost(
   const request = await placementRequest(tx, server, hints);
   const placement = await placeServer(tx, app, server, request);
   const record = recordOf(placement, hints);
+  if (placement.hostId === null && placement.verdicts.some((verdict) => mayDoYet(app, verdict))) {
+    const left = { failed: 0, fault: null, task_state: 'scheduling' };
+    return await saveServer(tx, server, { ...left, placement: record });
+  }
   notePlacement(tx, server, placement);
   if (placement.hostId === null) {
     return await saveServer(tx, server, {
@@ -65,6 +70,12 @@ export async function assignHost(
     failed: 0,
     fault: null,
   });
+}
+
+/** Nothing is known against the host but that it was not heard of yet, which right after a start says nothing. */
+function mayDoYet(app: App, { host_id, reasons }: Verdict): boolean {
+  if (!reasons.every(({ predicate }) => predicate === 'up')) return false;
+  return !app.hosts.isUp(host_id) && !app.hosts.isDown(host_id);
 }
 
 /** What the request for a server said about where it should run, as its last placement kept it. */

@@ -70,6 +70,7 @@ async function place(app: App, tx: Tx, task: BuildTask): Promise<BuildOutcome> {
   if (open.length > 0) return await awaitReceipts(tx, task, server, open.map(({ name }) => name).join(', '));
   const placed = await assignHost(tx, app, server, task.payload.hints, task.payload.fault);
   if (placed.host_id !== null) return { to: 'spawn', deadline, payload };
+  if (placed.failed === 0) return { wait: 'hosts to be heard of', seconds: 1 };
   const why = JSON.parse(placed.fault!) as ServerFault;
   await endAction(tx, placed, null, faultText(why));
   return { end: 'failed', error: why.message };
