@@ -12,7 +12,7 @@ import { updateHost } from '../../src/store/hosts.js';
 import { nowText } from '../../src/store/store.js';
 import { TestApp } from '../support/app.js';
 import { RowHosts } from '../support/fake-hosts.js';
-import { DIALECTS, type Dialect } from '../support/stores.js';
+import { DIALECTS, type Dialect, untilAvailable } from '../support/stores.js';
 
 const WANTS: PlacementRequest = { ...NO_WISHES, resources: { VCPU: 1, MEMORY_MB: 512, DISK_GB: 1 } };
 
@@ -175,11 +175,15 @@ describe.each(DIALECTS)('placement on %s', (dialect: Dialect) => {
     const room = inventories.reduce((sum, { capacity }) => sum + Math.floor(capacity / 1024), 0);
     const who = Array.from({ length: room + 15 }, consumer);
     const placed = await Promise.all(
-      who.map((one) => cloud.app.store.tx((tx) => placeServer(tx, cloud.app, one, request))),
+      who.map((one) =>
+        untilAvailable(() => cloud.app.store.tx((tx) => placeServer(tx, cloud.app, one, request))),
+      ),
     );
     expect(placed.filter(({ hostId }) => hostId !== null)).toHaveLength(room);
     await expectTrueSums();
-    await Promise.all(who.map((one) => cloud.app.store.tx((tx) => releaseResources(tx, one.id))));
+    await Promise.all(
+      who.map((one) => untilAvailable(() => cloud.app.store.tx((tx) => releaseResources(tx, one.id)))),
+    );
     await expectTrueSums();
     expect((await sums()).size).toBe(0);
   });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe } from 'vitest';
 import { Store } from '../../src/store/store.js';
+import { DatabaseUnavailable } from '../../src/store/unavailable.js';
 import { sharedResource } from './shared.js';
 
 export const DIALECTS = ['sqlite', 'postgres'] as const;
@@ -28,6 +29,20 @@ export function forEachStore(
         return store;
       }, dialect);
     });
+  }
+}
+
+/**
+ * Does it again as long as the database cannot be had, as clients do that are told so: when many ask at once on a slow machine, more
+ * of them wait for a connection than get one in time.
+ */
+export async function untilAvailable<T>(body: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await body();
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailable)) throw error;
+    }
   }
 }
 
