@@ -89,8 +89,9 @@ export class RandomLoad {
         () => tenant.act(server, this.#pick(power)!),
         async () => {
           const floating = this.#pick(floatingIps);
+          // 409: the server has another one already
           if (floating)
-            await tenant.attach(floating, this.#random() < 0.7 ? await tenant.portOf(server) : null);
+            await tenant.attach(floating, this.#random() < 0.7 ? await tenant.portOf(server) : null, [409]);
         },
         async () => {
           const port = await tenant.portOf(server);

@@ -95,10 +95,10 @@ export class Tenant {
     await this.insist('POST', `${this.path('server')}/${id}/action`, action, [409]);
   }
 
-  async attach(floatingIpId: string, portId: string | null): Promise<void> {
-    await this.insist('PUT', `${this.path('floatingip')}/${floatingIpId}`, {
-      floatingip: { port_id: portId },
-    });
+  /** `refusals`: what the answer may be instead of success. */
+  async attach(floatingIpId: string, portId: string | null, refusals: readonly number[] = []): Promise<void> {
+    const body = { floatingip: { port_id: portId } };
+    await this.insist('PUT', `${this.path('floatingip')}/${floatingIpId}`, body, refusals);
   }
 
   async portOf(serverId: string): Promise<string> {
