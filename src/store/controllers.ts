@@ -68,8 +68,8 @@ export async function renewController(tx: Tx, id: string, leaseMs: number): Prom
 }
 
 /**
- * Frees the hosts of controllers whose lease has run out. Their rows are locked meanwhile: a renewal that comes at the same
- * moment either is seen here or finds that it came too late.
+ * Frees the hosts of controllers whose lease has run out, and forgets those that run again under another id. Their rows are locked
+ * meanwhile: a renewal that comes at the same moment either is seen here or finds that it came too late.
  */
 export async function expireControllers(tx: Tx): Promise<void> {
   const expired = await tx
@@ -101,8 +101,18 @@ export async function expireControllers(tx: Tx): Promise<void> {
     .execute();
   await tx
     .deleteFrom('controller')
-    .where('heard_at', '<', sql<number>`${databaseNow(tx)} - ${sql.lit(DAY_MS)}`)
     .where('lease_until', '=', 0)
+    .where(({ or, eb, exists, selectFrom }) =>
+      or([
+        eb('heard_at', '<', sql<number>`${databaseNow(tx)} - ${sql.lit(DAY_MS)}`),
+        exists(
+          selectFrom('controller as running')
+            .select('running.id')
+            .whereRef('running.name', '=', 'controller.name')
+            .where('running.lease_until', '>', 0),
+        ),
+      ]),
+    )
     .execute();
 }
 

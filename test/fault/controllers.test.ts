@@ -126,7 +126,7 @@ describe('several controllers', { timeout: 900_000 }, () => {
   it('hand hosts over at once when one ends in order', async () => {
     const leaving = await mostLoaded();
     await cluster.kill(leaving, 'SIGTERM');
-    // it has said so, and nobody waits for its lease: one that was killed stays in the list
+    // it has said so, and nobody waits for its lease: one that was killed stays in the list until it runs again
     await cluster.until('it is forgotten', async () =>
       (await controllers()).every(({ name }) => name !== leaving),
     );

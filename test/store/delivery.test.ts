@@ -128,6 +128,24 @@ forEachStore('leases on hosts', (openStore, dialect) => {
     expect(await listControllers(store.read)).toHaveLength(3);
   });
 
+  it('of a controller that was killed and started again at once are shown no longer than they last', async () => {
+    const store = await openStore();
+    const killed = { id: 'c1-before', name: 'c1', address: '127.0.0.1:1' };
+    await store.tx((tx) => registerController(tx, killed, LEASE_MS));
+    await register(store, 'c2');
+    await letPass(store, killed.id, LEASE_MS / 2);
+    await store.tx((tx) => registerController(tx, { ...killed, id: 'c1-after' }, LEASE_MS));
+    await store.tx((tx) => expireControllers(tx));
+    expect(await listControllers(store.read)).toHaveLength(3);
+    await letPass(store, killed.id, LEASE_MS / 2);
+    await letPass(store, 'c2', LEASE_MS);
+    await store.tx((tx) => expireControllers(tx));
+    expect(await listControllers(store.read)).toMatchObject([
+      { id: 'c1-after', alive: true },
+      { id: 'c2', alive: false },
+    ]);
+  });
+
   it('are not about hosts that were removed while somebody claimed them', async () => {
     const store = await openStore();
     await addHosts(store, 'h1', 'h2');
