@@ -23,13 +23,8 @@ export async function runTempest(admin: Cloud, run: TempestRun): Promise<Tempest
   const workspace = `${run.directory}/workspace`;
   await machine.removeTree(run.directory);
   await machine.makeDirectory(run.directory, 0o700);
-  await machine.run(
-    'tempest',
-    ['init', '--workspace-path', `${run.directory}/workspaces.yaml`, '--name', 'run', workspace],
-    {
-      env: TEMPEST_ENV,
-    },
-  );
+  const workspaces = `${run.directory}/workspaces.yaml`;
+  await tempest(run.directory, ['init', '--workspace-path', workspaces, '--name', 'run', workspace], 60_000);
   await machine.writeFile(`${workspace}/etc/tempest.conf`, await configuration(admin, run, workspace), 0o600);
 
   const listed = await inWorkspace(workspace, ['run', '--list-tests'], 120_000);
@@ -76,15 +71,20 @@ export function resultOf(id: string, output: string): TempestResult {
 const TEMPEST_ENV = { PYTHONWARNINGS: 'ignore', no_proxy: '*', NO_PROXY: '*' };
 
 async function inWorkspace(workspace: string, args: readonly string[], timeoutMs: number): Promise<string> {
-  // tempest works in the current directory, and ours must stay where it is
-  const command = ['--chdir', workspace, 'tempest', ...args];
-  const { stdout, stderr } = await machine.run('env', command, {
-    timeoutMs,
-    okCodes: [0, 1],
-    env: TEMPEST_ENV,
-  });
+  const { stdout, stderr } = await tempest(workspace, args, timeoutMs, [0, 1]);
   if (!stdout.trim()) throw new Error(`tempest ${args.join(' ')}: ${stderr.trim().slice(-1500)}`);
   return stdout;
+}
+
+/** Tempest works, and leaves its log, in the current directory; ours must stay where it is. */
+function tempest(
+  directory: string,
+  args: readonly string[],
+  timeoutMs: number,
+  okCodes: readonly number[] = [0],
+) {
+  const command = ['--chdir', directory, 'tempest', ...args];
+  return machine.run('env', command, { timeoutMs, okCodes, env: TEMPEST_ENV });
 }
 
 /** The test's id without its tags. */
