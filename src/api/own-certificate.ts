@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { open, readFile, rename, unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from '../protocol/log.js';
 import {
@@ -100,7 +100,7 @@ export class OwnCertificate {
     const key = await LOCAL_FILES.read(this.#files.key);
     const why = this.#whyDue(issuer, before, key);
     if (why === null) return false;
-    const authority = await this.#authority(issuer);
+    const authority = await readAuthority(found);
     // the same key again: so the new certificate fits whenever this is interrupted, and for other controllers on these files
     const usable = key !== null && isKey(key) ? { key } : {};
     const names = before !== null && isCertificate(before) ? namesOf(before) : this.#names;
@@ -132,14 +132,6 @@ export class OwnCertificate {
     const next = Math.min(Date.now() + lifetimeMs, Date.parse(issuer.validTo));
     return next - to > lifetimeMs / 100 ? `it ends on ${own.validTo}` : null;
   }
-
-  async #authority(certificate: string): Promise<KeyPair> {
-    const directory = dirname(this.#files.certificate);
-    const key = await readFile(join(directory, AUTHORITY_FILES.key), 'utf8');
-    const problem = problemOf({ certificate, key }, []);
-    if (problem) throw new Error(`its authority in ${directory} cannot be used: ${problem}`);
-    return { certificate, key };
-  }
 }
 
 function isCertificate(pem: string): boolean {
@@ -157,6 +149,14 @@ function isKey(pem: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** The authority beside a certificate, with its key. Throws when it cannot sign. */
+async function readAuthority({ directory, authority: certificate }: RenewableCertificate): Promise<KeyPair> {
+  const key = await readFile(join(directory, AUTHORITY_FILES.key), 'utf8');
+  const problem = problemOf({ certificate, key }, []);
+  if (problem) throw new Error(`its authority in ${directory} cannot be used: ${problem}`);
+  return { certificate, key };
 }
 
 /** Whoever reads it sees the one before or this one, whole. */

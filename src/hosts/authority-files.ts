@@ -1,5 +1,6 @@
 import { link, mkdir, open, readdir, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { absentIsNull } from '../protocol/absent.js';
 import { parseSecretJson } from '../protocol/secret-text.js';
 
 /** One certificate authority as it is kept. */
@@ -92,13 +93,8 @@ export async function writeAuthorities(
 }
 
 async function numbers(directory: string): Promise<number[]> {
-  try {
-    const names = await readdir(directory);
-    return names.map((name) => Number(NAME.exec(name)?.[1] ?? 0)).filter((number) => number > 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
+  const names = (await absentIsNull(readdir(directory))) ?? [];
+  return names.map((name) => Number(NAME.exec(name)?.[1] ?? 0)).filter((number) => number > 0);
 }
 
 function file(directory: string, number: number): string {

@@ -6,9 +6,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { freePort } from '../machine.js';
 import { TcpProxy } from '../tcp-proxy.js';
-
-/** A wait ends at its condition: this is what the slowest machine needs. */
-const PATIENCE_MS = 120_000;
+import { PATIENCE_MS } from './patience.js';
 
 interface Program {
   readonly args: readonly string[];

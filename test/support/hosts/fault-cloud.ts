@@ -15,6 +15,7 @@ import type { Store } from '../../../src/store/store.js';
 import { freePort } from '../machine.js';
 import { type Dialect, newDatabase } from '../stores.js';
 import { Fate, type Moment } from './fate.js';
+import { PATIENCE_MS } from './patience.js';
 import { giveFate, latestStore, StoreFate, watchStores } from './store-fate.js';
 
 /** A reply of the API; `known` is false when the controller died meanwhile, or was away: nobody heard the answer. */
@@ -38,8 +39,6 @@ interface RunningAgent {
 }
 
 const LOG_LINES = 400;
-/** A wait ends at its condition: this is what the slowest machine needs. */
-const PATIENCE_MS = 90_000;
 
 /**
  * A controller and agents on simulated hosts in this process, over the real API, TLS and database, that can be killed at any of their

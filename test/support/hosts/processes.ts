@@ -4,9 +4,7 @@ import { closeSync, openSync, readdirSync, readFileSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { freePort } from '../machine.js';
-
-/** A wait ends at its condition: this is what the slowest machine needs. */
-const PATIENCE_MS = 120_000;
+import { PATIENCE_MS } from './patience.js';
 
 interface Program {
   /** What starts the program instead of node, with node's own command line behind it. */

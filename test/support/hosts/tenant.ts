@@ -1,4 +1,5 @@
 import { type FaultCloud, type FaultReply, pause } from './fault-cloud.js';
+import { PATIENCE_MS } from './patience.js';
 
 const PATHS = {
   server: '/compute/v2.1/servers',
@@ -18,8 +19,6 @@ const LABEL: Partial<Record<Kind, string>> = {
   floatingip: 'description',
   security_group_rule: 'description',
 };
-
-const PATIENCE_MS = 90_000;
 
 /**
  * A client of the cloud that asks again when it heard no answer, as good clients do, and remembers what was acknowledged: what it was
