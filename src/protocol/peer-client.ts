@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Agent, request as httpsRequest } from 'node:https';
 import type { PeerCertificate } from 'node:tls';
+import { parseSecretJson } from './secret-text.js';
 
 /** PEM texts that prove who this side is; without key and certificate only joining is possible. */
 export interface PeerCredentials {
@@ -60,7 +61,7 @@ export class PeerClient {
       const chunks: Buffer[] = [];
       for await (const chunk of response) chunks.push(chunk as Buffer);
       const text = Buffer.concat(chunks).toString('utf8');
-      return { status: response.statusCode ?? 0, body: (text ? JSON.parse(text) : null) as T };
+      return { status: response.statusCode ?? 0, body: (text ? parseSecretJson<T>(text) : null) as T };
     } catch (error) {
       const reason = signal.aborted ? `no answer within ${timeoutMs} ms` : reasonOf(error as Error);
       throw new PeerUnreachable(`${this.peerName} at ${this.url}: ${method} ${path}: ${reason}`, error);
