@@ -1,5 +1,5 @@
 import { hash, verify } from '@node-rs/argon2';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { hashPassword, isOutdated } from '../../src/core/identity/passwords.js';
 import { noteActive, readLogin } from '../../src/store/identity/logins.js';
 import { users } from '../../src/store/identity/users.js';
@@ -16,6 +16,7 @@ describe.each(DIALECTS)('logins on %s', (dialect) => {
     cloud = await TestApp.open({ dialect });
     admin = await cloud.adminToken();
   });
+  afterEach(() => void vi.useRealTimers());
   afterAll(() => cloud.close());
 
   /** A user with a role on a project, who has never been here. */
@@ -50,9 +51,10 @@ describe.each(DIALECTS)('logins on %s', (dialect) => {
     const written = vi.spyOn(store, 'tx');
     try {
       expect(await login(measured.name)).toBe(201);
-      const epochs = asked.mock.calls.filter(([query]) => query.sql.includes('identity_epoch')).length;
-      expect(asked.mock.calls.length - epochs).toBeGreaterThan(0);
-      expect(asked.mock.calls.length - epochs).toBeLessThanOrEqual(4);
+      // the epoch is asked for by every request, and keys are looked up again once a minute
+      const own = asked.mock.calls.filter(([{ sql }]) => !/"identity_(epoch|key)"/.test(sql));
+      expect(own.length).toBeGreaterThan(0);
+      expect(own.length).toBeLessThanOrEqual(4);
       // what is gathered and stored later is `unseen`
       expect(written.mock.calls.filter(([, options]) => !options?.unseen)).toEqual([]);
     } finally {
@@ -65,6 +67,8 @@ describe.each(DIALECTS)('logins on %s', (dialect) => {
     const made = [await newUser(), await newUser(), await newUser()];
     const { store, identity } = cloud.app;
     await identity.activeDays.flush();
+    // the day must not end meanwhile
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
     for (const { name } of made) expect(await login(name)).toBe(201);
     await identity.activeDays.flush();
     for (const { id } of made) {

@@ -27,7 +27,8 @@ let directory: string;
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'maru-openstack-'));
-  ({ cloud, endpoint } = await openListening());
+  // a client may take longer to start than a passcode is good for by default
+  ({ cloud, endpoint } = await openListening({ config: { totp_included_previous_windows: 10 } }));
   os = OpenStackShell.start(admin());
 });
 afterAll(async () => {
