@@ -111,11 +111,14 @@ describe('faults', () => {
       expect(await part.plan(spec)).toEqual([]);
       await mortal(killed % 4).apply({ spec: {}, changed: null });
       await createNetworkPart(lab.context).apply({ spec: {}, changed: null });
-      const links = await lab.host.machine.exec('ip', ['-br', 'link']);
-      const names = links.stdout.split('\n').map((line) => line.split(/[ @]/)[0]);
-      expect(names.filter(Boolean)).toEqual(['lo', 'br-ex', 'ext0']);
+      const links = async () => {
+        const { stdout } = await lab.host.machine.exec('ip', ['-br', 'link']);
+        return stdout.split('\n').map((line) => line.split(/[ @]/)[0]);
+      };
+      // the kernel takes the devices of a deleted namespace away in its own time
+      await expect.poll(async () => (await links()).filter(Boolean)).toEqual(['lo', 'br-ex', 'ext0']);
     }
-  }, 120_000);
+  }, 300_000);
 
   it('serves a guest whose port asks for options that make no sense', async () => {
     const { spec } = cloud();
@@ -134,7 +137,7 @@ describe('faults', () => {
     await part.apply({ spec, changed: null });
     expect(await lab.outside.pings('203.0.113.20')).toBe(true);
     expect(await guest.pings('203.0.113.10')).toBe(true);
-    expect(await guest.pings('203.0.113.9')).toBe(false);
+    expect(await guest.pingsInVain('203.0.113.9')).toBe(true);
     // the host's own traffic on the same bridge is nobody's business
     expect(await lab.host.machine.pings('203.0.113.1')).toBe(true);
     expect(await lab.outside.pings('203.0.113.9')).toBe(true);

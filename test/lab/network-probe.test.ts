@@ -67,7 +67,7 @@ describe('a host that cannot ask all who has the addresses of its routers', () =
     for (const one of [ROUTER_A, ROUTER_B]) await hand('netns', 'del', `qrouter-${one}`).catch(() => {});
     // the kernel takes a namespace's devices, and their other ends, away a little later
     const links = async () => (await hand('-o', 'link', 'show')).stdout;
-    await expect.poll(links, { timeout: 10_000 }).not.toMatch(/tap0000004[a-d]/);
+    await expect.poll(links).not.toMatch(/tap0000004[a-d]/);
   });
   afterAll(() => lab?.down());
 

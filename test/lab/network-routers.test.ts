@@ -68,7 +68,7 @@ class Site {
     await machine.exec('ip', ['netns', 'del', `qrouter-${ROUTER}`]);
     // the kernel takes the cables of a deleted namespace away in its own time, and answers on them until then
     for (const device of [QR, QG].map(tapName))
-      await until(`the end of ${device}`, 10_000, async () => {
+      await until(`the end of ${device}`, 60_000, async () => {
         return !(await machine.succeeds('ip', ['link', 'show', device]));
       });
     this.part = createNetworkPart(this.lab.context);
@@ -135,7 +135,7 @@ describe('a router that moves between two hosts', () => {
     expect(unknown_networks).toEqual([id(0xabc)]);
     // the kernel takes the cables of a deleted namespace away in its own time
     const links = () => two.lab.host.machine.exec('ip', ['-br', 'link']);
-    await until('the end of the probe’s cables', 10_000, async () => !(await links()).stdout.includes('prb'));
+    await until('the end of the probe’s cables', 60_000, async () => !(await links()).stdout.includes('prb'));
     expect((await two.lab.host.machine.exec('ip', ['netns', 'list'])).stdout).not.toContain('qprobe');
   });
 
@@ -156,13 +156,13 @@ describe('a router that moves between two hosts', () => {
     await two.part.probe({ targets: [{ network: vxlan(NET, 1001), addresses: ['10.0.0.99'] }] });
     expect((await machine.exec('ip', ['netns', 'list'])).stdout).not.toContain('qprobe');
     const gone = async () => !(await machine.succeeds('ip', ['link', 'show', 'prbdead']));
-    await until('the end of the dead probe’s cable', 10_000, gone);
+    await until('the end of the dead probe’s cable', 60_000, gone);
   });
 
   it('moves with a receipt: its neighbours follow, also to its floating IP', async () => {
     expect(await one.router(1, false)).toMatchObject({ state: 'applied' });
     expect(await one.runsRouter()).toBe(false);
-    expect(await outside.pings(FLOATING)).toBe(false);
+    expect(await outside.pingsInVain(FLOATING)).toBe(true);
     expect(await two.router(2, true)).toMatchObject({ state: 'applied' });
     expect(await outside.pings(FLOATING)).toBe(true);
     expect(await one.guest.pings('203.0.113.1')).toBe(true);
@@ -176,13 +176,13 @@ describe('a router that moves between two hosts', () => {
       (await one.lab.host.machine.exec('bridge', ['fdb', 'show', 'br', 'br-ex'])).stdout.match(
         new RegExp(`${mac(7)} dev (\\S+)`),
       )?.[1];
-    expect(await learned()).toBe('exlink');
+    await expect.poll(learned).toBe('exlink');
     await two.router(2, false);
     await one.router(3, true);
-    expect(await learned()).not.toBe('exlink');
+    await expect.poll(learned).not.toBe('exlink');
     await one.router(3, false);
     await two.router(4, true);
-    expect(await learned()).toBe('exlink');
+    await expect.poll(learned).toBe('exlink');
   });
 
   it('does not run where its epoch is old or was given up, also after the agent was started again', async () => {

@@ -114,21 +114,21 @@ describe('one host with an external network, a tenant network, a router and two 
   it('lets guests out through the router, and nobody in', async () => {
     expect(await web.pings('10.0.0.1')).toBe(true);
     expect(await web.pings('203.0.113.1')).toBe(true);
-    expect(await web.pings('10.0.0.6')).toBe(false);
+    expect(await web.pingsInVain('10.0.0.6')).toBe(true);
     await lab.outside.exec('ip', ['route', 'add', '10.0.0.0/24', 'via', '203.0.113.10']);
-    expect(await lab.outside.pings('10.0.0.5')).toBe(false);
+    expect(await lab.outside.pingsInVain('10.0.0.5')).toBe(true);
   });
 
   it('opens and closes with rules', async () => {
     await setRules(rule('ingress', { protocol: 'icmp' }));
     expect(await peer.pings('10.0.0.5')).toBe(true);
     await setRules();
-    expect(await peer.pings('10.0.0.5')).toBe(false);
+    expect(await peer.pingsInVain('10.0.0.5')).toBe(true);
   });
 
   it('reaches a guest by its floating IP', async () => {
     await setRules(rule('ingress', { protocol: 'icmp' }));
-    expect(await lab.outside.pings(FIP)).toBe(false);
+    expect(await lab.outside.pingsInVain(FIP)).toBe(true);
     lab.host.reset();
     await apply(router([[FIP, '10.0.0.5', WEB]]));
     // two commands side by side and no look at the host: that is what makes it fast
@@ -139,7 +139,7 @@ describe('one host with an external network, a tenant network, a router and two 
 
   it('drops what a guest has no address for', async () => {
     await web.exec('ip', ['addr', 'add', '10.0.0.77/24', 'dev', 'eth0']);
-    expect(await web.pings('10.0.0.1', '-I', '10.0.0.77')).toBe(false);
+    expect(await web.pingsInVain('10.0.0.1', '-I', '10.0.0.77')).toBe(true);
     await web.exec('ip', ['addr', 'del', '10.0.0.77/24', 'dev', 'eth0']);
     expect(await web.pings('10.0.0.1')).toBe(true);
   });
@@ -147,13 +147,12 @@ describe('one host with an external network, a tenant network, a router and two 
   it('removes everything of its own and nothing else', async () => {
     const empty = new SpecBuilder();
     await part.apply({ spec: empty.spec, changed: null });
-    const links = await lab.host.machine.exec('ip', ['-br', 'link']);
-    expect(
-      links.stdout
-        .split('\n')
-        .map((line) => line.split(/[ @]/)[0])
-        .filter(Boolean),
-    ).toEqual(['lo', 'br-ex', 'ext0']);
+    const links = async () => {
+      const { stdout } = await lab.host.machine.exec('ip', ['-br', 'link']);
+      return stdout.split('\n').map((line) => line.split(/[ @]/)[0]);
+    };
+    // the kernel takes the devices of a deleted namespace away in its own time
+    await expect.poll(async () => (await links()).filter(Boolean)).toEqual(['lo', 'br-ex', 'ext0']);
     expect((await lab.host.machine.exec('ip', ['netns', 'list'])).stdout).toBe('');
     expect((await lab.host.machine.exec('ipset', ['list', '-n'])).stdout).toBe('');
     lab.host.reset();

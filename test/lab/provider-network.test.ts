@@ -28,7 +28,7 @@ it('tells which bridges are there, the host’s addresses, gateways, and who was
   await ip('-6', 'route', 'add', 'default', 'via', '2001:db8:7::1', 'dev', 'br-ex');
   // a router of this cloud, and an address that nobody answers for
   await ip('neigh', 'replace', '203.0.113.99', 'lladdr', 'fa:16:3e:00:00:01', 'dev', 'br-ex');
-  await lab.host.machine.exec('ping', ['-c', '1', '-W', '2', '203.0.113.1']);
+  await lab.host.machine.exec('ping', ['-c', '1', '-W', '10', '203.0.113.1']);
   const [extnet] = await networks.look();
   expect(extnet).toEqual({
     name: 'extnet',
