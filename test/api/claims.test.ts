@@ -183,7 +183,7 @@ describe.each(DIALECTS)('claims of capacity on %s', (dialect) => {
     expect(await app.store.read.selectFrom('allocation').selectAll().execute()).toEqual([]);
     expect((await servers()).filter((row) => row.deleted_at === null)).toEqual([]);
     await compareClaims();
-  }, 300_000);
+  }, 900_000);
 });
 
 /** Numbers from 0 to 1, the same in every run (a linear congruential generator). */

@@ -62,7 +62,7 @@ describe.each(DIALECTS)('every operation of every service on %s', (dialect) => {
       }
     }
     expect(faults).toEqual([]);
-  }, 300_000);
+  }, 900_000);
 });
 
 function requestsTo(service: Service, operation: Operation): { url: string; body?: unknown }[] {

@@ -137,7 +137,8 @@ describe('routers and floating IPs', () => {
       floatingip: {
         floating_network_id: world.external.id,
         port_id: world.port.id,
-        fixed_ip_address: '10.0.0.250',
+        // the port's own is drawn from all of the subnet
+        fixed_ip_address: world.port.fixed_ips[0].ip_address === '10.0.0.250' ? '10.0.0.251' : '10.0.0.250',
       },
     }),
     400,

@@ -229,8 +229,12 @@ for (const dialect of DIALECTS) {
         });
         expect(await put({ description: 'mine' })).toMatchObject({ status: 'ACTIVE', description: 'mine' });
         expect(await put({ port_id: two.id })).toMatchObject({ port_id: two.id });
+        // those of the ports, and of DHCP, are drawn from all of the subnet
+        const { ports } = (await api.call(api.admin, 'GET', `ports?network_id=${network.id}`)).json;
+        const taken = JSON.stringify(ports);
+        const free = [200, 201, 202, 203, 204].map((n) => `10.41.0.${n}`).find((ip) => !taken.includes(ip));
         const moved = await api.call(api.demo, 'PUT', `ports/${two.id}`, {
-          port: { fixed_ips: [{ ip_address: '10.41.0.200' }] },
+          port: { fixed_ips: [{ ip_address: free }] },
         });
         expect(moved.status, moved.text).toBe(200);
         expect((await get(`floatingips/${floating.id}`)).floatingip).toMatchObject({

@@ -133,11 +133,24 @@ describe('what exists of networks on hosts, and where a way is broken', () => {
     expect(trace.verdict).toContain(words);
   });
 
+  /** The network, once its hosts have told of all that was asked of them. */
+  async function reported(): Promise<NetworkView> {
+    const look = () => cloud.call<{ network: NetworkView }>('GET', `/maru/v1/networks/${scene.networkId}`);
+    let { network } = await look();
+    await cloud.waitFor('the reports', async () => {
+      ({ network } = await look());
+      const late = network.hosts.flatMap(({ host, reports }) =>
+        reports
+          .filter(({ current, state }) => !current || state !== 'applied')
+          .map((one) => ({ host, ...one })),
+      );
+      return late.map(({ host, object, state, error }) => `${host} ${object}: ${state} ${error ?? ''}`);
+    });
+    return network;
+  }
+
   it('shows a network in the cloud and on each host, with commands for that host', async () => {
-    const { network } = await cloud.call<{ network: NetworkView }>(
-      'GET',
-      `/maru/v1/networks/${scene.networkId}`,
-    );
+    const network = await reported();
     expect(network).toMatchObject({ id: scene.networkId, type: 'vxlan', external: false });
     expect(network.ports.find(({ id }) => id === portId)).toMatchObject({ host: guestHost });
     expect(network.hosts.map(({ host }) => host)).toEqual(['host1', 'host2']);
@@ -169,6 +182,11 @@ describe('what exists of networks on hosts, and where a way is broken', () => {
 
   it('names the host whose agent is away, and still gives its commands', async () => {
     await cloud.stopAgent(guestHost);
+    // one that ends may answer what came before
+    await cloud.waitFor('its end', async () => {
+      const broken = brokenAt(await traced(floating.id));
+      return broken === `${guestHost}: guest's host` ? [] : [String(broken)];
+    });
     const trace = await traced(floating.id);
     expect(brokenAt(trace)).toBe(`${guestHost}: guest's host`);
     expect(trace.verdict).toContain('does not answer');

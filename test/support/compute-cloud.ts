@@ -26,6 +26,8 @@ export class ComputeCloud {
   readonly hosts: RowHosts;
   /** An active public image. */
   readonly imageId: string;
+  /** Of the network made last. */
+  #vni = 0;
 
   private constructor(cloud: TestApp, hosts: RowHosts, imageId: string) {
     this.cloud = cloud;
@@ -104,7 +106,7 @@ export class ComputeCloud {
         dns_domain: '',
         network_type: physical ? 'flat' : 'vxlan',
         physical_network: physical,
-        segmentation_id: physical ? null : 1 + Math.floor(Math.random() * 60_000),
+        segmentation_id: physical ? null : ++this.#vni,
       });
       await insertRow(tx, 'subnet', {
         ...common,

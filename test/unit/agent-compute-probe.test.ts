@@ -24,7 +24,7 @@ class ProbeHost extends RealHost {
       args.map((arg) => (arg === 'kvm' ? this.accel : arg === 'host' ? 'max' : arg)),
       {
         ...options,
-        timeoutMs: 20_000,
+        timeoutMs: 60_000,
       },
     );
   }

@@ -30,7 +30,10 @@ export class FaultScene {
     await tenant.open();
     const image = await uploadImage(cloud);
     const network = await tenant.create('network', {});
-    const subnet = await tenant.create('subnet', { network_id: network, ip_version: 4, cidr: '10.0.0.0/24' });
+    // what is below the pool is never drawn for a port, nor for DHCP: tests may ask for it
+    const allocation_pools = [{ start: '10.0.0.100', end: '10.0.0.254' }];
+    const inside = { network_id: network, ip_version: 4, cidr: '10.0.0.0/24', allocation_pools };
+    const subnet = await tenant.create('subnet', inside);
     const external = await tenant.create('network', {
       'router:external': true,
       'provider:network_type': 'flat',
