@@ -20,7 +20,7 @@ for (const dialect of DIALECTS) {
     it('50 networks at a quota of 10: exactly 10, all on segments of their own', async () => {
       await quota({ network: 10 });
       const replies = await Promise.all(
-        times(50).map((i) => api.call(api.demo, 'POST', 'networks', { network: { name: `n${i}` } })),
+        times(50).map((i) => api.insist(api.demo, 'POST', 'networks', { network: { name: `n${i}` } })),
       );
       const made = replies.filter((reply) => reply.status === 201);
       expect(made).toHaveLength(10);
@@ -43,7 +43,7 @@ for (const dialect of DIALECTS) {
       await api.subnet(api.admin, network.id, '10.1.0.0/24');
       await quota({ port: 10 });
       const replies = await Promise.all(
-        times(50).map(() => api.call(api.demo, 'POST', 'ports', { port: { network_id: network.id } })),
+        times(50).map(() => api.insist(api.demo, 'POST', 'ports', { port: { network_id: network.id } })),
       );
       const ports = replies.filter((reply) => reply.status === 201).map((reply) => reply.json.port);
       expect(ports).toHaveLength(10);
@@ -56,7 +56,7 @@ for (const dialect of DIALECTS) {
       const { network } = await api.external(20);
       const replies = await Promise.all(
         times(40).map((i) =>
-          api.call(i % 2 ? api.demo : api.other, 'POST', 'floatingips', {
+          api.insist(i % 2 ? api.demo : api.other, 'POST', 'floatingips', {
             floatingip: { floating_network_id: network.id },
           }),
         ),
@@ -74,7 +74,7 @@ for (const dialect of DIALECTS) {
       const network = await api.network(api.admin, { name: 'fixed' });
       await api.subnet(api.admin, network.id, '10.2.0.0/24');
       const wish = { port: { network_id: network.id, fixed_ips: [{ ip_address: '10.2.0.77' }] } };
-      const replies = await Promise.all(times(10).map(() => api.call(api.admin, 'POST', 'ports', wish)));
+      const replies = await Promise.all(times(10).map(() => api.insist(api.admin, 'POST', 'ports', wish)));
       expect(replies.filter((reply) => reply.status === 201)).toHaveLength(1);
       expect(replies.filter((reply) => reply.status === 409)).toHaveLength(9);
     });
@@ -82,7 +82,7 @@ for (const dialect of DIALECTS) {
     it('overlapping subnets at once: one of them', async () => {
       const network = await api.network(api.admin, { name: 'overlap' });
       const body = { subnet: { network_id: network.id, ip_version: 4, cidr: '10.3.0.0/24' } };
-      const replies = await Promise.all(times(10).map(() => api.call(api.admin, 'POST', 'subnets', body)));
+      const replies = await Promise.all(times(10).map(() => api.insist(api.admin, 'POST', 'subnets', body)));
       expect(replies.filter((reply) => reply.status === 201)).toHaveLength(1);
       expect(replies.find((reply) => reply.status === 400)!.json.NeutronError.message).toMatch(
         /overlaps with another subnet/,
@@ -99,14 +99,14 @@ for (const dialect of DIALECTS) {
       );
       const replies = await Promise.all(
         subnets.map((subnet) =>
-          api.call(api.admin, 'PUT', `routers/${router.id}/add_router_interface`, { subnet_id: subnet.id }),
+          api.insist(api.admin, 'PUT', `routers/${router.id}/add_router_interface`, { subnet_id: subnet.id }),
         ),
       );
       expect(replies.map((reply) => reply.status).sort()).toEqual([200, 400, 400, 400]);
     });
 
     it('lists for the first time at once: one default group per project', async () => {
-      const lists = await Promise.all(times(10).map(() => api.call(api.other, 'GET', 'security-groups')));
+      const lists = await Promise.all(times(10).map(() => api.insist(api.other, 'GET', 'security-groups')));
       for (const list of lists) {
         expect(list.json.security_groups).toHaveLength(1);
         expect(list.json.security_groups[0].security_group_rules).toHaveLength(4);

@@ -34,7 +34,7 @@ describe.each(DIALECTS)('volume API on %s', (dialect) => {
   const url = (who: { projectId: string }, path = '') => `/volume/v3/${who.projectId}/volumes${path}`;
 
   async function create(who = alice, volume: Record<string, unknown> = { size: 1, name: 'v' }) {
-    return await cloud.request('POST', url(who), { token: who.token, body: { volume } });
+    return await cloud.insist('POST', url(who), { token: who.token, body: { volume } });
   }
 
   function report(id: string, state: 'applied' | 'error' | 'gone') {

@@ -164,6 +164,17 @@ export class TestApp {
     };
   }
 
+  /**
+   * Asks again as long as the answer is that the database cannot be had, as clients do that are told so: when many ask at once on a slow
+   * machine, more of them wait for a connection than get one in time.
+   */
+  async insist(method: string, url: string, options: RequestOptions = {}): Promise<TestReply> {
+    for (;;) {
+      const reply = await this.request(method, url, options);
+      if (reply.status !== 503) return reply;
+    }
+  }
+
   /** A token of the administrator for project `admin`. */
   async adminToken(): Promise<string> {
     return (await this.admin()).token;

@@ -34,6 +34,11 @@ export class NetworkApi {
     return this.cloud.request(method, `/network/v2.0/${path}`, { token: who.token, body });
   }
 
+  /** One of many calls at once. */
+  insist(who: TestUser, method: string, path: string, body?: unknown): Promise<TestReply> {
+    return this.cloud.insist(method, `/network/v2.0/${path}`, { token: who.token, body });
+  }
+
   /** Creates and returns the resource; throws with the reply when it is refused. */
   // biome-ignore lint/suspicious/noExplicitAny: tests look into resources of every shape
   async make(who: TestUser, path: string, name: string, attributes: object): Promise<any> {
