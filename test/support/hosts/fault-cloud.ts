@@ -78,7 +78,7 @@ export class FaultCloud {
   static async start(options: FaultCloudOptions): Promise<FaultCloud> {
     const cleanups: (() => Promise<void> | void)[] = [];
     const directory = mkdtempSync(join(tmpdir(), 'maru-fault-'));
-    cleanups.push(() => rmSync(directory, { recursive: true, force: true }));
+    cleanups.push(() => rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }));
     cleanups.push(watchStores());
     const [apiPort, agentPort] = [await freePort(), await freePort()];
     const cloud = new FaultCloud(directory, options.hosts, apiPort, cleanups);

@@ -137,11 +137,13 @@ export class SimulatedCloud {
     this.run(name, {});
   }
 
-  /** Calls an API once as administrator; null when there is no answer. */
+  /** Calls an API once as administrator; null when there is no answer, or only the beginning of one. */
   async tryOnce(method: string, path: string, body?: unknown): Promise<Response | null> {
     this.#token ??= await this.#authenticate();
     try {
-      return await this.#fetch(method, path, body, { 'x-auth-token': this.#token });
+      const response = await this.#fetch(method, path, body, { 'x-auth-token': this.#token });
+      const text = await response.text();
+      return new Response(text || null, { status: response.status, headers: response.headers });
     } catch {
       await new Promise((resolve) => setTimeout(resolve, 50));
       return null;

@@ -17,6 +17,8 @@ export class RandomLoad {
   readonly #has: Population = { servers: [], volumes: [], floatingIps: [], rules: [] };
 
   #kept: string | null = null;
+  /** Rules begin at ports of their own: two that say the same are refused. */
+  #nextPort = 1000;
 
   constructor(scene: FaultScene, random: () => number) {
     this.#scene = scene;
@@ -54,8 +56,8 @@ export class RandomLoad {
             security_group_id: groupId,
             direction: 'ingress',
             protocol: 'tcp',
-            port_range_min: 1000 + rules.length,
-            port_range_max: 1000 + Math.floor(this.#random() * 1000) + rules.length,
+            port_range_min: ++this.#nextPort,
+            port_range_max: this.#nextPort + Math.floor(this.#random() * 1000),
             ...(this.#random() < 0.5 && { remote_group_id: groupId }),
           }),
         ),
@@ -95,7 +97,7 @@ export class RandomLoad {
         },
         async () => {
           const port = await tenant.portOf(server);
-          const pairs = this.#random() < 0.5 ? [{ ip_address: '10.0.0.250' }] : [];
+          const pairs = this.#random() < 0.5 ? [{ ip_address: '10.0.0.50' }] : [];
           await tenant.insist('PUT', `/network/v2.0/ports/${port}`, {
             port: { allowed_address_pairs: pairs, security_groups: this.#random() < 0.5 ? [] : [groupId] },
           });

@@ -50,7 +50,7 @@ function addressesOf(
       for (const element of set.elements) {
         const parts = element.split(' . ').map((part) => part.replaceAll('"', ''));
         const address = parts.find((part) => /^\d+\.\d+\.\d+\.\d+$/.test(part));
-        if (address && address !== '10.0.0.250' && parts.includes(tap)) found.push(address);
+        if (address && address !== '10.0.0.50' && parts.includes(tap)) found.push(address);
       }
     }
   }

@@ -76,8 +76,12 @@ export function watchStores(): () => void {
       opened.push(store);
       return store;
     };
-    Store.prototype.tx = async function <T>(this: Store, body: (trx: Tx) => Promise<T>): Promise<T> {
-      const transaction = () => tx.call(this, body) as Promise<T>;
+    Store.prototype.tx = async function <T>(
+      this: Store,
+      body: (trx: Tx) => Promise<T>,
+      options?: { readonly unseen?: boolean },
+    ): Promise<T> {
+      const transaction = () => tx.call(this, body, options) as Promise<T>;
       return await (fates.get(this)?.run(transaction) ?? transaction());
     };
   }

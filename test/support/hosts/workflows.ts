@@ -71,7 +71,7 @@ export function workflowsOf(scene: () => FaultScene, cloud: () => FaultCloud): r
     {
       name: 'ports',
       halves: [
-        updatePort({ allowed_address_pairs: [{ ip_address: '10.0.0.250' }], security_groups: [] }),
+        updatePort({ allowed_address_pairs: [{ ip_address: '10.0.0.50' }], security_groups: [] }),
         async () => {
           await updatePort({ allowed_address_pairs: [], security_groups: [scene().groupId] })();
         },
