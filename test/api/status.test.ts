@@ -111,7 +111,7 @@ describe.each(DIALECTS)('the page of maru status on %s', (dialect) => {
   });
 
   it('puts outages before failures before what is only to be looked at', async () => {
-    const soon = new Date(Date.now() + 3 * 24 * 3600 * 1000).toISOString();
+    const soon = new Date(Date.now() + 2.5 * 24 * 3600 * 1000).toISOString();
     compute.hosts.down.add(ids[0]!);
     compute.hosts.undelivered.set(ids[1]!, { fault: 'connection refused', ms: 60_000 });
     await host(ids[1]!, {

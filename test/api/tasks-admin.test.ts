@@ -176,7 +176,7 @@ describe.each(DIALECTS)('tasks for operators on %s', (dialect) => {
     };
     expect(await run('task', 'list')).toMatch(
       new RegExp(
-        `${task.id}\\s+server\\.build\\s+server/${id}\\s+spawn\\s+active .* in 5 min\\s+host1 to start`,
+        `${task.id}\\s+server\\.build\\s+server/${id}\\s+spawn\\s+active .* in [345] min\\s+host1 to start`,
       ),
     );
     const shown = await run('task', 'show', task.id);
