@@ -48,11 +48,13 @@ describe('a database that is older than what its hosts have', () => {
         .where('name' as never, '=', 'change' as never)
         .execute();
     });
-  const counter = async () => {
-    await controller.store.tx((tx) => recordChange(tx, 'host', 'nobody'));
-    const rows = await controller.store.read.selectFrom('change').select('seq').execute();
-    return Math.max(...rows.map(({ seq }) => seq));
-  };
+  /** The number of the last change; read with one that nobody can have handled and deleted yet. */
+  const counter = () =>
+    controller.store.tx(async (tx) => {
+      await recordChange(tx, 'host', 'nobody');
+      const rows = await tx.selectFrom('change').select('seq').execute();
+      return Math.max(...rows.map(({ seq }) => seq));
+    });
 
   it('is refused by the host before it can do any harm, and makes one new incarnation', async () => {
     await settled();

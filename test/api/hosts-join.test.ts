@@ -25,6 +25,13 @@ describe('joining', () => {
     for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
   });
 
+  /** A host is up from its first heartbeat on, and can be asked once what that says is stored. */
+  const isReachable = ({ store }: TestController, { config, port }: TestAgent) =>
+    until(`${config.name} can be reached`, async () => {
+      const row = await findHostByName(store.read, config.name);
+      return row?.agent_url.endsWith(`:${port}`) ?? false;
+    });
+
   it('gives a certificate for a one-time token and registers the host', async () => {
     const agent = await TestAgent.create('host1', cleanups);
     const identity = await agent.join(await controller.token());
@@ -34,7 +41,8 @@ describe('joining', () => {
     expect(statSync(`${agent.config.state_dir}/identity.json`).mode & 0o777).toBe(0o600);
     expect(statSync(`${controller.directory}/ca-1.json`).mode & 0o777).toBe(0o600);
     await agent.start();
-    await until('the host is up', () => controller.hosts.isUp(identity.host_id));
+    await isReachable(controller, agent);
+    expect(controller.hosts.isUp(identity.host_id)).toBe(true);
     const after = await findHostByName(controller.store.read, 'host1');
     expect(after?.agent_url).toBe(`https://127.0.0.1:${agent.port}`);
     expect(JSON.parse(after?.facts ?? '{}')).toMatchObject({ hostname: 'host1', vcpus: 2 });
@@ -46,7 +54,7 @@ describe('joining', () => {
     const agent = await TestAgent.create('six', cleanups, { listen: '[::1]:0', underlay_ip: '::1' });
     const { host_id } = await agent.join(await six.token());
     await agent.start();
-    await until('the host is up', () => six.hosts.isUp(host_id));
+    await isReachable(six, agent);
     // the agent's own listener, as it told of it, is reached with its certificate
     const host = await findHostByName(six.store.read, 'six');
     expect(host?.agent_url).toBe(`https://[::1]:${agent.port}`);
@@ -54,7 +62,7 @@ describe('joining', () => {
     // and it is known again where the token's URL is not used any more
     await agent.stop();
     await agent.start();
-    await until('the host is up again', () => six.hosts.isUp(host_id));
+    await isReachable(six, agent);
   });
 
   it('keeps the provider networks of a host whose agent has just started and does not know yet', async () => {
@@ -159,6 +167,7 @@ describe('joining', () => {
     const agent = await TestAgent.create('host1', cleanups);
     const identity = await agent.join(await controller.token());
     await agent.start();
+    await isReachable(controller, agent);
     const url = `https://127.0.0.1:${agent.port}`;
     const other = await (await TestAgent.create('host2', cleanups)).join(await controller.token());
     const neighbour = new PeerClient(url, 'host1', { ca: other.ca, key: other.key, cert: other.certificate });

@@ -96,7 +96,7 @@ describe('the agent of a host that was removed', () => {
     expect(existsSync(`${directory()}/removed.json`)).toBe(false);
     await agent.start({ compute, network });
     await until('up', () => controller.hosts.isUp(host_id));
-    controller.objects.setSilently(host_id, 'server', 's2', { instance_name: 'two', disks: [], nics: [] });
+    await controller.objects.set(host_id, 'server', 's2', { instance_name: 'two', disks: [], nics: [] });
     await controller.objects.set(host_id, 'port', 'p2', {});
     await until('the new one runs', () => compute.running.has('server/s2'));
     expect(compute.running.has('server/s1')).toBe(false);

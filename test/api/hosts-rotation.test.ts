@@ -52,7 +52,7 @@ describe('replacing the certificate authority', () => {
     await until('up', async () => (await isUp(one)) && (await isUp(two)));
     const old = (await status()).authorities[0]!.fingerprint;
     const begun = await controller.hosts.authority.rotate();
-    expect(begun).toMatchObject({ phase: 'rotating', waiting_for: ['host1', 'host2'] });
+    expect(begun.phase).toBe('rotating');
     const fresh = begun.authorities.find((authority) => authority.signs_hosts)!.fingerprint;
     expect(fresh).not.toBe(old);
     expect(await shown()).toBe(old);
@@ -141,7 +141,8 @@ describe('replacing the certificate authority', () => {
 
   it('keeps join tokens working that were made during it, and says so of those from before', async () => {
     const before = await controller.token();
-    await controller.hosts.authority.rotate();
+    const begun = await controller.hosts.authority.rotate();
+    expect(begun).toMatchObject({ phase: 'rotating', waiting_for: ['host1', 'host2'] });
     const during = [await controller.token(), await controller.token()];
     const three = await TestAgent.create('host3', cleanups);
     await three.join(before);

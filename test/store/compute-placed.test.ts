@@ -25,7 +25,7 @@ for (const dialect of DIALECTS) {
             hosts.map(async (host) => {
               const objects = await serverKind.objects(store.read, host);
               const list = [...objects].map(([id, body]) => `${id}=${specObject<'server'>(body).revision}`);
-              return [host, list.join()] as const;
+              return [host, list.sort().join()] as const;
             }),
           ),
         );

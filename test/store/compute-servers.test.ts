@@ -2,6 +2,14 @@ import { expect, it } from 'vitest';
 import { ComputeCloud } from '../support/compute-cloud.js';
 import { DIALECTS } from '../support/stores.js';
 
+/** Asks again: on a slow machine more wait for a connection to PostgreSQL than get one in time, and are told to. */
+async function untilServed<T extends { readonly status: number }>(ask: () => Promise<T>): Promise<T> {
+  for (;;) {
+    const reply = await ask();
+    if (reply.status !== 503) return reply;
+  }
+}
+
 for (const dialect of DIALECTS) {
   it(`of 50 parallel creates at a quota of 10 exactly 10 succeed on ${dialect}`, async () => {
     const cloud = await ComputeCloud.open({ dialect });
@@ -9,13 +17,7 @@ for (const dialect of DIALECTS) {
       const user = await cloud.cloud.projectUser('demo');
       for (let i = 0; i < 3; i++) await cloud.hosts.add(cloud.cloud, `host${i}`);
       const network = await cloud.network(user.projectId);
-      const create = async () => {
-        for (;;) {
-          const reply = await cloud.create(user.token, { networks: [{ uuid: network }] });
-          // on a slow machine more wait for a connection to PostgreSQL than get one in time: they are told to ask again
-          if (reply.status !== 503) return reply;
-        }
-      };
+      const create = () => untilServed(() => cloud.create(user.token, { networks: [{ uuid: network }] }));
       const replies = await Promise.all(Array.from({ length: 50 }, create));
       const statuses = replies.map((reply) => reply.status);
       expect(statuses.filter((status) => status === 202)).toHaveLength(10);
@@ -86,9 +88,8 @@ for (const dialect of DIALECTS) {
       await cloud.hosts.add(cloud.cloud, 'small', { memory_mb: 2560 });
       const users = await Promise.all(['a', 'b', 'c', 'd'].map((name) => cloud.cloud.projectUser(name)));
       const headers = { 'openstack-api-version': 'compute 2.37' };
-      const replies = await Promise.all(
-        users.flatMap(({ token }) => [1, 2, 3].map(() => cloud.create(token, { networks: 'none' }, headers))),
-      );
+      const create = (token: string) => untilServed(() => cloud.create(token, { networks: 'none' }, headers));
+      const replies = await Promise.all(users.flatMap(({ token }) => [1, 2, 3].map(() => create(token))));
       expect(replies.map((reply) => reply.status)).toEqual(Array(12).fill(202));
       const rows = await cloud.cloud.app.store.read
         .selectFrom('server')

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { checkQuota, DEFAULT_CLASS, effectiveLimits } from '../../src/core/quota/quota.js';
 import { deleteLimits, projectsWithLimits, writeLimits } from '../../src/store/quota.js';
-import { forEachStore } from '../support/stores.js';
+import { forEachStore, untilAvailable } from '../support/stores.js';
 
 forEachStore('quota', (openStore) => {
   it('takes the project’s own limit, then the default class’s, then the built-in one', async () => {
@@ -36,7 +36,9 @@ forEachStore('quota', (openStore) => {
           .values({ project_id: 'p1', service: 'claims', resource: `r${i}`, hard_limit: 0 })
           .execute();
       });
-    const results = await Promise.allSettled(Array.from({ length: 50 }, (_, i) => claim(i)));
+    const results = await Promise.allSettled(
+      Array.from({ length: 50 }, (_, i) => untilAvailable(() => claim(i))),
+    );
     expect(results.filter((r) => r.status === 'fulfilled')).toHaveLength(10);
     const refusal = results.find((r) => r.status === 'rejected');
     expect(refusal?.reason.code).toBe('over-quota');

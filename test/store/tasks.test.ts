@@ -235,7 +235,10 @@ describe.each(DIALECTS)('tasks on %s', (dialect) => {
     await tasks.drain();
     const second = await row(tasks, id);
     expect(second).toMatchObject({ state: 'active', waiting_for: 'a second chance' });
-    expect(second.deadline).toBe(second.next_run_at);
+    // PostgreSQL's clock goes on between the two
+    const apart = Date.parse(second.deadline!) - Date.parse(second.next_run_at!);
+    expect(Math.abs(apart)).toBeLessThan(5_000);
+    expect(Date.parse(second.next_run_at!) - Date.parse(second.updated_at)).toBeGreaterThan(50_000);
     await overdue(id);
     await tasks.drain();
     expect(await row(tasks, id)).toMatchObject({ state: 'failed', finished_at: expect.any(String) });

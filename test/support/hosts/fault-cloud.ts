@@ -11,7 +11,7 @@ import { startAgent } from '../../../agents/main.js';
 import { type Config, loadConfig } from '../../../src/config.js';
 import { type Controller, startController } from '../../../src/controller.js';
 import { createLogger } from '../../../src/protocol/log.js';
-import type { Store } from '../../../src/store/store.js';
+import { Store } from '../../../src/store/store.js';
 import { freePort } from '../machine.js';
 import { type Dialect, newDatabase } from '../stores.js';
 import { Fate, type Moment } from './fate.js';
@@ -157,7 +157,26 @@ export class FaultCloud {
     // what it still wants to write is refused: it is dead
     await this.#controller?.close().catch(() => {});
     this.#fate = null;
+    await this.#endLeases();
     await this.startController();
+  }
+
+  /** On PostgreSQL the next controller waits until the leases of the dead one have run out: that time passes at once. */
+  async #endLeases(): Promise<void> {
+    if (this.#config?.database.startsWith('postgres') !== true) return;
+    const store = await Store.open(this.#config.database);
+    try {
+      await store.tx(async (tx) => {
+        await tx.updateTable('controller').set({ lease_until: 1 }).where('lease_until', '>', 1).execute();
+        await tx
+          .updateTable('task')
+          .set({ lease_until: '2000-01-01T00:00:00.000Z' })
+          .where('lease_until', 'is not', null)
+          .execute();
+      });
+    } finally {
+      await store.close();
+    }
   }
 
   async startAgent(name: string, fate = new Fate(), token?: string): Promise<void> {
