@@ -6,6 +6,9 @@ import { crossCheck } from '../../src/cli/config/cross-checks.js';
 import { readWhole, type WholeReading } from '../../src/cli/config/sections.js';
 import { describeProblem, inOrder } from '../../src/protocol/config/problem.js';
 
+// a check loads it when there is a policy file: every service, which takes a busy machine longer than a test may take
+import '../../src/cli/config/policy-file.js';
+
 /** What `maru config check` says, as operators read it: files in test/golden/config. */
 
 const GOLDEN = join(import.meta.dirname, 'config');
