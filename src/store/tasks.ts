@@ -294,13 +294,14 @@ export class TaskRows {
       : await query.where('finished_at', 'is', null).orderBy('next_run_at').orderBy('id').execute();
   }
 
-  /** The latest task of an object, finished or not. */
+  /** The latest task of an object: the one that is under way, whatever the clock said when it was begun, else the last that ended. */
   async latestOf(db: Reader, objectKind: string, objectId: string): Promise<TaskRow | undefined> {
     return await db
       .selectFrom('task')
       .selectAll()
       .where('object_kind', '=', objectKind)
       .where('object_id', '=', objectId)
+      .orderBy((eb) => eb('finished_at', 'is', null), 'desc')
       .orderBy('created_at', 'desc')
       .limit(1)
       .executeTakeFirst();

@@ -511,6 +511,19 @@ describe.each(DIALECTS)('tasks on %s', (dialect) => {
     });
   });
 
+  it('the latest of an object is the one that is under way, also where a clock was set back in between', async () => {
+    await open();
+    const tasks = controller(kindOf({ first: { run: async () => ({ wait: 'what never comes' }) } }));
+    const { id, object } = await begin(tasks);
+    const request = { kind: 'thing.work', object, payload: {}, projectId: null, requestId: null };
+    const second = await store.tx((tx) => tasks.start(tx, { ...request, supersedes: 'deleted' }));
+    const { created_at } = await row(tasks, second);
+    for (const at of [created_at, '2100-01-01T00:00:00.000Z']) {
+      await store.tx((tx) => tx.updateTable('task').set({ created_at: at }).where('id', '=', id).execute());
+      expect((await tasks.rows.latestOf(store.read, object.kind, object.id))?.id).toBe(second);
+    }
+  });
+
   it('undoing is tried for ever, and may wait', async () => {
     await open();
     let tries = 0;
