@@ -26,6 +26,7 @@ let qcow2: Awaited<ReturnType<typeof imageOf>>;
 let downloads: string[] = [];
 let broken: (stream: Readable) => Readable = (stream) => stream;
 let inUseBy: string | null = null;
+let stallMs = 60_000;
 
 beforeAll(async () => {
   directory = `/tmp/maru-test/disks-${randomUUID()}`;
@@ -39,6 +40,7 @@ beforeEach(() => {
   downloads = [];
   broken = (stream) => stream;
   inUseBy = null;
+  stallMs = 60_000;
   host.runs = [];
 });
 
@@ -49,7 +51,9 @@ function storage(stateDir = `${directory}/${randomUUID()}`, source = qcow2) {
     log: memoryLog(),
     diskUser: async () => inUseBy,
     pruneAfterDays: 1,
-    stallMs: 300,
+    get stallMs() {
+      return stallMs;
+    },
     fetchImage: async (id) => {
       downloads.push(id);
       return broken(source.open());
@@ -208,8 +212,10 @@ describe('an image that is not what it should be', () => {
 
   test('whose transfer hangs, is fetched again', async () => {
     broken = () => new Readable({ read() {} });
+    stallMs = 300;
     const { error, retry } = await refused(qcow2);
     expect(error?.message).toContain('no byte came');
+    stallMs = 60_000;
     expect(await retry()).toBeNull();
   });
 

@@ -82,7 +82,7 @@ describe('an agent that is killed at any of its changes', () => {
       return mortal;
     });
     expect(changes.length).toBeGreaterThan(8);
-  }, 180_000);
+  }, 900_000);
 
   test('during a hard reboot, is followed by one that has restarted the guest at the end', async () => {
     await atEachChange(async (dieAt, moment) => {
@@ -107,7 +107,7 @@ describe('an agent that is killed at any of its changes', () => {
       await next.close();
       return mortal;
     });
-  }, 180_000);
+  }, 900_000);
 
   test('during a deletion, is followed by one that leaves nothing', async () => {
     await atEachChange(async (dieAt, moment) => {
@@ -125,5 +125,5 @@ describe('an agent that is killed at any of its changes', () => {
       expect(await host.listDirectory(`${state}/servers`)).toEqual([]);
       return mortal;
     });
-  }, 180_000);
+  }, 900_000);
 });

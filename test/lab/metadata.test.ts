@@ -1,6 +1,7 @@
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { RealHost } from '../../agents/host/real.js';
 import type { MetadataListener } from '../../agents/metadata/listeners.js';
@@ -50,7 +51,7 @@ async function ask(from: string, path: string, ...options: string[]) {
   const args = [
     '-sS',
     '-m',
-    '5',
+    '20',
     '--interface',
     from,
     '-w',
@@ -75,6 +76,13 @@ function guest(name: string, ip: string, given: Partial<GuestMetadata> = {}) {
   };
   return { ...server, metadata: { ...server.metadata, networks: [nic], ...given } };
 }
+
+/** Opens many connections and holds them until its input ends. */
+const HOG = `
+import socket, sys
+held = [socket.create_connection(('169.254.169.254', 80), 30, ('198.51.100.6', 0)) for _ in range(40)]
+print('held'); sys.stdin.read()
+`;
 
 const apply = (spec: Spec) => part.apply({ spec, changed: null });
 
@@ -150,14 +158,15 @@ describe('the metadata service', () => {
   });
 
   test('is not taken from its neighbours by a guest that opens many connections', async () => {
-    const idle =
-      "import socket,time\ns=[socket.create_connection(('169.254.169.254',80),5,('198.51.100.6',0)) for _ in range(40)]\ntime.sleep(3)";
-    const hog = host.read('python3', ['-c', idle], { netns, okCodes: [0, 1] });
-    await sleep(1_000);
+    const hog = spawn('ip', ['netns', 'exec', netns, 'python3', '-u', '-c', HOG], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    await once(hog.stdout, 'data');
     await expect(ask('198.51.100.6', '/')).rejects.toThrow(/curl/);
     expect((await ask('198.51.100.5', '/')).status).toBe(200);
-    await hog;
-    expect((await ask('198.51.100.6', '/')).status).toBe(200);
+    hog.stdin.end();
+    await once(hog, 'exit');
+    await expect.poll(() => ask('198.51.100.6', '/').then(({ status }) => status)).toBe(200);
   });
 
   test('follows a namespace that was made anew, and leaves one that is not wanted', async () => {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import type { CommandOptions, CommandResult, Pipe } from '../../agents/host/host.js';
@@ -15,6 +15,8 @@ export class LabHost extends RealHost {
   readonly #init: number;
   /** Command lines given to `run` since the list was last emptied. */
   runs: string[] = [];
+  /** What the host's clock shows; a test that sets it says itself when time passes. */
+  clock: () => Date = () => new Date();
   /** Called before each changing command; a test that throws here has the agent die at that point. */
   beforeRun: (command: string, args: readonly string[]) => void = () => {};
 
@@ -57,23 +59,27 @@ export class LabHost extends RealHost {
         detached: true,
       },
     );
-    await until('the lab host', 10_000, () => exists(`${directory}/up`));
+    await until('the lab host', 60_000, () => exists(`${directory}/up`));
     const { stdout } = await execa('pgrep', ['-P', String(child.pid)]);
     const host = new LabHost(directory, Number(stdout.trim()));
-    await until('libvirt of the lab host', 60_000, async () => {
+    await until('libvirt of the lab host', 120_000, async () => {
       const { exitCode } = await execa('nsenter', host.inside('virsh', ['-c', LIBVIRT_URI, 'capabilities']), {
         reject: false,
       });
       return exitCode === 0;
     });
-    if (!(await exists(CACHE))) await cp(`${directory}/cache`, CACHE, { recursive: true });
+    if (!(await exists(CACHE))) {
+      // complete, or not there: also when two begin at once, or one is killed
+      await cp(`${directory}/cache`, `${directory}/shared-cache`, { recursive: true });
+      await rename(`${directory}/shared-cache`, CACHE).catch(() => {});
+    }
     return host;
   }
 
   /** Ends everything that runs in the host and removes its files. */
   async stop(): Promise<void> {
     process.kill(this.#init, 'SIGKILL');
-    await until('the end of the lab host', 10_000, async () => !(await exists(`/proc/${this.#init}/ns/net`)));
+    await until('the end of the lab host', 60_000, async () => !(await exists(`/proc/${this.#init}/ns/net`)));
     await rm(this.directory, { recursive: true, force: true });
   }
 
@@ -103,6 +109,10 @@ export class LabHost extends RealHost {
     return super.watchDirectory(this.own(path), onChange);
   }
 
+  override now(): Date {
+    return this.clock();
+  }
+
   /** Process numbers are the host's own. */
   override kill(pid: number, signal: NodeJS.Signals | 0): boolean {
     try {
@@ -119,10 +129,19 @@ export class LabHost extends RealHost {
     return /^\/(proc|run)\//.test(path) ? `/proc/${this.#init}/root${path}` : path;
   }
 
-  /** What `pgrep -f` finds among the host's processes. */
+  /** What `pgrep -f` finds among the host's processes; those that have ended and wait for their parent are none. */
   async pids(pattern: string): Promise<number[]> {
-    const { stdout } = await this.read('pgrep', ['-f', pattern], { okCodes: [0, 1] });
+    const { stdout } = await this.read('pgrep', ['-r', 'D,R,S,T', '-f', pattern], { okCodes: [0, 1] });
     return stdout.split('\n').filter(Boolean).map(Number);
+  }
+
+  /** Kills a process and waits until it has gone. */
+  async end(pid: number, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    this.kill(pid, signal);
+    await until(`the end of process ${pid} by ${signal}`, 60_000, async () => {
+      const status = await textOf(`/proc/${this.#init}/root/proc/${pid}/status`);
+      return !/^State:\s+[^ZX]/m.test(status);
+    });
   }
 
   private inside(command: string, args: readonly string[]): string[] {

@@ -89,15 +89,21 @@ export class Lab {
     return (await machine.run('nsenter', enter)).stdout;
   }
 
+  /** Whether an address answers the one ping that is sent, however long a busy machine takes. */
   async pings(address: string): Promise<boolean> {
-    return (await this.outside('ping', ['-c', '1', '-W', '1', address])).exitCode === 0;
+    return (await this.outside('ping', ['-c', '1', '-W', '10', address])).exitCode === 0;
+  }
+
+  /** Whether an address leaves a ping without an answer for a second. */
+  async pingsInVain(address: string): Promise<boolean> {
+    return (await this.outside('ping', ['-c', '1', '-W', '1', address])).exitCode !== 0;
   }
 
   /** Runs a command in a guest; throws when ssh itself or the command fails. */
   async ssh(address: string, keyFile: string, command: string, user = this.facts.ssh_user): Promise<string> {
     const options = [
       'BatchMode=yes',
-      'ConnectTimeout=10',
+      'ConnectTimeout=30',
       'StrictHostKeyChecking=no',
       'UserKnownHostsFile=/dev/null',
     ];
@@ -108,7 +114,7 @@ export class Lab {
       `${user}@${address}`,
       command,
     ];
-    const { exitCode, stdout, stderr } = await this.outside('ssh', args, 60_000);
+    const { exitCode, stdout, stderr } = await this.outside('ssh', args, 120_000);
     if (exitCode !== 0)
       throw new Error(`ssh ${user}@${address} ${command}: exit code ${exitCode}: ${stderr}`);
     return stdout.trim();

@@ -117,15 +117,21 @@ export class TwoHostLab {
     });
   }
 
+  /** Whether an address answers the one ping that is sent, however long a busy machine takes. */
   async pings(address: string): Promise<boolean> {
-    return (await this.outside('ping', ['-c', '1', '-W', '1', address])).exitCode === 0;
+    return (await this.outside('ping', ['-c', '1', '-W', '10', address])).exitCode === 0;
+  }
+
+  /** Whether an address leaves a ping without an answer for a second. */
+  async pingsInVain(address: string): Promise<boolean> {
+    return (await this.outside('ping', ['-c', '1', '-W', '1', address])).exitCode !== 0;
   }
 
   /** Runs a command in a guest as root; throws when ssh itself or the command fails. */
   async ssh(guest: Guest, command: string): Promise<string> {
     const options = [
       'BatchMode=yes',
-      'ConnectTimeout=10',
+      'ConnectTimeout=30',
       'StrictHostKeyChecking=no',
       'UserKnownHostsFile=/dev/null',
       'LogLevel=ERROR',
@@ -137,7 +143,7 @@ export class TwoHostLab {
       `${this.#sshUser}@${guest.floatingIp}`,
       `sudo sh -c '${command.replaceAll("'", "'\\''")}'`,
     ];
-    const { exitCode, stdout, stderr } = await this.outside('ssh', args, 90_000);
+    const { exitCode, stdout, stderr } = await this.outside('ssh', args, 150_000);
     if (exitCode !== 0)
       throw new Error(`${guest.host}: ${command}: exit code ${exitCode}: ${stdout}${stderr}`);
     return stdout.trim();
