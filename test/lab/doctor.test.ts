@@ -6,12 +6,12 @@ import { type Fault, RUNNING, STOPPED } from '../support/doctor/faults.js';
 import { DoctorMachine } from '../support/doctor/machine.js';
 
 /** Faults for real, on a machine with systemd, libvirt, a controller and an agent of its own. */
-describe('maru doctor', { timeout: 300_000 }, () => {
+describe('maru doctor', { timeout: 600_000 }, () => {
   let on: DoctorMachine;
   beforeAll(async () => {
     on = await DoctorMachine.start();
-  }, 300_000);
-  afterAll(async () => await on?.stop(), 60_000);
+  }, 600_000);
+  afterAll(async () => await on?.stop(), 180_000);
 
   const plant = async (faults: readonly Fault[]) => {
     for (const args of faults.flatMap(({ outside = [] }) => outside)) await on.out(...args);
@@ -56,8 +56,9 @@ describe('maru doctor', { timeout: 300_000 }, () => {
   });
 
   it('changes nothing', async () => {
+    // but for what the controller and the agent write by themselves: the database, the specification
     const state = `ip addr | grep -v lft; ip route show table all; nft list ruleset | grep -v counter; sysctl -a 2>/dev/null | grep -E '^net.(bridge|ipv4.conf)';
-      find /etc /var/lib/maru /var/lib/maru-agent /usr/local -xdev -type f -printf '%p %m %u %s\\n' | grep -vE 'maru.db|log$' | sort`;
+      find /etc /var/lib/maru /var/lib/maru-agent /usr/local -xdev -type f -printf '%p %m %u %s\\n' | grep -vE 'maru.db|spec.json|log$' | sort`;
     const before = await on.sh(state);
     await on.doctor();
     expect(await on.sh(state)).toBe(before);
@@ -92,7 +93,8 @@ describe('maru doctor', { timeout: 300_000 }, () => {
     await plantBadHost(on);
     const { report, seconds } = await on.doctor('--config', BAD_CONFIG);
     const findings = BAD_FINDINGS.map((fault) => ({ fault, finding: found(fault, report.findings) }));
-    expect(seconds).toBeLessThan(30);
+    // what hangs does so for ten minutes
+    expect(seconds).toBeLessThan(120);
     await on.sh(PACKAGES);
     let said = '';
     for (const { fault, finding } of findings) {

@@ -12,7 +12,7 @@ import { SystemdMachine } from '../support/systemd-machine.js';
 /** scripts/package: what is in the packages, and the life of the Debian package in a system of its own without network. */
 const ROOT = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 const MINUTES = 60_000;
-vi.setConfig({ testTimeout: 3 * MINUTES });
+vi.setConfig({ testTimeout: 10 * MINUTES });
 
 let work: string;
 let tarball: string;
@@ -33,14 +33,14 @@ beforeAll(async () => {
   deb = `${work}/out/${names.find((name) => name.endsWith('.deb'))}`;
   expect(names.sort()).toEqual(['SHA256SUMS', tarball, deb].map((file) => file.split('/').at(-1)).sort());
   for (const name of ['tar', 'deb']) await machine.run('mkdir', [`${work}/${name}`]);
-  await machine.run('tar', ['-C', `${work}/tar`, '-xf', tarball], { timeoutMs: 2 * MINUTES });
-  await machine.run('dpkg-deb', ['-x', deb, `${work}/deb`], { timeoutMs: 2 * MINUTES });
+  await machine.run('tar', ['-C', `${work}/tar`, '-xf', tarball], { timeoutMs: 5 * MINUTES });
+  await machine.run('dpkg-deb', ['-x', deb, `${work}/deb`], { timeoutMs: 5 * MINUTES });
   const [top = '', ...more] = readdirSync(`${work}/tar`);
   expect(more).toEqual([]);
   tree = `${work}/tar/${top}`;
   unpacked = `${work}/deb`;
   version = top.replace(/^maru-/, '').replace(/-linux-[^-]+$/, '');
-}, 12 * MINUTES);
+}, 20 * MINUTES);
 
 afterAll(() => rmSync(work, { recursive: true, force: true }));
 
@@ -164,7 +164,7 @@ describe('the package in a clean system without network', () => {
   beforeAll(async () => {
     clean = await CleanRoot.open(work);
     await machine.run('cp', [deb, `${clean.root}/maru.deb`]);
-  }, 12 * MINUTES);
+  }, 20 * MINUTES);
 
   afterAll(async () => {
     await clean?.close();
@@ -265,7 +265,7 @@ describe('the package in a clean system without network', () => {
     try {
       await until(
         'the API answers',
-        60,
+        120,
         async () => (await ask('/')).includes('identity'),
         (answers) => answers || !alive(pid),
       ).catch((error) => {
@@ -276,7 +276,8 @@ describe('the package in a clean system without network', () => {
     } finally {
       // unshare takes no SIGTERM while it waits; its end ends all that it has started
       machine.kill(pid, 'SIGKILL');
-      await until('the controller has ended', 30, async () => !alive(pid));
+      const left = () => machine.read('ip', ['netns', 'pids', clean.netns]);
+      await until('the controller has ended', 90, async () => !alive(pid) && (await left()).stdout === '');
     }
   }
 
@@ -313,9 +314,9 @@ describe('the package on a machine with systemd', () => {
     await machine.run('cp', [deb, `${host.root}/maru.deb`]);
     // where images for containers are at home, it keeps every service from being started
     await host.must('rm', ['-f', '/usr/sbin/policy-rc.d']);
-  }, 5 * MINUTES);
+  }, 10 * MINUTES);
 
-  afterAll(async () => await host?.stop(), MINUTES);
+  afterAll(async () => await host?.stop(), 3 * MINUTES);
 
   const property = async (name: string, unit = 'maru-controller') =>
     (await host.must('systemctl', ['show', `--property=${name}`, '--value', unit])).trim();
@@ -341,7 +342,7 @@ describe('the package on a machine with systemd', () => {
     const before = await property('MainPID');
     await host.must('dpkg', ['-i', '/maru.deb']);
     expect(await property('MainPID')).not.toBe(before);
-    expect(await until('the API answers', 60, hosts, (list) => list.length === 0)).toEqual([]);
+    expect(await until('the API answers', 120, hosts, (list) => list.length === 0)).toEqual([]);
     expect(await property('ActiveState', 'maru-agent')).toBe('inactive');
   });
 

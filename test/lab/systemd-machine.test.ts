@@ -25,7 +25,7 @@ function traces(name: string) {
 }
 const NONE = { files: [], namespaces: [], groups: '', mounts: [] };
 
-describe('a machine with systemd', () => {
+describe('a machine with systemd', { timeout: 400_000 }, () => {
   let machine: SystemdMachine;
   beforeAll(async () => {
     machine = await SystemdMachine.start({
@@ -33,8 +33,8 @@ describe('a machine with systemd', () => {
       hostname: 'alpha',
       files: { '/etc/given': 'text', '/etc/secret': { content: 's', mode: 0o600 } },
     });
-  }, 180_000);
-  afterAll(async () => await machine.stop());
+  }, 400_000);
+  afterAll(async () => await machine?.stop());
 
   it('is one of its own', async () => {
     expect((await machine.must('hostname')).trim()).toBe('alpha');
@@ -133,4 +133,4 @@ it('what a killed test has left goes with the next start', async () => {
   } finally {
     await next.stop();
   }
-}, 180_000);
+}, 400_000);

@@ -35,7 +35,7 @@ describe('the Vagrantfile', () => {
     };
     // a network namespace of its own, without even a loopback: whatever it wanted to fetch would fail
     const words = ['-n', 'vagrant', ...args];
-    return await machine.run('unshare', words, { env, timeoutMs: 60_000, okCodes: [0, 1] });
+    return await machine.run('unshare', words, { env, timeoutMs: 180_000, okCodes: [0, 1] });
   };
 
   for (const provider of ['libvirt', 'virtualbox']) {
@@ -50,7 +50,7 @@ describe('the Vagrantfile', () => {
         const machines = told.filter((words) => words[2] === 'provider-name');
         expect(machines.map((words) => words[1])).toEqual(names);
         expect(new Set(machines.map((words) => words[3]))).toEqual(new Set([provider]));
-      }, 90_000);
+      }, 400_000);
     }
   }
 
@@ -64,7 +64,7 @@ describe('the Vagrantfile', () => {
       expect(exitCode).toBe(1);
       expect(stderr).toContain(said);
     }
-  }, 60_000);
+  }, 600_000);
 
   it('uses options of vagrant-libvirt that exist, which validation does not tell', async () => {
     const text = await readFile(`${VAGRANT}/Vagrantfile`, 'utf8');

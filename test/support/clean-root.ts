@@ -33,7 +33,7 @@ export class CleanRoot {
     const archive = await minbase(suite);
     const clean = new CleanRoot(mkdtempSync(join(directory, 'root-')));
     await machine.run('tar', ['-C', clean.root, '--numeric-owner', '--zstd', '-xf', archive], {
-      timeoutMs: 120_000,
+      timeoutMs: 300_000,
     });
     await machine.run('chmod', ['755', clean.root]);
     // a sync after each file, of thousands, is for disks that are kept
@@ -45,7 +45,7 @@ export class CleanRoot {
 
   /** Runs a command in it as root, with nothing in the environment but PATH and `env`; what it started ends with it. */
   async run(command: string, args: readonly string[] = [], options: RunOptions = {}): Promise<CommandResult> {
-    const { timeoutMs = 120_000, okCodes = [0], env = {} } = options;
+    const { timeoutMs = 300_000, okCodes = [0], env = {} } = options;
     return await machine.run('unshare', this.#words(command, args, env), {
       netns: this.netns,
       timeoutMs,
@@ -98,7 +98,7 @@ async function minbase(suite: string): Promise<string> {
     });
     await machine.run('rm', ['-rf', `${work}/tree/var/cache/apt/archives`, `${work}/tree/var/lib/apt/lists`]);
     await machine.run('tar', ['-C', `${work}/tree`, '--numeric-owner', '--zstd', '-cf', `${work}/tar`, '.'], {
-      timeoutMs: 120_000,
+      timeoutMs: 300_000,
     });
     renameSync(`${work}/tar`, archive);
   } finally {

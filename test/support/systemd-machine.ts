@@ -41,8 +41,8 @@ export interface RunResult {
 
 const CHECKOUT = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-const BOOT_MS = 120_000;
-const RUN_MS = 120_000;
+const BOOT_MS = 300_000;
+const RUN_MS = 300_000;
 
 /**
  * A machine of its own: real systemd as PID 1 in PID, mount, network, UTS, IPC and cgroup namespaces over an overlay of this

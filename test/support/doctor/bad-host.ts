@@ -72,7 +72,7 @@ export async function plantBadHost(on: DoctorMachine): Promise<void> {
     setsid ${process.execPath} /run/late.cjs </dev/null >/dev/null 2>&1 &
     setsid socat TCP-LISTEN:5999,fork STDOUT </dev/null >/dev/null 2>&1 &
     for port in 5450 5999; do
-      for i in $(seq 200); do ss -Hltn | grep -q ":$port " && break; sleep 0.05; done
+      for i in $(seq 1000); do ss -Hltn | grep -q ":$port " && break; sleep 0.05; done
     done`);
 }
 

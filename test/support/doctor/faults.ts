@@ -61,7 +61,7 @@ export const RUNNING: readonly Fault[] = [
     check: 'duplicate-address',
     outside: [['addr', 'add', '2001:db8::5/64', 'dev', 'out-eth0', 'nodad']],
     plant: `ip -6 addr add 2001:db8::5/64 dev br-ex
-      for i in $(seq 200); do ip -6 addr show dev br-ex | grep -q dadfailed && break; sleep 0.05; done
+      for i in $(seq 1000); do ip -6 addr show dev br-ex | grep -q dadfailed && break; sleep 0.05; done
       ip -6 addr show dev br-ex | grep -q dadfailed`,
     says: /has 2001:db8::5 as well: it had it first \(dadfailed\)/,
     mend: /ip addr del 2001:db8::5 dev br-ex/,
@@ -112,7 +112,7 @@ export const RUNNING: readonly Fault[] = [
   {
     check: 'dnsmasq-everywhere',
     plant: `systemctl start dnsmasq
-      for i in $(seq 100); do ss -Hlnu | grep -q ':67 ' && break; sleep 0.05; done`,
+      for i in $(seq 1000); do ss -Hlnu | grep -q ':67 ' && break; sleep 0.05; done`,
     says: /dnsmasq \(process \d+\) listens on .*0\.0\.0\.0:67/,
     mend: /^systemctl disable --now dnsmasq$/,
   },
@@ -197,7 +197,7 @@ export const RUNNING: readonly Fault[] = [
   {
     check: 'vxlan-port-taken',
     plant: `setsid socat -u UDP-RECV:4789 STDOUT </dev/null >/dev/null 2>&1 &
-      for i in $(seq 100); do ss -Hlnu | grep -q ':4789 ' && break; sleep 0.05; done`,
+      for i in $(seq 1000); do ss -Hlnu | grep -q ':4789 ' && break; sleep 0.05; done`,
     says: /UDP port 4789 is taken by socat/,
     mend: /^kill \d+$/,
   },

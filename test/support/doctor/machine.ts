@@ -118,7 +118,7 @@ export class DoctorMachine {
   }
 
   /** Resolves when a script in the machine succeeds. */
-  async until(script: string, ms = 60_000): Promise<void> {
+  async until(script: string, ms = 120_000): Promise<void> {
     const deadline = Date.now() + ms;
     for (;;) {
       const { exitCode, stdout, stderr } = await this.machine.run('bash', ['-euc', script]);
@@ -155,5 +155,7 @@ export class DoctorMachine {
     await this.machine.write('/run/maru-join', `MARU_JOIN_TOKEN=${token}\n`, 0o600);
     await this.sh('systemctl start maru-agent');
     await this.until('ss -Hltn | grep -q :5444 && nft list table bridge maru >/dev/null');
+    for (const end = Date.now() + 120_000; !/ up /.test(await this.maru('host', 'list')); )
+      if (Date.now() > end) throw new Error('the host is not up within 120 s');
   }
 }

@@ -1,23 +1,27 @@
-import { mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 
 /** Everything of a machine is named after it: DIRECTORY/NAME with DIRECTORY/NAME.owner, namespace and control group maru-sd-NAME. */
 const DIRECTORY = '/var/tmp/maru-systemd';
-const GONE_MS = 30_000;
+const GONE_MS = 90_000;
 
 /** Makes the name this process's own, and gives the machine's directory. Throws when a living process has it. */
 export async function takeName(name: string): Promise<string> {
   if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name)) throw new Error(`'${name}' is no name for a machine`);
   await mkdir(`${DIRECTORY}/${name}`, { recursive: true });
-  const owner = `${process.pid} ${await startTime(process.pid)}\n`;
+  const written = `${ownerFile(name)}-${process.pid}`;
+  await writeFile(written, `${process.pid} ${await startTime(process.pid)}\n`);
   try {
-    await writeFile(ownerFile(name), owner, { flag: 'wx' });
+    // with its text from the start: one without is taken for a leftover
+    await link(written, ownerFile(name));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     throw new Error(
       `machine ${name} is in use: ${ownerFile(name)} says by process ${await textOf(ownerFile(name))}`,
     );
+  } finally {
+    await rm(written, { force: true });
   }
   return `${DIRECTORY}/${name}`;
 }
@@ -27,7 +31,8 @@ export async function removeLeftovers(): Promise<void> {
   for (const file of await readdir(DIRECTORY).catch(() => [])) {
     if (!file.endsWith('.owner')) continue;
     const [pid = '', started] = (await textOf(`${DIRECTORY}/${file}`)).trim().split(' ');
-    if (!pid || (await startTime(Number(pid))) !== started)
+    // without text it has just been removed by its owner
+    if (pid && (await startTime(Number(pid))) !== started)
       await removeMachine(file.slice(0, -'.owner'.length));
   }
 }
