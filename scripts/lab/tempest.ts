@@ -24,10 +24,10 @@ export async function runTempest(admin: Cloud, run: TempestRun): Promise<Tempest
   await machine.removeTree(run.directory);
   await machine.makeDirectory(run.directory, 0o700);
   const workspaces = `${run.directory}/workspaces.yaml`;
-  await tempest(run.directory, ['init', '--workspace-path', workspaces, '--name', 'run', workspace], 60_000);
+  await tempest(run.directory, ['init', '--workspace-path', workspaces, '--name', 'run', workspace], 300_000);
   await machine.writeFile(`${workspace}/etc/tempest.conf`, await configuration(admin, run, workspace), 0o600);
 
-  const listed = await inWorkspace(workspace, ['run', '--list-tests'], 120_000);
+  const listed = await inWorkspace(workspace, ['run', '--list-tests'], 600_000);
   const known = new Map(
     listed
       .split('\n')
@@ -138,7 +138,7 @@ async function configuration(admin: Cloud, run: TempestRun, workspace: string): 
       image_ref_alt: image,
       flavor_ref: await flavor(admin, 'tempest-1', 128),
       flavor_ref_alt: await flavor(admin, 'tempest-2', 192),
-      build_timeout: 180,
+      build_timeout: 600,
       build_interval: 1,
       fixed_network_name: '',
       max_microversion: 'latest',
@@ -158,7 +158,7 @@ async function configuration(admin: Cloud, run: TempestRun, workspace: string): 
     'network-feature-enabled': { api_extensions: extensions.map(({ alias }) => alias).join(','), ipv6: true },
     'image-feature-enabled': { api_v2: true, import_image: false },
     volume: {
-      build_timeout: 120,
+      build_timeout: 600,
       build_interval: 1,
       max_microversion: 'latest',
       volume_size: 1,
