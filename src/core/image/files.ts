@@ -46,14 +46,10 @@ export class ImageFiles {
     const part = this.#path(`${name}.part`);
     const meter = new Meter(maxBytes);
     try {
-      // the connection that the bytes come from stays: the refusal has to go back over it
-      const bytes = source.iterator({ destroyOnReturn: false });
-      await pipeline(bytes, meter, createWriteStream(part, { mode: 0o640, flush: true }));
+      await pipeline(source, meter, createWriteStream(part, { mode: 0o640, flush: true }));
       await rename(part, this.#path(name));
       await syncDirectory(this.#directory);
     } catch (error) {
-      // whoever is still sending reads the answer only after that
-      source.resume();
       await rm(part, { force: true });
       if ((error as NodeJS.ErrnoException).code === 'ENOSPC') {
         throw new MaruError(

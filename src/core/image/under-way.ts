@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream';
 import { MaruError } from '../errors.js';
 
 /** Bytes of uploads under way by project: they take the disk although no row counts them yet. */
@@ -12,7 +11,7 @@ export function uploadsUnderWay(projectId: string): number {
 /** Passes an upload on as long as it and the project's other uploads under way fit into what the quota leaves; then 413. */
 export async function* countedUpload(
   projectId: string,
-  source: Readable,
+  source: AsyncIterable<Buffer>,
   quotaLeft: number,
 ): AsyncGenerator<Buffer> {
   let bytes = 0;
@@ -24,7 +23,7 @@ export async function* countedUpload(
     return sum;
   };
   try {
-    for await (const chunk of source as AsyncIterable<Buffer>) {
+    for await (const chunk of source) {
       if (add(chunk.length) > quotaLeft) {
         throw new MaruError('too-large', 'Image storage quota exceeded, counting uploads under way.');
       }

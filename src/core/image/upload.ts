@@ -5,6 +5,7 @@ import type { App } from '../app.js';
 import type { Context } from '../context.js';
 import { badRequest, conflict, MaruError } from '../errors.js';
 import { bytesLeft, quotaLeft } from './quota.js';
+import { SentBytes } from './sent.js';
 import { removeUpload, type Upload, uploadsOf } from './tasks/upload.js';
 import { countedUpload } from './under-way.js';
 import { imageNotFound, ownImage } from './visibility.js';
@@ -30,13 +31,15 @@ export async function uploadImage(app: App, ctx: Context, id: string, source: Re
     });
   });
   if (!task) throw conflict(`Image status transition from ${image.status} to saving is not allowed`);
-  const counted = Readable.from(countedUpload(image.owner, source, quota));
+  const sent = new SentBytes(source);
+  const counted = Readable.from(countedUpload(image.owner, sent, quota));
   const upload: Upload = { image, source: counted, allowed, error: null };
   uploadsOf(app).set(task.id, upload);
   try {
     await app.tasks.finish(task);
   } finally {
     uploadsOf(app).delete(task.id);
+    void sent.drain();
     await sweep(app, id, task.id);
   }
   if (upload.error) throw upload.error;
