@@ -83,8 +83,16 @@ export class LeaseKeeper {
   /** Registers and takes the first share of hosts. Rejects when the database cannot be reached. */
   async start(): Promise<void> {
     this.#options.store.events.on('hosts', this.#onHosts);
-    await this.#tick();
-    this.#schedule(TICK_MS);
+    const first = this.#tick();
+    // whoever pokes meanwhile waits for it: a second one would register a second time
+    this.#running = first.catch(() => {});
+    try {
+      await first;
+    } finally {
+      this.#running = null;
+    }
+    this.#schedule(this.#again ? 0 : TICK_MS);
+    this.#again = false;
   }
 
   /** Looks at once: there are hosts to take, or something to learn. */
