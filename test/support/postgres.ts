@@ -122,6 +122,8 @@ function removeLeftovers(): void {
     const directory = join(tmpdir(), name);
     try {
       const pid = readFileSync(join(directory, 'data/postmaster.pid'), 'utf8').split('\n')[0];
+      // no server's, but of a program that another run's initdb has started
+      if (pid?.startsWith('-')) continue;
       const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
       if (command.includes(directory)) continue;
     } catch (error) {
