@@ -11,6 +11,7 @@ const MAC = '52:54:00:00:00:10';
 
 /** What a manager has in its files, and which of its units run. */
 export interface Managed {
+  /** The first is the manager. */
   readonly units: readonly string[];
   readonly files: Readonly<Record<string, { readonly content: string; readonly mode?: number }>>;
 }
@@ -148,6 +149,19 @@ export class ManagedHost {
     await execa('ip', ['netns', 'exec', this.#outside, ...command]);
   }
 
+  /** Whether the manager says that it has done with a device all that its files say: before, half of it may be there. */
+  async configured(device: string, { units }: Managed): Promise<boolean> {
+    const said = async (command: string, ...args: string[]) => (await this.machine.run(command, args)).stdout;
+    switch (units[0]) {
+      case 'systemd-networkd.service':
+        return / \(configured\)/.test(await said('networkctl', 'status', '--no-pager', '--lines=0', device));
+      case 'NetworkManager.service':
+        return /^100 /m.test(await said('nmcli', '-g', 'GENERAL.STATE', 'device', 'show', device));
+      default:
+        return (await said('systemctl', 'is-active', units[0]!)) === 'active\n';
+    }
+  }
+
   /** From outside, in both families. */
   async reachable(...addresses: string[]): Promise<boolean> {
     const pings = addresses.map((address) =>
@@ -241,7 +255,7 @@ interface AddressInfo {
 }
 
 /** Waits until it holds, and says what it was waiting for when it does not. */
-export async function until(what: string, holds: () => Promise<boolean>, limitMs = 30_000): Promise<void> {
+export async function until(what: string, holds: () => Promise<boolean>, limitMs = 90_000): Promise<void> {
   for (const deadline = Date.now() + limitMs; !(await holds()); ) {
     if (Date.now() > deadline) throw new Error(`not within ${limitMs} ms: ${what}`);
     await sleep(100);

@@ -12,7 +12,7 @@ const PROBED: ProbedAddresses = {
   far6: '2001:db8:ffff::1',
 };
 const PEERS = ['--peer', '203.0.113.1', '--peer', '2001:db8:1::1'];
-const CASE_MS = 120_000;
+const CASE_MS = 300_000;
 
 const MANAGERS: Readonly<Record<string, Managed>> = {
   networkd: {
@@ -104,7 +104,7 @@ const RELEASE = ['release', 'br-ex', ...PEERS, '--wait-confirm'];
 /**
  * Probes of a stream that may be lost where it is not nothing. NetworkManager takes the addresses from a bridge that it did not make,
  * and from a port that has left its bridge, before it gives them again: 10 to 100 ms, by the load of the machine. Half a second leaves
- * room for that, and none for duplicate address detection or a second activation.
+ * room for that, and none for duplicate address detection or a second activation; the time in which others had the processors comes on top.
  */
 const ALLOWED: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   NetworkManager: { takeover: 50, release: 50 },
@@ -127,7 +127,9 @@ describe.each(Object.entries(MANAGERS))('%s', (name, managed) => {
     await host.managedBy(managed);
     await until(`${name} has configured the uplink`, async () => {
       const there = await host.addresses('eth0');
-      return ADDRESSES.every((address) => there.includes(address));
+      return (
+        ADDRESSES.every((address) => there.includes(address)) && (await host.configured('eth0', managed))
+      );
     });
   }, CASE_MS);
 
@@ -136,11 +138,13 @@ describe.each(Object.entries(MANAGERS))('%s', (name, managed) => {
       `${what}: loses no more than it has to`,
       async () => {
         const probes = await Probes.start(host.ends, PROBED);
+        const before = await kept(name);
         const done = await host.maru(...args);
         expect(done.exitCode, `${done.stdout}\n${done.stderr}`).toBe(0);
         const { connection, ...lost } = await probes.finish(`${name}, ${what}`);
         expect(connection).toBe('alive');
-        const allowed = ALLOWED[name]?.[what] ?? 0;
+        const something = ALLOWED[name]?.[what] ?? 0;
+        const allowed = something && something + ((await kept(name)) - before) / 10;
         expect(Math.max(...Object.values(lost).map(Number)), JSON.stringify(lost)).toBeLessThanOrEqual(
           allowed,
         );
@@ -160,9 +164,10 @@ describe.each(Object.entries(MANAGERS))('%s', (name, managed) => {
       const reverted = await host.maru('revert');
       expect(reverted.stdout, reverted.stderr).toContain('as it was before');
       // a manager may look for duplicates of what it has given again
-      const same = async () => JSON.stringify(await state()) === JSON.stringify(before);
-      await until('as before', same, 10_000).catch(() => undefined);
-      expect(await state()).toEqual(before);
+      let seen = await state();
+      const same = () => JSON.stringify(seen) === JSON.stringify(before);
+      for (const end = Date.now() + 60_000; !same() && Date.now() < end; ) seen = await state();
+      expect(seen).toEqual(before);
       await until('the host is reached', () => host.reachable(PROBED.host4, PROBED.host6));
     },
     CASE_MS,
@@ -171,6 +176,14 @@ describe.each(Object.entries(MANAGERS))('%s', (name, managed) => {
   measured('release', RELEASE);
   measured('confirmation of the release', ['confirm']);
 });
+
+/** For how many milliseconds so far the program was ready to run and others had the processors, where the kernel tells. */
+async function kept(program: string): Promise<number> {
+  const script = 'for pid in $(pidof "$0"); do cat /proc/$pid/schedstat; done';
+  const { stdout } = await host.machine.run('sh', ['-c', script, program]);
+  const waited = stdout.split('\n').map((line) => Number(line.split(' ')[1] ?? 0));
+  return waited.reduce((sum, nanoseconds) => sum + nanoseconds / 1e6, 0);
+}
 
 async function state() {
   return {

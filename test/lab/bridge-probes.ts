@@ -32,7 +32,7 @@ export class Probes {
     const stream = (name: string, machine: End, address: string) => {
       const started = {
         name,
-        process: machine.start('ping', ['-n', '-i', '0.01', '-w', '120', address]),
+        process: machine.start('ping', ['-n', '-i', '0.01', '-w', '400', address]),
         output: '',
       };
       started.process.stdout?.on('data', (chunk) => {

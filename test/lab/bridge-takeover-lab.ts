@@ -86,11 +86,11 @@ export class TakeoverLab {
        ip -6 rule add oif eth0 lookup 101 pref 32765
        sysctl -qw net.ipv4.conf.eth0.rp_filter=1 net.ipv6.conf.eth0.accept_ra=2 net.ipv4.conf.eth0.arp_announce=2`,
     );
-    // the kernel's own link-local address is usable when duplicate detection is done
-    await until(
-      'the link-local address',
-      async () => !/tentative/.test(await sh(host, 'ip -6 addr show dev eth0')),
-    );
+    // the kernel's own link-local address is there and usable when duplicate detection is done
+    await until('the link-local address', async () => {
+      const addresses = await sh(host, 'ip -6 addr show dev eth0');
+      return /inet6 fe80:/.test(addresses) && !/tentative/.test(addresses);
+    });
   }
 
   /**
@@ -111,11 +111,21 @@ export class TakeoverLab {
       .replace(/expires \d+sec/g, 'expires N');
   }
 
+  /** The same when the kernel has told of every carrier that came meanwhile, which it does up to a second later. */
+  async settled(): Promise<string> {
+    let state = '';
+    await until('uplink and bridge are up', async () => {
+      state = await this.state();
+      return !/^(eth0|br-ex)[:@].* state (?!UP )/m.test(state);
+    });
+    return state;
+  }
+
   /** Runs `maru bridge …` on the host to its end. */
   async maru(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
     return await this.host.exec('node', [MARU, 'bridge', ...args], {
       env,
-      timeoutMs: 60_000,
+      timeoutMs: 120_000,
       okCodes: [0, 1, 2],
     });
   }
@@ -161,7 +171,8 @@ export class Begun {
     process.stdout?.on('data', (chunk) => {
       this.output += String(chunk);
     });
-    this.ended = new Promise((resolve) => process.once('exit', (code, signal) => resolve({ code, signal })));
+    // and all that it has said is read
+    this.ended = new Promise((resolve) => process.once('close', (code, signal) => resolve({ code, signal })));
   }
 
   /** Waits until it has stopped itself (MARU_BRIDGE_STOP_AT). */
@@ -185,7 +196,7 @@ export async function sh(machine: Machine, script: string): Promise<string> {
 }
 
 /** Waits for a condition, which is asked again and again. */
-export async function until(what: string, condition: () => Promise<boolean>, milliseconds = 30_000) {
+export async function until(what: string, condition: () => Promise<boolean>, milliseconds = 90_000) {
   const end = Date.now() + milliseconds;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`${what}: not within ${milliseconds} ms`);

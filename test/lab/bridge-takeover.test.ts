@@ -3,14 +3,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ProbedAddresses, Probes } from './bridge-probes.js';
 import { sh, TakeoverLab, until } from './bridge-takeover-lab.js';
 
-/** A trial that is short, and what every case has to keep to: reachable and as before within the trial and ten seconds. */
-const TRIAL_S = 6;
-const LIMIT_MS = (TRIAL_S + 10) * 1000;
+/**
+ * What is undone within the limit was not undone because the trial was over. The promise is ten seconds; the rest is what the test's own
+ * looks take on a busy machine.
+ */
+const TRIAL_S = 600;
+const LIMIT_MS = 30_000;
 /** Confirmed at the first look; that it is looked at for some seconds has its own test. */
 const AT_ONCE = ['--steady', '0'];
 const PEERS = ['--peer', '198.51.100.1', '--peer', '2001:db8::1'];
 const TAKEOVER = ['br-ex', '--uplink', 'eth0', ...PEERS, ...AT_ONCE];
-const SHORT = ['--confirm-within', `${TRIAL_S}`, '--settle', '2', ...AT_ONCE];
+const TRIAL = ['--confirm-within', `${TRIAL_S}`, '--settle', '2', ...AT_ONCE];
 const PROBED: ProbedAddresses = {
   host4: '192.0.2.10',
   host6: '2001:db8::10',
@@ -25,20 +28,32 @@ beforeAll(async () => {
   // brings dist up to date
   await execa('scripts/maru', ['--version']);
   lab = await TakeoverLab.up();
-  before = await lab.state();
-  expect(await lab.unreached()).toEqual([]);
+  before = await lab.settled();
+  await until('all is reached', async () => (await lab.unreached()).length === 0);
 }, 600_000);
 
 afterAll(() => lab?.down());
 
 /** The host is reached and its network is as it was, soon; the first difference is shown when not. */
 async function asBefore(what: string): Promise<void> {
-  const began = Date.now();
+  const end = Date.now() + LIMIT_MS;
   await until(`${what}: the change is over`, () => lab.over(), LIMIT_MS);
-  let unreached = await lab.unreached();
-  while (unreached.length > 0 && Date.now() - began < LIMIT_MS) unreached = await lab.unreached();
+  const look = async () => [await lab.unreached(), await lab.state()] as const;
+  let [unreached, state] = await look();
+  while ((unreached.length > 0 || state !== before) && Date.now() < end) [unreached, state] = await look();
   expect(unreached, what).toEqual([]);
-  expect(await lab.state(), what).toBe(before);
+  expect(state, what).toBe(before);
+}
+
+/** What is seen of a trial before its time is over; of a longer one on a machine so busy that it was over meanwhile. */
+async function seenOnTrial<T>(look: (seconds: number) => Promise<T>): Promise<T> {
+  for (const seconds of [4, 20, 80]) {
+    const began = Date.now();
+    const seen = await look(seconds);
+    if (Date.now() - began < seconds * 1000) return seen;
+    await until('the change is over', () => lab.over());
+  }
+  throw new Error('a trial of 80 s was over before it was looked at');
 }
 
 describe('a takeover that works', () => {
@@ -80,7 +95,7 @@ describe('a takeover that works', () => {
     await sh(host, 'ip link del tap0');
 
     expect(there).toEqual({ 'in v4': 0, 'in v6': 0, 'out v4': 0, 'out v6': 0, connection: 'alive' });
-  }, 120_000);
+  }, 400_000);
 
   it('gives everything back as smoothly', async () => {
     const probes = await Probes.start(lab, PROBED);
@@ -89,11 +104,11 @@ describe('a takeover that works', () => {
     const lost = await probes.finish('release');
     await asBefore('release');
     expect(lost).toEqual({ 'in v4': 0, 'in v6': 0, 'out v4': 0, 'out v6': 0, connection: 'alive' });
-  }, 120_000);
+  }, 400_000);
 
   it('can be confirmed by hand, and a release undone by hand', async () => {
-    const waiting = await lab.maru([...TAKEOVER, '--wait-confirm']);
-    expect(waiting.stdout).toMatch(/within 1\d\d s: maru bridge confirm/);
+    const waiting = await lab.maru([...TAKEOVER, '--wait-confirm', '--confirm-within', `${TRIAL_S}`]);
+    expect(waiting.stdout).toMatch(/within \d+ s: maru bridge confirm/);
     expect((await lab.maru(['status'])).stdout).toContain('waits for maru bridge confirm');
     const second = await lab.maru(['br-int', '--uplink', 'eth0']);
     expect(second.stderr).toContain('a takeover of br-ex (uplink eth0) is under way');
@@ -101,18 +116,21 @@ describe('a takeover that works', () => {
       'a takeover of br-ex (uplink eth0) is under way',
     );
     expect((await lab.maru(['confirm'])).stdout).toContain('confirmed');
-    const taken = await lab.state();
-
-    expect((await lab.maru(['release', 'br-ex', '--wait-confirm'])).exitCode).toBe(0);
-    expect((await lab.maru(['revert'])).stdout).toContain('as it was before');
-    expect(await lab.state()).toBe(taken);
-    expect(await lab.unreached()).toEqual([]);
+    const original = before;
+    try {
+      before = await lab.settled();
+      expect((await lab.maru(['release', 'br-ex', '--wait-confirm'])).exitCode).toBe(0);
+      expect((await lab.maru(['revert'])).stdout).toContain('as it was before');
+      await asBefore('a release undone by hand');
+    } finally {
+      before = original;
+    }
 
     expect((await lab.maru(['release', 'br-ex', '--wait-confirm'])).exitCode).toBe(0);
     expect((await lab.maru(['confirm'])).exitCode).toBe(0);
     await asBefore('released by hand');
     expect((await lab.maru(['confirm'])).stderr).toContain('no change on trial');
-  }, 120_000);
+  }, 400_000);
 });
 
 describe('firewall rules that name the uplink', () => {
@@ -127,16 +145,20 @@ describe('firewall rules that name the uplink', () => {
        nft 'add rule inet guard input tcp dport 22 drop'`,
     );
     try {
-      const taken = await lab.maru([...TAKEOVER, '--confirm-within', '5', '--settle', '2']);
+      const [taken, status] = await seenOnTrial(async (seconds) => [
+        await lab.maru([...TAKEOVER, '--confirm-within', `${seconds}`, '--settle', '2']),
+        await lab.maru(['status']),
+      ]);
       expect(taken.exitCode, taken.stderr + taken.stdout).toBe(0);
       expect(taken.stdout).toContain('NOT confirmed by itself, because firewall rules name eth0');
       expect(taken.stdout).toContain('maru bridge confirm');
-      expect((await lab.maru(['status'])).stdout).toContain('waits for maru bridge confirm');
+      expect(status.stdout).toContain('waits for maru bridge confirm');
+      await until('its time is over', () => lab.over());
       await asBefore('nobody got in');
     } finally {
       await sh(host, 'nft delete table inet guard');
     }
-  }, 60_000);
+  }, 400_000);
 });
 
 describe('whoever is killed', () => {
@@ -146,17 +168,17 @@ describe('whoever is killed', () => {
       expect.arrayContaining(['bridge', 'port', 'addresses4', 'routes', 'rules', 'clear']),
     );
     for (const step of ['armed', ...steps, 'checked']) {
-      const command = lab.begin([...TAKEOVER, ...SHORT], { MARU_BRIDGE_KILL_AT: step });
+      const command = lab.begin([...TAKEOVER, ...TRIAL], { MARU_BRIDGE_KILL_AT: step });
       expect((await command.ended).signal, `${step}: ${command.output}`).toBe('SIGKILL');
       await asBefore(`killed after ${step}`);
     }
     // before the watchdog is there nothing has been changed, and what is left stands in nobody's way
-    const early = lab.begin([...TAKEOVER, ...SHORT], { MARU_BRIDGE_KILL_AT: 'pending' });
+    const early = lab.begin([...TAKEOVER, ...TRIAL], { MARU_BRIDGE_KILL_AT: 'pending' });
     expect((await early.ended).signal).toBe('SIGKILL');
     expect(await lab.state()).toBe(before);
     expect((await lab.maru(['revert'])).stdout).toContain('as it was before');
     await asBefore('killed before the watchdog');
-  }, 300_000);
+  }, 600_000);
 
   it('what is left of a change that nobody undid is undone before the next looks at the host', async () => {
     const command = lab.begin([...TAKEOVER, '--confirm-within', '600'], { MARU_BRIDGE_STOP_AT: 'clear' });
@@ -164,7 +186,7 @@ describe('whoever is killed', () => {
     await sh(lab.host, 'kill -9 $(cat /var/lib/maru-bridge/pending/watching)');
     command.process.kill('SIGKILL');
     await command.ended;
-    const half = await lab.state();
+    const half = await lab.settled();
     expect(half).not.toBe(before);
     // a dry run changes nothing, and tells what it sees
     expect((await lab.maru([...TAKEOVER, '--dry-run'])).stderr).toContain('br-ex');
@@ -173,15 +195,15 @@ describe('whoever is killed', () => {
     expect(again.exitCode, again.stderr).toBe(0);
     expect((await lab.maru(['revert'])).stdout).toContain('as it was before');
     await asBefore('the second change');
-  }, 120_000);
+  }, 400_000);
 
   it('after any step of a release, the bridge is as before', async () => {
     expect((await lab.maru(TAKEOVER)).exitCode).toBe(0);
     const unplugged = before;
     try {
-      before = await lab.state();
+      before = await lab.settled();
       for (const step of [...(await stepsOf(['release', 'br-ex'])), 'checked']) {
-        const command = lab.begin(['release', 'br-ex', ...SHORT], { MARU_BRIDGE_KILL_AT: step });
+        const command = lab.begin(['release', 'br-ex', ...TRIAL], { MARU_BRIDGE_KILL_AT: step });
         expect((await command.ended).signal, `${step}: ${command.output}`).toBe('SIGKILL');
         await asBefore(`release killed after ${step}`);
       }
@@ -190,10 +212,10 @@ describe('whoever is killed', () => {
     }
     expect((await lab.maru(['release', 'br-ex'])).exitCode).toBe(0);
     await asBefore('released at last');
-  }, 300_000);
+  }, 600_000);
 
   it('with the power gone in the middle, the next boot clears it away', async () => {
-    const command = lab.begin([...TAKEOVER, ...SHORT], { MARU_BRIDGE_STOP_AT: 'clear' });
+    const command = lab.begin([...TAKEOVER, ...TRIAL], { MARU_BRIDGE_STOP_AT: 'clear' });
     await command.stopped();
     const { host } = lab;
     await sh(host, 'kill -9 $(cat /var/lib/maru-bridge/pending/watching)');
@@ -213,33 +235,35 @@ describe('whoever is killed', () => {
     } finally {
       await sh(host, 'umount /proc/sys/kernel/random/boot_id');
     }
-  }, 60_000);
+  }, 400_000);
 });
 
 describe('what goes wrong outside', () => {
   it('cable out: undone', async () => {
-    const command = lab.begin([...TAKEOVER, ...SHORT], { MARU_BRIDGE_STOP_AT: 'strict' });
+    const command = lab.begin([...TAKEOVER, ...TRIAL], { MARU_BRIDGE_STOP_AT: 'strict' });
     await command.stopped();
     await sh(lab.outside, 'ip link set cable down');
     command.goOn();
-    expect((await command.ended).code).toBe(1);
-    expect(command.output).toContain('undone (failed)');
+    const { code } = await command.ended;
     await sh(
       lab.outside,
       'ip link set cable up; ip addr add fe80::1/64 dev cable nodad; ip route replace 2001:db8:2::/64 dev cable',
     );
+    expect(code).toBe(1);
+    expect(command.output).toContain('undone (failed)');
     await asBefore('cable out');
-  }, 60_000);
+  }, 400_000);
 
   it('gateway and peer gone: undone', async () => {
-    const command = lab.begin([...TAKEOVER, ...SHORT], { MARU_BRIDGE_STOP_AT: 'strict' });
+    const command = lab.begin([...TAKEOVER, ...TRIAL], { MARU_BRIDGE_STOP_AT: 'strict' });
     await command.stopped();
     await sh(lab.outside, 'ip addr del 198.51.100.1/24 dev cable');
     command.goOn();
-    expect((await command.ended).code).toBe(1);
+    const { code } = await command.ended;
     await sh(lab.outside, 'ip addr add 198.51.100.1/24 dev cable');
+    expect(code).toBe(1);
     await asBefore('peer gone');
-  }, 60_000);
+  }, 400_000);
 
   it('somebody gives the uplink an address back when all was well already: undone', async () => {
     const command = lab.begin(['br-ex', '--uplink', 'eth0', '--settle', '1', '--steady', '30']);
@@ -252,32 +276,36 @@ describe('what goes wrong outside', () => {
     // the address is as that client made it, but all routes are there
     const routes = (state: string) => state.split('\n').filter((line) => /via|proto kernel/.test(line));
     expect(routes(await lab.state())).toEqual(routes(before));
-    expect(await lab.unreached()).toEqual([]);
+    await until('all is reached', async () => (await lab.unreached()).length === 0);
     await lab.plug();
     await asBefore('plugged again');
-  }, 60_000);
+  }, 400_000);
 
   it('an error inside a batch: undone', async () => {
-    const command = lab.begin([...TAKEOVER, ...SHORT], { MARU_BRIDGE_STOP_AT: 'addresses6' });
+    const command = lab.begin([...TAKEOVER, ...TRIAL], { MARU_BRIDGE_STOP_AT: 'addresses6' });
     await command.stopped();
     // its gateway is on no link any more
     await sh(lab.host, 'ip addr del 198.51.100.5/24 dev br-ex');
     command.goOn();
     expect((await command.ended).code).toBe(1);
     await asBefore('error in a batch');
-  }, 60_000);
+  }, 400_000);
 
   it('never confirmed: undone at the deadline, and not before', async () => {
-    const { exitCode } = await lab.maru([...TAKEOVER, '--wait-confirm', '--confirm-within', '4']);
+    const [exitCode, over] = await seenOnTrial(async (seconds) => [
+      (await lab.maru([...TAKEOVER, '--wait-confirm', '--confirm-within', `${seconds}`])).exitCode,
+      await lab.over(),
+    ]);
     expect(exitCode).toBe(0);
-    expect(await lab.over()).toBe(false);
+    expect(over).toBe(false);
+    await until('its time is over', () => lab.over());
     await asBefore('never confirmed');
     expect((await lab.maru(['status'])).stdout).toMatch(/last undone: .*: deadline/);
-  }, 60_000);
+  }, 400_000);
 
   it('a disk that has become read-only: undone all the same, and cleared away later', async () => {
     const { host } = lab;
-    const command = lab.begin([...TAKEOVER, ...SHORT], { MARU_BRIDGE_STOP_AT: 'clear' });
+    const command = lab.begin([...TAKEOVER, ...TRIAL], { MARU_BRIDGE_STOP_AT: 'clear' });
     await command.stopped();
     // as after an error: not even what is open already can be written
     await sh(host, 'mount -o remount,ro /var/lib');
@@ -285,7 +313,7 @@ describe('what goes wrong outside', () => {
       command.process.kill('SIGKILL');
       await command.ended;
       await until('it is undone', async () => (await lab.state()) === before, LIMIT_MS);
-      expect(await lab.unreached()).toEqual([]);
+      await until('all is reached', async () => (await lab.unreached()).length === 0);
       await until('the watchdog has ended', async () =>
         (await sh(host, 'kill -0 $(cat /var/lib/maru-bridge/pending/watching) 2>&1 || echo gone')).includes(
           'gone',
@@ -297,7 +325,7 @@ describe('what goes wrong outside', () => {
     expect((await lab.maru(['revert'])).stdout).toContain('as it was before');
     expect(await sh(host, 'ls /run | grep maru || true')).toBe('');
     await asBefore('read-only disk');
-  }, 60_000);
+  }, 400_000);
 
   it('Ctrl-C: undone at once', async () => {
     const command = lab.begin([...TAKEOVER, '--confirm-within', '600'], { MARU_BRIDGE_STOP_AT: 'again' });
@@ -307,7 +335,7 @@ describe('what goes wrong outside', () => {
     expect((await command.ended).code).toBe(1);
     expect(command.output).toContain('undone (interrupted); the network is as it was before');
     await asBefore('Ctrl-C');
-  }, 60_000);
+  }, 400_000);
 
   it('Ctrl-C while a command hangs: that is ended, and the change undone at once', async () => {
     const { host } = lab;
@@ -315,7 +343,7 @@ describe('what goes wrong outside', () => {
     await sh(
       host,
       `mount -t tmpfs tmpfs /usr/local/sbin
-       printf '#!/bin/sh\\n[ -e /run/hung ] || { echo > /run/hung; sleep 25; }\\nexec /usr/sbin/sysctl "$@"\\n' > /usr/local/sbin/sysctl
+       printf '#!/bin/sh\\n[ -e /run/hung ] || { echo > /run/hung; sleep 100; }\\nexec /usr/sbin/sysctl "$@"\\n' > /usr/local/sbin/sysctl
        chmod 755 /usr/local/sbin/sysctl`,
     );
     try {
@@ -325,15 +353,16 @@ describe('what goes wrong outside', () => {
       command.process.kill('SIGINT');
       expect((await command.ended).code).toBe(1);
       expect(command.output).toContain('undone (interrupted); the network is as it was before');
-      expect(Date.now() - began).toBeLessThan(15_000);
+      // after 30 s it would have been ended anyway
+      expect(Date.now() - began).toBeLessThan(25_000);
     } finally {
       await sh(host, 'umount /usr/local/sbin; rm -f /run/hung');
     }
     await asBefore('Ctrl-C at a hanging command');
-  }, 60_000);
+  }, 400_000);
 
   it('undone by hand while it is made: the command sees it and does nothing more', async () => {
-    const command = lab.begin([...TAKEOVER, ...SHORT], { MARU_BRIDGE_STOP_AT: 'port' });
+    const command = lab.begin([...TAKEOVER, ...TRIAL], { MARU_BRIDGE_STOP_AT: 'port' });
     await command.stopped();
     // half of it is not confirmed either
     const half = await lab.maru(['confirm']);
@@ -344,7 +373,7 @@ describe('what goes wrong outside', () => {
     command.goOn();
     expect((await command.ended).code).toBe(1);
     await asBefore('undone by hand');
-  }, 60_000);
+  }, 400_000);
 
   it('an uplink with a dot in its name, as VLANs have, is taken over and released', async () => {
     const { host, outside } = lab;
@@ -367,7 +396,7 @@ describe('what goes wrong outside', () => {
       await sh(host, 'ip link del eth0.100');
     }
     await asBefore('released');
-  }, 60_000);
+  }, 400_000);
 
   it('wrong NIC, wrong peer, nothing to tell by: refused before anything is touched', async () => {
     const { host } = lab;
@@ -387,7 +416,7 @@ describe('what goes wrong outside', () => {
       await sh(host, 'ip link del eth1');
     }
     await asBefore('refused');
-  }, 60_000);
+  }, 400_000);
 });
 
 /** The steps of a change, as its dry run names them; the dry run changes nothing. */

@@ -6,8 +6,6 @@ import { until } from './bridge-takeover-lab.js';
 
 const MARU = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
 const OUTSIDE = 'maru-sd-brw-outside';
-const TRIAL_S = 8;
-const LIMIT_MS = (TRIAL_S + 10) * 1000;
 
 /** What undoes a change where systemd runs, when what would have done it elsewhere has gone too. */
 let machine: SystemdMachine;
@@ -48,29 +46,28 @@ describe('where systemd runs', () => {
       '600',
     ];
     await machine.must('systemd-run', ['--unit=taking-over', ...environment, ...command]);
-    await until('it is on trial', async () => (await state()).includes('br-ex'), 60_000);
+    await until('it is on trial', async () => (await state()).includes('br-ex'));
     await machine.must('systemctl', ['kill', '--signal=SIGKILL', 'taking-over.service']);
-    await until('undone', async () => (await state()) === before, 20_000);
+    await until('undone', async () => (await state()) === before);
     await until('nothing is left of it', async () => (await units()) === '');
-  }, 120_000);
+  }, 300_000);
 
   it('every watchdog is killed: the timer undoes it at the deadline', async () => {
-    const trial = ['--wait-confirm', '--confirm-within', `${TRIAL_S}`];
-    await machine.must(process.execPath, [MARU, 'bridge', 'br-ex', '--uplink', 'eth0', ...trial]);
-    const watching = '/var/lib/maru-bridge/pending/watching';
-    await until('both watch', async () => (await machine.read(watching))?.trim().split('\n').length === 2);
-    const pids = (await machine.read(watching))!.trim().split('\n');
-    // what a revert starts (a DHCP client) must not end with the unit in which the revert runs
-    const id = (await machine.read('/var/lib/maru-bridge/pending/id'))!.trim();
-    for (const what of ['watchdog', 'deadline'])
-      expect(
-        await machine.must('systemctl', ['show', '-p', 'KillMode', `maru-bridge-${what}-${id}.service`]),
-      ).toBe('KillMode=process\n');
-    await machine.must('kill', ['-9', ...pids]);
-    for (const pid of pids) expect((await machine.run('kill', ['-0', pid])).exitCode).not.toBe(0);
-    expect(await state()).toContain('br-ex');
-    await until('undone', async () => (await state()) === before, LIMIT_MS);
-  }, 120_000);
+    for (const seconds of [8, 30, 120]) {
+      const began = Date.now();
+      const seen = await killedWatchdogs(seconds);
+      // on a machine so busy that the time was over first, a longer one is tried
+      const inTime = Date.now() - began < seconds * 1000;
+      if (inTime) {
+        // what a revert starts (a DHCP client) must not end with the unit in which the revert runs
+        expect(seen.killModes).toEqual(['KillMode=process\n', 'KillMode=process\n']);
+        expect(seen.state).toContain('br-ex');
+      }
+      await until('undone', async () => (await state()) === before, seconds * 1000 + 30_000);
+      if (inTime) return;
+    }
+    throw new Error('a trial of 120 s was over before its watchdogs were killed');
+  }, 300_000);
 
   it('a confirmed change stays, without timer and watchdog', async () => {
     await machine.must(process.execPath, [
@@ -84,8 +81,31 @@ describe('where systemd runs', () => {
     ]);
     await until('the watchdogs have gone', async () => (await units()) === '');
     expect(await state()).toContain('192.0.2.10/24 scope global br-ex');
-  }, 120_000);
+  }, 300_000);
 });
+
+/** Makes a change that waits for its confirmation and kills all processes that watch it; what was there then. */
+async function killedWatchdogs(seconds: number) {
+  const trial = ['--wait-confirm', '--confirm-within', `${seconds}`];
+  await machine.run(process.execPath, [MARU, 'bridge', 'br-ex', '--uplink', 'eth0', ...trial]);
+  const pending = '/var/lib/maru-bridge/pending';
+  let pids: readonly string[] = [];
+  await until('both watch', async () => {
+    const watching = await machine.read(`${pending}/watching`);
+    pids = watching?.trim().split('\n') ?? [];
+    return watching === null || pids.length === 2;
+  });
+  const id = (await machine.read(`${pending}/id`))?.trim();
+  const killModes = await Promise.all(
+    ['watchdog', 'deadline'].map((what) =>
+      machine.must('systemctl', ['show', '-p', 'KillMode', `maru-bridge-${what}-${id}.service`]),
+    ),
+  );
+  await machine.run('kill', ['-9', ...pids]);
+  const gone = async (pid: string) => (await machine.run('kill', ['-0', pid])).exitCode !== 0;
+  await until('they are gone', async () => (await Promise.all(pids.map(gone))).every(Boolean));
+  return { killModes, state: await state() };
+}
 
 async function units(): Promise<string> {
   const args = ['list-units', '--no-legend', '--plain', '--state=active,activating', 'maru-bridge-*'];
