@@ -14,7 +14,7 @@ export async function ensureSupervisor(lab: LabNames, apiPort: number): Promise<
   for (const pid of supervisorPids(lab)) machine.kill(pid, 'SIGKILL');
   const logFile = `${labFiles(lab).logs}/${LOG_FILES.supervisor}`;
   const pid = await machine.spawnDetached(process.execPath, [SCRIPT, lab.name, String(apiPort)], { logFile });
-  await waitFor(`the lab's supervisor (pid ${pid}, log ${logFile})`, 20_000, async () => {
+  await waitFor(`the lab's supervisor (pid ${pid}, log ${logFile})`, 60_000, async () => {
     if (await programStates(lab)) return true;
     if (!machine.kill(pid, 0))
       throw new GiveUp(`the supervisor ended: ${(await machine.readTail(logFile, 600)).trim()}`);

@@ -2,8 +2,8 @@ import type { Cloud } from './cloud.js';
 import { GiveUp, machine, waitFor } from './commands.js';
 import { create, findOrCreate, KINDS, list, type Named, show } from './resources.js';
 
-const ACTIVE_MS = 180_000;
-const REACHABLE_MS = 300_000;
+const ACTIVE_MS = 400_000;
+const REACHABLE_MS = 600_000;
 const NAME = 'demo';
 
 /** What the demo keeps on disk. */

@@ -27,12 +27,12 @@ export async function labDown(lab: LabNames): Promise<void> {
 }
 
 async function killAllIn(namespace: string): Promise<void> {
-  for (const pid of await processesIn(namespace)) machine.kill(pid, 'SIGKILL');
-  await waitFor(
-    `end of the processes in ${namespace}`,
-    10_000,
-    async () => (await processesIn(namespace)).length === 0,
-  );
+  await waitFor(`end of the processes in ${namespace}`, 60_000, async () => {
+    // again each time: they may have begun others meanwhile
+    const left = await processesIn(namespace);
+    for (const pid of left) machine.kill(pid, 'SIGKILL');
+    return left.length === 0;
+  });
 }
 
 async function mountsBelow(directory: string): Promise<string[]> {

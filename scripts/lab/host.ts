@@ -42,7 +42,7 @@ export async function ensureHost(lab: LabNames, host: string, hosts: readonly st
 export async function waitForLibvirt(lab: LabNames, host: string): Promise<void> {
   await waitFor(
     `libvirt on ${host} (log: ${labFiles(lab).logs}/${host}.log)`,
-    120_000,
+    240_000,
     async () =>
       (
         await machine.run('nsenter', [...(await enterHost(lab, host)), 'virsh', 'capabilities'], {
@@ -76,7 +76,7 @@ export async function killHost(lab: LabNames, host: string): Promise<void> {
   const pid = await initPid(lab, host);
   if (pid !== null) {
     machine.kill(pid, 'SIGKILL');
-    await waitFor(`end of ${host}`, 20_000, async () => (await initPid(lab, host)) === null);
+    await waitFor(`end of ${host}`, 60_000, async () => (await initPid(lab, host)) === null);
   }
 }
 

@@ -5,7 +5,7 @@ import { GiveUp, machine, waitFor } from './commands.js';
 import { ensureSupervisor, programStates, runProgram } from './control.js';
 import { ensureHost, loadKernelModules, waitForLibvirt } from './host.js';
 import { hostNames, type LabNames, LOG_FILES, labFiles } from './names.js';
-import { ensureLabNetwork } from './network.js';
+import { ensureLabNetwork, processesIn } from './network.js';
 import { checkPortFree } from './port.js';
 import { agentProgram, controllerProgram, hasJoined } from './programs.js';
 import { intended, type LabSettings, settle } from './settings.js';
@@ -24,7 +24,10 @@ export async function labUp(
   return await locked(lab, async () => {
     // before anything is made or remembered: with another port the command can simply be repeated
     const running = await programStates(lab);
-    if (!running) await checkPortFree((await intended(lab, asked)).apiPort);
+    if (!running) {
+      await orphansEnd(lab);
+      await checkPortFree((await intended(lab, asked)).apiPort);
+    }
     const settings = await settle(lab, asked);
     const hosts = hostNames(settings.hosts);
     const files = labFiles(lab);
@@ -61,12 +64,19 @@ export async function labUp(
   });
 }
 
+/** What a supervisor ran that was killed ends with it, but not in the same moment, and holds the API's port until then. */
+async function orphansEnd(lab: LabNames): Promise<void> {
+  const none = async () => (await processesIn(lab.controllerNs)).length === 0;
+  // whatever else somebody has started there holds no port of the API
+  await waitFor('end of the controller', 20_000, none).catch(() => {});
+}
+
 /** A client with the administrator's rights; waits until the API lets it in. */
 export async function adminOf(lab: LabNames, settings: LabSettings): Promise<Cloud> {
   const files = labFiles(lab);
   const endpoint = `http://127.0.0.1:${settings.apiPort}`;
   const logFile = `${files.logs}/${LOG_FILES.controller}`;
-  return await waitFor(`controller at ${endpoint} (log: ${logFile})`, 60_000, async () => {
+  return await waitFor(`controller at ${endpoint} (log: ${logFile})`, 180_000, async () => {
     const controller = (await programStates(lab))?.find((program) => program.name === 'controller');
     if ((controller?.restarts ?? 0) >= 5) {
       throw new GiveUp(
@@ -90,7 +100,7 @@ async function joinToken(admin: Cloud): Promise<string> {
 async function waitForAgents(lab: LabNames, admin: Cloud, hosts: readonly string[]): Promise<void> {
   await waitFor(
     `agents of ${hosts.join(', ')} (logs: ${labFiles(lab).logs}/agent-*.log)`,
-    60_000,
+    180_000,
     async () => {
       const { hosts: known } = await admin.call<{ hosts: { name: string; state: string }[] }>(
         'maru',

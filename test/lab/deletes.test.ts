@@ -22,6 +22,7 @@ let stopped: { readonly pid: number; readonly parent: number } | null = null;
 beforeAll(async () => {
   lab = await Lab.open();
   scene = await Scene.create(lab, 'deletes');
+  await scene.settled(HOST);
 }, 25 * MINUTES);
 
 afterAll(async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hostAddress } from '../../scripts/lab/names.js';
 import { create, list, type Named } from '../../scripts/lab/resources.js';
 import { until } from '../support/lab.js';
-import { machine } from '../support/machine.js';
 import { type Guest, TwoHostLab } from '../support/two-host-lab.js';
 
 /**
@@ -10,6 +10,8 @@ import { type Guest, TwoHostLab } from '../support/two-host-lab.js';
  */
 const MINUTES = 60_000;
 const NAME = 'two-hosts';
+/** For how long an address has to answer after something was done, so that its interruption is seen as a whole. */
+const AFTERWARDS_S = 2;
 
 interface RouterPlace {
   readonly host: string;
@@ -37,17 +39,23 @@ describe('two hosts', () => {
   const other = (host: string) => (host === 'host1' ? 'host2' : 'host1');
   const namespaces = (host: string) => lab.on(host, 'ip', 'netns', 'list');
 
-  /** The longest time that an address did not answer, in seconds, while something was done. */
-  const interruption = async (address: string, action: () => Promise<unknown>, seconds: number) => {
-    // not ping's own deadline: with that it ends at the first error from the network
-    const args = ['-s', 'INT', String(seconds), 'ping', '-n', '-D', '-i', '0.05', address];
-    const pinging = lab.outside('timeout', args, seconds * 1000 + 20_000);
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-    await action();
-    const { stdout } = await pinging;
-    const answers = [...stdout.matchAll(/^\[([\d.]+)\] \d+ bytes from /gm)].map((match) => Number(match[1]));
-    // one that never ended is as long as the wait
-    answers.push(Date.now() / 1000);
+  /** Whether the first guest gets the second one's page within some seconds. */
+  const reached = (seconds: number) =>
+    lab.succeeds(one, `timeout ${seconds} wget -q -O - http://${two.fixedIp}:8080/hello`);
+
+  /** The longest time that an address did not answer, in seconds, while something was done and until it answered again. */
+  const interruption = async (address: string, action: () => Promise<unknown>) => {
+    const pinging = lab.pinging(address);
+    try {
+      await until('the first answer', 60, async () => pinging.answers.length > 0);
+      await action();
+      const ended = Date.now() / 1000;
+      // those of before may still be under way
+      await until('answers again', 180, async () => (pinging.answers.at(-1) ?? 0) > ended + AFTERWARDS_S);
+    } finally {
+      await pinging.stop();
+    }
+    const { answers } = pinging;
     return Math.max(...answers.slice(1).map((time, index) => time - answers[index]!));
   };
 
@@ -91,8 +99,10 @@ describe('two hosts', () => {
     ])
       await create(lab.admin, 'securityGroupRule', { ...rule, ...more });
     const parts = { network: networkId, group: NAME, key: NAME, external: externalId };
-    one = await lab.guest('two-hosts-1', 'host1', parts);
-    two = await lab.guest('two-hosts-2', 'host2', parts);
+    [one, two] = await Promise.all([
+      lab.guest('two-hosts-1', 'host1', parts),
+      lab.guest('two-hosts-2', 'host2', parts),
+    ]);
   }, 30 * MINUTES);
 
   afterAll(async () => {
@@ -114,7 +124,7 @@ describe('two hosts', () => {
         expect(await lab.on(guest.host, 'virsh', 'list', '--uuid')).toContain(guest.id);
       }
     },
-    5 * MINUTES,
+    10 * MINUTES,
   );
 
   it(
@@ -131,13 +141,13 @@ describe('two hosts', () => {
         [one, two],
         [two, one],
       ] as const) {
-        expect(await lab.succeeds(from, `ping -c 2 -W 2 -s ${mtu - 28} ${to.fixedIp}`)).toBe(true);
-        expect(await lab.succeeds(from, 'ping -c 2 -W 2 10.30.0.1')).toBe(true);
-        expect(await lab.succeeds(from, 'ping -c 2 -W 2 203.0.113.1')).toBe(true);
+        expect(await lab.succeeds(from, `ping -c 2 -W 10 -s ${mtu - 28} ${to.fixedIp}`)).toBe(true);
+        expect(await lab.succeeds(from, 'ping -c 2 -W 10 10.30.0.1')).toBe(true);
+        expect(await lab.succeeds(from, 'ping -c 2 -W 10 203.0.113.1')).toBe(true);
       }
       expect(await fragments()).toEqual(before);
     },
-    5 * MINUTES,
+    10 * MINUTES,
   );
 
   it(
@@ -147,12 +157,12 @@ describe('two hosts', () => {
         /inet6 (2001:db8:30:[0-9a-f:]+)\//.exec(await lab.ssh(guest, 'ip -6 addr show dev eth0'))?.[1];
       for (const guest of [one, two])
         await until(`an address of ${guest.host}'s guest`, 120, () => address(guest));
-      expect(await lab.succeeds(one, `ping -6 -c 2 -W 2 ${await address(two)}`)).toBe(true);
-      expect(await lab.succeeds(two, `ping -6 -c 2 -W 2 ${await address(one)}`)).toBe(true);
+      expect(await lab.succeeds(one, `ping -6 -c 2 -W 10 ${await address(two)}`)).toBe(true);
+      expect(await lab.succeeds(two, `ping -6 -c 2 -W 10 ${await address(one)}`)).toBe(true);
       for (const guest of [one, two])
-        expect(await lab.succeeds(guest, 'ping -6 -c 2 -W 2 2001:db8:30::1')).toBe(true);
+        expect(await lab.succeeds(guest, 'ping -6 -c 2 -W 10 2001:db8:30::1')).toBe(true);
     },
-    5 * MINUTES,
+    10 * MINUTES,
   );
 
   it(
@@ -172,7 +182,7 @@ describe('two hosts', () => {
         for (const rule of rules) await spy('add', 'rule', 'netdev', 'spy', chain, rule);
       }
       for (const guest of [one, two]) {
-        expect(await lab.ssh(guest, 'udhcpc -i eth0 -n -q -t 5 -s /bin/true 2>&1')).toContain(guest.fixedIp);
+        expect(await lab.ssh(guest, 'udhcpc -i eth0 -n -q -t 20 -s /bin/true 2>&1')).toContain(guest.fixedIp);
         await lab.succeeds(guest, 'arping -c 1 -w 2 -I eth0 10.30.0.99');
       }
       for (const host of ['host1', 'host2']) {
@@ -190,7 +200,7 @@ describe('two hosts', () => {
       }
       await spy('delete', 'table', 'netdev', 'spy');
     },
-    5 * MINUTES,
+    10 * MINUTES,
   );
 
   it(
@@ -207,14 +217,18 @@ describe('two hosts', () => {
         remote_group_id: member.id,
       });
       await lab.ssh(two, 'mkdir -p /tmp/www && echo hello > /tmp/www/hello && httpd -p 8080 -h /tmp/www');
-      const reached = () => lab.succeeds(one, `timeout 3 wget -q -O - http://${two.fixedIp}:8080/hello`);
-      expect(await reached()).toBe(false);
+      expect(await reached(3)).toBe(false);
       await network('PUT', `ports/${one.portId}`, { port: { security_groups: [groupId, member.id] } });
-      await until('the member let in', 20, reached);
+      await until('the member let in', 60, () => reached(20));
       await network('PUT', `ports/${one.portId}`, { port: { security_groups: [groupId] } });
-      await until('nobody let in', 20, reached, (is) => !is);
+      await until(
+        'nobody let in',
+        60,
+        () => reached(3),
+        (is) => !is,
+      );
     },
-    5 * MINUTES,
+    10 * MINUTES,
   );
 
   it(
@@ -242,7 +256,7 @@ describe('two hosts', () => {
       const giveUp = (guest: Guest) => lab.ssh(guest, `ip addr del ${shared}/24 dev eth0`);
 
       await take(two);
-      expect(await lab.pings(outside)).toBe(false);
+      expect(await lab.pingsInVain(outside)).toBe(true);
       await giveUp(two);
       for (const guest of [one, two]) {
         const allowed_address_pairs = [{ ip_address: shared }];
@@ -255,15 +269,15 @@ describe('two hosts', () => {
       ] as const) {
         if (from) await giveUp(from);
         await take(to);
-        await until(`${outside} at the guest of ${to.host}`, 10, () => lab.pings(outside));
+        await until(`${outside} at the guest of ${to.host}`, 20, () => lab.pings(outside));
         const peer = to === one ? two : one;
-        expect(await lab.succeeds(peer, `ping -c 1 -W 2 ${shared}`)).toBe(true);
-        const { stdout } = await lab.outside('ping', ['-c', '3', '-i', '0.2', '-W', '1', outside]);
+        expect(await lab.succeeds(peer, `ping -c 1 -W 10 ${shared}`)).toBe(true);
+        const { stdout } = await lab.outside('ping', ['-c', '3', '-i', '0.2', '-W', '10', outside]);
         expect(stdout).toContain('3 received');
       }
       await giveUp(one);
     },
-    8 * MINUTES,
+    15 * MINUTES,
   );
 
   it(
@@ -271,10 +285,8 @@ describe('two hosts', () => {
     async () => {
       for (let round = 0; round < 2; round++) {
         const { host, epoch } = await place();
-        const seconds = await interruption(
-          two.floatingIp,
-          () => lab.maru('router', 'move', routerId, other(host), '--wait'),
-          12,
+        const seconds = await interruption(two.floatingIp, () =>
+          lab.maru('router', 'move', routerId, other(host), '--wait'),
         );
         process.stdout.write(`router move ${host} -> ${other(host)}: interruption ${seconds.toFixed(2)} s\n`);
         expect(await place()).toMatchObject({
@@ -285,44 +297,42 @@ describe('two hosts', () => {
         });
         expect(await namespaces(host)).not.toContain(`qrouter-${routerId}`);
         expect(await namespaces(other(host))).toContain(`qrouter-${routerId}`);
-        expect(seconds).toBeLessThan(5);
+        expect(seconds).toBeLessThan(10);
         for (const guest of [one, two]) expect(await lab.pings(guest.floatingIp)).toBe(true);
-        expect(await lab.succeeds(one, 'ping -c 1 -W 2 203.0.113.1')).toBe(true);
+        expect(await lab.succeeds(one, 'ping -c 1 -W 10 203.0.113.1')).toBe(true);
       }
     },
-    8 * MINUTES,
+    15 * MINUTES,
   );
 
   it(
     'a cut between the hosts is over when it is mended',
     async () => {
-      const device = /dev (\S+)/.exec(await lab.on('host2', 'ip', 'route', 'get', '172.29.0.11'))![1]!;
+      // the host without the router: one that has it would lose it if it were away for long
       const { host } = await place();
-      await lab.on('host2', 'ip', 'link', 'set', device, 'down');
-      const near = host === 'host1' ? one : two;
-      expect(await lab.succeeds(near, `ping -c 1 -W 1 ${(near === one ? two : one).fixedIp}`)).toBe(false);
-      await lab.on('host2', 'ip', 'link', 'set', device, 'up');
-      await until('the guests reach each other', 60, () =>
-        lab.succeeds(near, `ping -c 1 -W 2 ${(near === one ? two : one).fixedIp}`),
+      const [near, far] = host === 'host1' ? [one, two] : [two, one];
+      const route = await lab.on(far.host, 'ip', 'route', 'get', hostAddress(host));
+      const device = /dev (\S+)/.exec(route)![1]!;
+      await lab.must(far.host, 'ip', 'link', 'set', device, 'down');
+      expect(await lab.succeeds(near, `ping -c 1 -W 1 ${far.fixedIp}`)).toBe(false);
+      await lab.must(far.host, 'ip', 'link', 'set', device, 'up');
+      await until('the guests reach each other', 90, () =>
+        lab.succeeds(near, `ping -c 1 -W 10 ${far.fixedIp}`),
       );
       expect((await place()).host).toBe(host);
       await until(
         'both hosts up',
-        60,
+        120,
         () => lab.maru('host', 'list'),
         (text) => !/ down/.test(text),
       );
     },
-    5 * MINUTES,
+    10 * MINUTES,
   );
 
   it(
     'what changed while the agent of the other host was away is there when it is back',
     async () => {
-      const agent = (await lab.on('host2', 'pgrep', '-of', 'main.js agent')).trim();
-      const status = JSON.parse(await lab.maru('lab', 'status', '--name', lab.name, '--json'));
-      const pid = status.hosts.find((h: { name: string }) => h.name === 'host2').agent.pid as number;
-      expect(pid || agent).toBeTruthy();
       const rule = {
         security_group_id: groupId,
         direction: 'ingress',
@@ -331,42 +341,36 @@ describe('two hosts', () => {
         port_range_min: 8080,
         port_range_max: 8080,
       };
-      machine.kill(pid, 'SIGSTOP');
+      const resume = await lab.pauseAgent('host2');
       try {
         await create(lab.admin, 'securityGroupRule', rule);
-        expect(await lab.succeeds(one, `timeout 3 wget -q -O - http://${two.fixedIp}:8080/hello`)).toBe(
-          false,
-        );
+        expect(await reached(3)).toBe(false);
       } finally {
-        machine.kill(pid, 'SIGCONT');
+        resume();
       }
-      await until('the rule on host2', 60, () =>
-        lab.succeeds(one, `timeout 3 wget -q -O - http://${two.fixedIp}:8080/hello`),
-      );
+      await until('the rule on host2', 120, () => reached(20));
     },
-    5 * MINUTES,
+    10 * MINUTES,
   );
 
   it(
     'a host whose agent alone is silent keeps its routers, since others hear them',
     async () => {
       const { host, epoch } = await place();
-      const status = JSON.parse(await lab.maru('lab', 'status', '--name', lab.name, '--json'));
-      const pid = status.hosts.find((h: { name: string }) => h.name === host).agent.pid as number;
-      machine.kill(pid, 'SIGSTOP');
+      const resume = await lab.pauseAgent(host);
       try {
         const move = async () =>
           (await lab.admin.call<{ router: { note: string } }>('maru', 'GET', `/routers/${routerId}`)).router
             .note;
-        await until('witnesses that hear it', 90, move, (note) => /still answers/.test(note));
+        await until('witnesses that hear it', 180, move, (note) => /still answers/.test(note));
         expect(await lab.pings(two.floatingIp)).toBe(true);
       } finally {
-        machine.kill(pid, 'SIGCONT');
+        resume();
       }
-      await until('the router as before', 60, place, (router) => router.state === 'up');
-      expect(await place()).toMatchObject({ host, epoch, to_be_given_up_by: [] });
+      const after = await until('the router as before', 120, place, (router) => router.state === 'up');
+      expect(after).toMatchObject({ host, epoch, to_be_given_up_by: [] });
     },
-    5 * MINUTES,
+    10 * MINUTES,
   );
 
   it(
@@ -375,21 +379,21 @@ describe('two hosts', () => {
       if ((await place()).host !== 'host1') await lab.maru('router', 'move', routerId, 'host1', '--wait');
       const { epoch } = await place();
       expect(await lab.pings(two.floatingIp)).toBe(true);
-      const seconds = await interruption(two.floatingIp, () => lab.switchOff('host1'), 75);
+      const seconds = await interruption(two.floatingIp, () => lab.switchOff('host1'));
       process.stdout.write(
         `host off: the floating IP of the other host's guest was away for ${seconds.toFixed(1)} s\n`,
       );
       // host_down_after is 30 s in the lab
       expect(seconds).toBeGreaterThan(10);
-      expect(seconds).toBeLessThan(60);
+      expect(seconds).toBeLessThan(90);
       expect(await place()).toMatchObject({ host: 'host2', epoch: epoch + 1, to_be_given_up_by: ['host1'] });
 
       await lab.repair();
-      await until('host1 gives the router up', 120, place, (router) => router.to_be_given_up_by.length === 0);
+      await until('host1 gives the router up', 240, place, (router) => router.to_be_given_up_by.length === 0);
       expect(await namespaces('host1')).not.toContain(`qrouter-${routerId}`);
       expect(await place()).toMatchObject({ host: 'host2', epoch: epoch + 1, state: 'up' });
       expect(await lab.pings(two.floatingIp)).toBe(true);
     },
-    15 * MINUTES,
+    25 * MINUTES,
   );
 });

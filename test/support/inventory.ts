@@ -60,7 +60,7 @@ export async function expectInventory(lab: Lab, host: string, before: Inventory)
     return now;
   };
   const same = () => JSON.stringify(now) === JSON.stringify(before);
-  await until('inventory as before', 60, look, same).catch(() => {});
+  await until('inventory as before', 180, look, same).catch(() => {});
   // the very look that ended the wait: another one may fall into work that the agent does by itself
   expect(now).toEqual(before);
 }

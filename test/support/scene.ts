@@ -36,7 +36,7 @@ export class Scene {
     const id = await this.startServer(name, options);
     await until(
       `server ${name} ACTIVE`,
-      180,
+      400,
       () => this.statusOf(id),
       (status) => {
         if (status === 'ERROR') throw new Error('it is in ERROR');
@@ -55,8 +55,34 @@ export class Scene {
     return server.id;
   }
 
+  /** The id of a server that was asked for, also when the answer was lost. */
+  async find(name: string): Promise<string> {
+    const servers: { ID: string }[] = await this.#os('server', 'list', '--name', `^${name}$`);
+    if (servers.length !== 1) throw new Error(`${servers.length} servers ${name}`);
+    const { ID: id } = servers[0]!;
+    if (!this.#servers.includes(id)) this.#servers.push(id);
+    return id;
+  }
+
   async statusOf(serverId: string): Promise<string> {
     return (await this.#os('server', 'show', serverId)).status;
+  }
+
+  /** Waits until a host has the router with both its addresses and nothing left to do: the API does not wait for that. */
+  async settled(host: string): Promise<void> {
+    const { id } = await this.#os('router', 'show', this.name);
+    await until(
+      `router ${this.name} on ${host}`,
+      180,
+      () => this.#lab.onHost(host, 'ip', '-n', `qrouter-${id}`, '-br', '-4', 'addr'),
+      (text) => text.includes('10.20.0.1/') && text.includes('203.0.113.'),
+    );
+    await until(
+      `nothing left to do on ${host}`,
+      120,
+      async () => JSON.parse(await this.#lab.maru(['plan', host, '--json'], [0, 1])) as { steps: unknown[] },
+      ({ steps }) => steps.length === 0,
+    );
   }
 
   /** Deletes all servers that were made here. */
@@ -69,7 +95,7 @@ export class Scene {
     const ids = async () => ((await this.#os('server', 'list')) as { ID: string }[]).map(({ ID }) => ID);
     if (!(await ids()).includes(serverId)) return;
     await this.#lab.openstackText('demo', 'server', 'delete', serverId);
-    await until(`end of server ${serverId}`, 90, ids, (left) => !left.includes(serverId));
+    await until(`end of server ${serverId}`, 240, ids, (left) => !left.includes(serverId));
   }
 
   /** A floating IP on a server; gives its address. `kept: false`: the test deletes it itself. */

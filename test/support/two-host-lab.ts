@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { parse } from 'yaml';
 import { Cloud } from '../../scripts/lab/cloud.js';
 import { switchOff } from '../../scripts/lab/host.js';
@@ -64,6 +67,18 @@ export class TwoHostLab {
     await switchOff(labNames(this.name), host);
   }
 
+  /** Has a host's agent stand still, which neither answers nor ends; what this gives lets it go on. */
+  async pauseAgent(host: string): Promise<() => void> {
+    const status = JSON.parse(await this.maru('lab', 'status', '--name', this.name, '--json')) as LabStatus;
+    const pid = status.hosts.find(({ name }) => name === host)!.agent!.pid!;
+    const parent = Number((await machine.read('ps', ['-o', 'ppid=', '-p', String(pid)])).stdout);
+    machine.kill(pid, 'SIGSTOP');
+    return () => {
+      // nsenter stops together with what it runs
+      for (const each of [pid, parent]) machine.kill(each, 'SIGCONT');
+    };
+  }
+
   /** Starts hosts and programs of the lab that do not run. */
   async repair(): Promise<void> {
     this.#inits.clear();
@@ -125,6 +140,29 @@ export class TwoHostLab {
   /** Whether an address leaves a ping without an answer for a second. */
   async pingsInVain(address: string): Promise<boolean> {
     return (await this.outside('ping', ['-c', '1', '-W', '1', address])).exitCode !== 0;
+  }
+
+  /** Pings an address 20 times a second until it is stopped; `answers` grows by the time (s) of each answer. */
+  pinging(address: string): { readonly answers: readonly number[]; stop(): Promise<void> } {
+    const answers: number[] = [];
+    // not ping's own deadline: with that it ends at the first error from the network
+    const ping = spawn(
+      'ip',
+      ['netns', 'exec', labNames(this.name).outsideNs, 'ping', '-n', '-D', '-i', '0.05', address],
+      { stdio: ['ignore', 'pipe', 'ignore'] },
+    );
+    createInterface({ input: ping.stdout }).on('line', (line) => {
+      const time = /^\[([\d.]+)\] \d+ bytes from /.exec(line)?.[1];
+      if (time !== undefined) answers.push(Number(time));
+    });
+    const ended = once(ping, 'close');
+    return {
+      answers,
+      async stop() {
+        ping.kill('SIGINT');
+        await ended;
+      },
+    };
   }
 
   /** Runs a command in a guest as root; throws when ssh itself or the command fails. */
@@ -192,7 +230,7 @@ export class TwoHostLab {
     });
     await until(
       `server ${name} ACTIVE`,
-      240,
+      400,
       () => show<Named & { status: string }>(this.admin, 'server', server.id),
       ({ status }) => {
         if (status === 'ERROR') throw new Error(`server ${name} is in ERROR`);
@@ -212,7 +250,7 @@ export class TwoHostLab {
       fixedIp: port!.fixed_ips.find((ip) => !ip.ip_address.includes(':'))!.ip_address,
       floatingIp: floating.floating_ip_address,
     };
-    await until(`ssh to ${name}`, 400, () => this.ssh(guest, 'echo yes'));
+    await until(`ssh to ${name}`, 600, () => this.ssh(guest, 'echo yes'));
     return guest;
   }
 }
@@ -224,5 +262,9 @@ interface CloudsFile {
 }
 
 interface LabStatus {
-  readonly hosts: readonly { readonly name: string; readonly init_pid: number | null }[];
+  readonly hosts: readonly {
+    readonly name: string;
+    readonly init_pid: number | null;
+    readonly agent: { readonly pid: number | null } | null;
+  }[];
 }
