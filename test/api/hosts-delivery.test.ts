@@ -43,7 +43,8 @@ describe('delivery', () => {
     // neither waits for a heartbeat: there is only the first
     Object.assign(agent.config, { heartbeat_interval: 3600 });
     await agent.start(parts());
-    await isUp();
+    // else what it gets at first may have the port already, though nothing is recorded of it yet
+    await until('it has its first spec', async () => (await heldSpec().catch(() => null)) !== null);
     await controller.objects.set(hostId, 'port', 'p1', {}, 'req-1');
     await until('reported', async () => (await reportOf('port/p1'))?.state === 'applied');
     expect(network.present.has('port/p1')).toBe(true);
